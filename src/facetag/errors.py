@@ -1,0 +1,67 @@
+"""What can go wrong for a user, and the exit codes of every command.
+
+An error is one line: what happened, to which file, and what to do about it.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of every facetag command."""
+
+    OK = 0
+    FATAL = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    LOCKED = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class FacetagError(Exception):
+    """A mistake that a user can mend: the message says what, the remedy says how.
+
+    Attributes:
+        remedy: what to do about it, one sentence; may be empty.
+        exit_code: what a command exits with when this error ends it.
+    """
+
+    exit_code = ExitCode.FATAL
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; {self.remedy}" if self.remedy else message
+
+
+class UsageError(FacetagError):
+    """The command's words do not fit together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(FacetagError):
+    """A data set, label file or recipe is missing, half-present or malformed."""
+
+
+class ModelError(FacetagError):
+    """A model folder is missing, incomplete, altered or of another version."""
+
+
+class ImageError(FacetagError):
+    """One image cannot be used; a batch turns it into that image's record and goes on."""
+
+
+class UnreadableImage(ImageError):
+    """The bytes could not be read or are not a whole image."""
+
+
+class UnsupportedImage(ImageError):
+    """The bytes are of a kind that this installation does not decode."""
+
+
+class ImageTooLarge(ImageError):
+    """The image has more pixels than allowed (--max-pixels)."""
