@@ -1,0 +1,86 @@
+"""Locally shared filters and the interweaved operation (paper, section 3.2, Eq. 4 and Fig. 5)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LocallyShared(nn.Module):
+    """A convolution whose filters differ from cell to cell of a grid and are shared inside a cell (Eq. 4).
+
+    Bank (p, q) answers the `cell` x `cell` output positions of grid cell (p, q); all banks have the same shape.
+
+    Shape: (N, inputs, rows * cell + size - 1, columns * cell + size - 1)
+        -> (N, outputs, rows * cell, columns * cell), before ReLU.
+        weight (rows, columns, outputs, inputs, size, size), bias (rows, columns, outputs).
+
+    >>> LocallyShared(40, 60, size=3, rows=5, columns=4, cell=2)(torch.rand(2, 40, 12, 10)).shape
+    torch.Size([2, 60, 10, 8])
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int, rows: int, columns: int, cell: int) -> None:
+        super().__init__()
+        self.size, self.rows, self.columns, self.cell = size, rows, columns, cell
+        self.weight = nn.Parameter(torch.empty(rows, columns, outputs, inputs, size, size))
+        self.bias = nn.Parameter(torch.zeros(rows, columns, outputs))
+        nn.init.normal_(self.weight, std=(2.0 / (inputs * size * size)) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        count, cell, rows, columns = x.shape[0], self.cell, self.rows, self.columns
+        # every output position's patch, gathered by the cell that it lies in: (cells, N * cell², inputs * size²)
+        patches = x.unfold(2, self.size, 1).unfold(3, self.size, 1)
+        patches = patches.unflatten(2, (rows, cell)).unflatten(4, (columns, cell))
+        patches = patches.permute(2, 4, 0, 3, 5, 1, 6, 7).reshape(rows * columns, count * cell * cell, -1)
+        filters = self.weight.reshape(rows * columns, self.weight.shape[2], -1).transpose(1, 2)
+        result = torch.baddbmm(self.bias.reshape(rows * columns, 1, -1), patches, filters)
+        result = result.reshape(rows, columns, count, cell, cell, -1).permute(2, 5, 0, 3, 1, 4)
+        return result.reshape(count, -1, rows * cell, columns * cell)
+
+
+def windows_of(pooled: Tensor, rows: int, columns: int, step: int) -> Tensor:
+    """Every rows x columns window of a map, `step` cells apart.
+
+    Shape: (N, C, H, W) -> (N, I, J, C, rows, columns) with I = (H - rows) // step + 1, J alike.
+    """
+    return pooled.unfold(2, rows, step).unfold(3, columns, step).permute(0, 2, 3, 1, 4, 5)
+
+
+def interweave(maps: list[list[Tensor]], row: int, column: int) -> Tensor:
+    """The interweaved map of the 2 x 2 banks around bank (row, column) (Fig. 5 c).
+
+    Each bank's responses are full maps; inside a window the response of bank (p, q) stands p cells lower and q
+    cells further right than that of bank (0, 0), so bank (row + a, column + b) is shifted by (a, b) before its
+    responses are interleaved: cell (2 y + a, 2 x + b) of the result is maps[row + a][column + b][y + a, x + b].
+
+    Shape: maps[p][q] (N, C, H, W) -> (N, C, 2 (H - 1), 2 (W - 1)); a 2 x 2 filter runs over it with stride 2.
+    """
+    height, width = maps[row][column].shape[-2:]
+    corners = [
+        maps[row + a][column + b][..., a : height - 1 + a, b : width - 1 + b] for a in range(2) for b in range(2)
+    ]
+    return F.pixel_shuffle(torch.stack(corners, dim=2).flatten(1, 2), 2)
+
+
+def interweaved_reference(pooled: Tensor, c3: LocallyShared, c4: LocallyShared) -> Tensor:
+    """The interweaved operation as the paper has it: slow, kept as what the shipped path is tested against.
+
+    Every C3 bank runs over the whole pooled C2 map, the responses of neighbouring banks are interleaved for each
+    C4 bank, and every C4 bank runs over its own interleaved map; a window picks position (i + p, j + q) of bank
+    (p, q).
+
+    Shape: pooled C2 (N, 40, H, W) -> h(4) (N, I, J, 80, 4, 3), windows two cells (8 pixels) apart.
+    """
+    banks = [
+        [
+            F.max_pool2d(F.relu(F.conv2d(pooled, c3.weight[p, q], c3.bias[p, q])), 2)
+            for q in range(c3.columns)
+        ]
+        for p in range(c3.rows)
+    ]
+    high, wide = banks[0][0].shape[-2] - c3.rows + 1, banks[0][0].shape[-1] - c3.columns + 1
+    blocks = []
+    for p in range(c4.rows):
+        for q in range(c4.columns):
+            whole = F.relu(F.conv2d(interweave(banks, p, q), c4.weight[p, q], c4.bias[p, q], stride=2))
+            blocks.append(whole[..., p : p + high, q : q + wide])
+    return torch.stack(blocks, dim=-1).unflatten(-1, (c4.rows, c4.columns)).permute(0, 2, 3, 1, 4, 5)

@@ -1,0 +1,39 @@
+"""The losses of the paper's section 4."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of independent sigmoids, the mean over images and attributes.
+
+    The paper's formula lacks its minus sign. Shape: logits and labels (N, A), labels 0 or 1 -> scalar.
+    """
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def similarity_loss(features: Tensor, identities: Tensor) -> Tensor:
+    """Mean of ||f_i - f_j||² over ordered pairs i != j of one identity; 0 where there is no such pair.
+
+    Shape: features (N, F), identities (N,) of integers -> scalar.
+    """
+    same = identities[:, None] == identities[None, :]
+    same.fill_diagonal_(False)
+    first, second = same.nonzero(as_tuple=True)
+    if first.numel() == 0:
+        return features.sum() * 0.0
+    return (features[first] - features[second]).square().sum(1).mean()
+
+
+def identity_loss(features: Tensor, logits: Tensor, identities: Tensor, similarity_weight: float) -> Tensor:
+    """Softmax loss over the training identities + similarity_weight x similarity loss (pre-training of ANet).
+
+    Shape: features (N, F), logits (N, identities), identities (N,) contiguous ids -> scalar.
+    """
+    return F.cross_entropy(logits, identities) + similarity_weight * similarity_loss(features, identities)
+
+
+def category_loss(logits: Tensor, categories: Tensor) -> Tensor:
+    """Softmax loss over object categories (pre-training of LNet+). Shape: (N, classes), (N,) -> scalar."""
+    return torch.nn.functional.cross_entropy(logits, categories)

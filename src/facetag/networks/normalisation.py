@@ -1,0 +1,60 @@
+"""Local response normalisation, fast, and batch normalisation folded away (NETWORKS: LRN of C1 and C2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def local_response_normalisation(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """x / (k + alpha / size * sum of the squares of `size` neighbouring channels) ** beta.
+
+    The same numbers as torch.nn.functional.local_response_norm, which on a CPU costs more than all the
+    convolutions of LNet together; here the sum is one convolution over channels with a banded matrix.
+
+    Shape: x (N, C, H, W) -> (N, C, H, W).
+
+    >>> x = torch.rand(1, 7, 2, 2)
+    >>> same = F.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=2.0)
+    >>> bool(torch.allclose(local_response_normalisation(x, 5, 1e-4, 0.75, 2.0), same))
+    True
+    """
+    channels = x.shape[1]
+    offset = torch.arange(channels, device=x.device)
+    distance = offset[None, :] - offset[:, None]  # torch pads size // 2 before and (size - 1) // 2 behind
+    band = ((distance >= -(size // 2)) & (distance <= (size - 1) // 2)).to(x.dtype)
+    scale = F.conv2d(x * x, band[:, :, None, None]).mul(alpha / size).add(k)
+    if beta == 0.75:  # two square roots cost a fraction of a power
+        root = scale.rsqrt()
+        return x * root * root.sqrt()
+    return x * scale.pow(-beta)
+
+
+class LocalResponseNorm(nn.Module):
+    """AlexNet's constants, for activations of AlexNet's scale (inputs of 255 grey levels)."""
+
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: (N, C, H, W) -> (N, C, H, W)."""
+        return local_response_normalisation(x, self.size, self.alpha, self.beta, self.k)
+
+
+@torch.no_grad()
+def fold_batch_normalisation(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """One convolution that answers what `convolution` then `norm` answer in evaluation mode."""
+    folded = nn.Conv2d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+    )
+    assert norm.running_mean is not None and norm.running_var is not None
+    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    shift = -norm.running_mean if convolution.bias is None else convolution.bias - norm.running_mean
+    folded.weight.copy_(convolution.weight * factor[:, None, None, None])
+    assert folded.bias is not None
+    folded.bias.copy_(norm.bias + shift * factor)
+    return folded
