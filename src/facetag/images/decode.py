@@ -1,0 +1,241 @@
+"""Image bytes to upright RGB pixels; with discover, the only place that opens image files.
+
+Pillow's readers are called by kind, not through `Image.open`: it guesses among fifty formats, and it warns of large
+images by a process-wide limit. OpenCV decodes a JPEG some 25 % faster, but its libjpeg writes to standard error.
+"""
+
+import io
+import logging
+import os
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from facetag.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from facetag.images.kinds import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
+from facetag.images.orient import upright
+
+MAX_PIXELS = 200_000_000
+
+Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
+
+_OPENERS: dict[str, Opener] = {
+    JPEG: JpegImagePlugin.JpegImageFile,
+    PNG: PngImagePlugin.PngImageFile,
+    WEBP: WebPImagePlugin.WebPImageFile,
+    BMP: BmpImagePlugin.BmpImageFile,
+    TIFF: TiffImagePlugin.TiffImageFile,
+    GIF: GifImagePlugin.GifImageFile,
+    AVIF: AvifImagePlugin.AvifImageFile,
+}
+
+#: What Pillow's readers let through on hostile bytes.
+_DAMAGE = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
+    RuntimeError, AssertionError, BufferError, struct.error, zlib.error,
+)  # fmt: skip
+
+_ORIENTATION, _BITS_PER_SAMPLE, _SUBFILE_TYPE, _DNG_VERSION = 274, 258, 254, 50706
+_JPEG_END = b"\xff\xd9"
+_STRIP_PIXELS = 1 << 16
+_DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_SHALLOW = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+
+# Once, at import: what Pillow remarks about odd metadata reaches neither the user's terminal nor a decision here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An image in memory.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, upright, C-contiguous, writable.
+        warning: one line; empty unless something was amiss that did not keep the pixels from being used.
+    """
+
+    pixels: NDArray[np.uint8]
+    warning: str = ""
+
+
+def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
+    """Read a file and decode it; see `decode`.
+
+    The path goes through Python alone, so every name that the system allows works. The rest of a file is read only
+    when its first bytes say image; FIFOs, devices and folders are never opened.
+
+    Raises:
+        UnreadableImage: no such file, no permission, not a regular file, or damaged.
+        UnsupportedImage, ImageTooLarge: as `decode`.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnreadableImage("not a regular file")
+        with open(path, "rb") as stream:
+            _opener_for(stream.read(HEAD_BYTES))
+            stream.seek(0)
+            data = stream.read()
+    except OSError as error:
+        raise UnreadableImage(error.strerror or "cannot be read") from error
+    except ValueError as error:
+        raise UnreadableImage("no file can have this name") from error
+    except MemoryError as error:
+        raise ImageTooLarge("not enough memory to read the file") from error
+    return decode(data, max_pixels=max_pixels, strict=strict)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
+    """Decode an image file's bytes to upright RGB.
+
+    EXIF orientation is applied. Transparent pixels are laid on white. Greyscale, palette and CMYK become RGB; 16-bit
+    becomes 8-bit by its full range; floats and 32-bit integers are taken as [0, 1] or [0, 255] when they lie
+    inside, else stretched from their least to their largest. Of several frames the first counts. The pixels are a
+    function of the bytes alone, and any number of threads may decode at once.
+
+    Args:
+        max_pixels: images of more are refused by their header, before their pixels are allocated.
+        strict: refuse a truncated JPEG instead of decoding it as far as it goes.
+
+    Raises:
+        UnreadableImage: empty, not an image, or damaged.
+        UnsupportedImage: an image of a kind that is not decoded here.
+        ImageTooLarge: more than max_pixels, or more than memory holds.
+    """
+    kind, opener = _opener_for(data[:HEAD_BYTES])
+    try:
+        if kind != JPEG:
+            return Decoded(_pixels(data, opener, max_pixels))
+        return _decode_jpeg(data, opener, max_pixels, strict)
+    except MemoryError as error:
+        raise ImageTooLarge("not enough memory to decode the image") from error
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge("more pixels than Pillow decodes at once") from error
+    except _DAMAGE as error:
+        raise UnreadableImage(f"damaged {kind} file") from error
+
+
+def _opener_for(head: bytes) -> tuple[str, Opener]:
+    """The kind that a file begins as, and what opens it."""
+    kind = kind_of(head)
+    if kind in _OPENERS:
+        return kind, _OPENERS[kind]
+    if kind == HEIC:
+        return kind, _heic_opener()
+    if kind:
+        raise UnsupportedImage(f"{kind} is not supported", "convert it to JPEG or PNG")
+    raise UnreadableImage("not an image" if head else "the file is empty")
+
+
+def _heic_opener() -> Opener:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise UnsupportedImage("HEIC needs an extra", "pip install 'facetag[heic]'") from error
+    opener: Opener = HeifImageFile
+    return opener
+
+
+def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool) -> Decoded:
+    """A JPEG that ends early gets an end marker: libjpeg then gives what it has, in progressive files as well.
+
+    Pillow's own switch for this is process-wide, and gives nothing of a progressive file.
+    """
+    try:
+        return Decoded(_pixels(data, opener, max_pixels))
+    except OSError:
+        if strict:
+            raise
+    return Decoded(_pixels(data + _JPEG_END, opener, max_pixels), "truncated JPEG, decoded as far as it goes")
+
+
+def _pixels(data: bytes, opener: Opener, max_pixels: int) -> NDArray[np.uint8]:
+    with opener(io.BytesIO(data)) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageTooLarge(f"{width}x{height} is over {max_pixels} pixels", "raise --max-pixels")
+        _refuse_camera_raw(image)
+        image.load()
+        return upright(_rgb(image), _orientation(image))
+
+
+def _refuse_camera_raw(image: ImageFile.ImageFile) -> None:
+    """NEF, ARW and DNG files are TIFFs whose first image is a thumbnail; tagging that would pass for the photograph."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and (
+        image.tag_v2.get(_SUBFILE_TYPE) == 1 or _DNG_VERSION in image.tag_v2
+    ):
+        raise UnsupportedImage("camera raw is not supported", "convert it to JPEG or PNG")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where it is absent or its block is damaged: that alone spoils no photograph."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except _DAMAGE:
+        return 1
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) as stored, whatever Pillow's mode."""
+    if image.mode in _DEEP_GREY:
+        return np.repeat(_eight_bits(image)[:, :, None], 3, axis=2)
+    if image.mode not in _SHALLOW:
+        raise UnsupportedImage(f"{image.mode} pixels are not supported", "convert it to JPEG or PNG")
+    return _rgb_by_strips(image)
+
+
+def _rgb_by_strips(image: Image.Image) -> NDArray[np.uint8]:
+    """A few rows at a time: Pillow hands over pieces that fit a cache four times as fast as a whole photograph."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = _on_white(image.crop((0, top, width, min(top + rows, height))))
+        pixels[top : top + rows] = np.asarray(strip)
+    return pixels
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(layer, mask=layer)
+    return white
+
+
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Grey of more than eight bits, (H, W)."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float32))
+    low, high = _range(image, values)
+    scaled = (values - low) * (255.0 / (high - low))
+    clipped: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return clipped
+
+
+def _range(image: Image.Image, values: NDArray[np.float32]) -> tuple[float, float]:
+    """What black and white are."""
+    if image.mode.startswith("I;16"):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if isinstance(image, TiffImagePlugin.TiffImageFile) else 16
+        return 0.0, 2.0**bits - 1
+    least, most = float(values.min()), float(values.max())
+    if least >= 0 and most <= 255:
+        return 0.0, 1.0 if most <= 1 else 255.0
+    return least, most if most > least else least + 1
