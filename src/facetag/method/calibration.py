@@ -1,0 +1,85 @@
+"""From SVM scores to probabilities (Platt scaling) and from probabilities to decisions: applying, and thresholds."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Decision(IntEnum):
+    """What is said of one attribute of one face."""
+
+    UNSURE = -1
+    ABSENT = 0
+    PRESENT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Platt scaling per attribute: probability = sigmoid(slope * score + intercept).
+
+    Attributes:
+        slope, intercept: (A,).
+    """
+
+    slope: NDArray[np.floating[Any]]
+    intercept: NDArray[np.floating[Any]]
+
+    def __post_init__(self) -> None:
+        assert self.slope.ndim == 1 and self.slope.shape == self.intercept.shape
+
+    def probabilities(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Calibrated probabilities that each attribute is present. Shape: (N, A) -> (N, A) in [0, 1]."""
+        return sigmoid(self.slope * scores.astype(np.float64) + self.intercept)
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)), any shape, without overflow at either end."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, small) / (1.0 + small)
+
+
+def decide(
+    probabilities: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]], unsure: float = 0.0
+) -> NDArray[np.int8]:
+    """Decisions, as values of Decision: present from the threshold on, unsure less than `unsure` away from it.
+
+    Shape: probabilities (N, A), thresholds (A,) -> (N, A).
+    """
+    over = probabilities - thresholds
+    decisions = np.where(over >= 0, Decision.PRESENT, Decision.ABSENT)
+    return np.where(np.abs(over) < unsure, Decision.UNSURE, decisions).astype(np.int8)
+
+
+def best_thresholds(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The threshold in [0, 1] of largest accuracy for each attribute, by exact sweep.
+
+    Thresholds tried: 0, 0.5 and the middle between neighbouring probabilities (0 and 1 counted among them), which
+    covers every decision that some threshold gives. Ties go to the nearest to 0.5, then to the lower.
+
+    Shape: probabilities (N, A) in [0, 1], labels (N, A) -> (A,).
+    """
+    assert probabilities.shape == labels.shape
+    columns = zip(probabilities.astype(np.float64).T, labels.T, strict=True)
+    return np.array([_best_threshold(p, present) for p, present in columns], dtype=np.float64)
+
+
+def _best_threshold(probabilities: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
+    order = np.argsort(probabilities, kind="stable")
+    positives_below = np.concatenate([[0], np.cumsum(labels[order])])
+    thresholds = _candidates(probabilities)
+    below = np.searchsorted(probabilities[order], thresholds, side="left")
+    negatives_right = below - positives_below[below]
+    positives_right = positives_below[-1] - positives_below[below]
+    best = np.lexsort((thresholds, np.abs(thresholds - 0.5), -(negatives_right + positives_right)))[0]
+    return float(thresholds[best])
+
+
+def _candidates(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    edges = np.unique(np.concatenate([[0.0, 1.0], probabilities]))
+    middles = (edges[:-1] + edges[1:]) / 2
+    # Between two neighbouring floats the middle may round down to the lower, which would let the lower one through.
+    middles = np.where(middles > edges[:-1], middles, edges[1:])
+    return np.concatenate([[0.0, 0.5], middles])
