@@ -4,6 +4,8 @@ Pillow's readers are called by kind, not through `Image.open`: it guesses among 
 images by a process-wide limit. OpenCV decodes a JPEG some 25 % faster, but its libjpeg writes to standard error.
 """
 
+import contextlib
+import ctypes
 import io
 import logging
 import os
@@ -26,6 +28,7 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    _imaging,
 )
 
 from facetag.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
@@ -58,9 +61,21 @@ _STRIP_PIXELS = 1 << 16
 _DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _SHALLOW = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
-# Once, at import: what Pillow remarks about odd metadata reaches neither the user's terminal nor a decision here.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+def _silence_readers() -> None:
+    """What Pillow and libtiff remark about odd files reaches neither the user's terminal nor a decision here.
+
+    Pillow has no words for libtiff's handlers, so they are set in the copy that Pillow has loaded.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    library = ctypes.CDLL(_imaging.__file__)
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if hasattr(library, name):
+            library[name](None)
+
+
+_silence_readers()  # once, at import: a switch thrown for each image would be seen by other threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +169,7 @@ def _heic_opener() -> Opener:
 
 
 def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool) -> Decoded:
-    """A JPEG that ends early gets an end marker: libjpeg then gives what it has, in progressive files as well.
+    """A JPEG that ends early gets an end marker: libjpeg then gives what it has, of progressive files as well.
 
     Pillow's own switch for this is process-wide, and gives nothing of a progressive file.
     """
@@ -163,7 +178,16 @@ def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool) -> 
     except OSError:
         if strict:
             raise
-    return Decoded(_pixels(data + _JPEG_END, opener, max_pixels), "truncated JPEG, decoded as far as it goes")
+    for kept in (data, data[: _last_segment(data)]):
+        with contextlib.suppress(OSError):
+            pixels = _pixels(kept + _JPEG_END, opener, max_pixels)
+            return Decoded(pixels, "truncated JPEG, decoded as far as it goes")
+    raise UnreadableImage("damaged JPEG file")
+
+
+def _last_segment(data: bytes) -> int:
+    """Where the last Huffman table or scan header begins: a file cut inside one is used up to there."""
+    return max(data.rfind(b"\xff\xc4"), data.rfind(b"\xff\xda"), 0)
 
 
 def _pixels(data: bytes, opener: Opener, max_pixels: int) -> NDArray[np.uint8]:
