@@ -1,0 +1,246 @@
+"""Which files a command reads: a lazy stream of paths from files, folders and lists."""
+
+import fnmatch
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from facetag.images.kinds import EXTENSIONS, HEAD_BYTES, kind_of
+
+_LIST_BLOCK = 1 << 16
+
+
+class Met(StrEnum):
+    """What became of a path that discovery met."""
+
+    FOUND = "found"  #: yielded
+    FOLDER = "folder"  #: to be entered
+    OTHER = "other"  #: no image by name and first bytes, or not wanted: left alone
+    HIDDEN = "hidden"  #: its name begins with a dot
+    SPECIAL = "special"  #: a FIFO, socket or device in a folder: never opened
+    REPEATED = "repeated"  #: met before under the same path
+    LINK = "link"  #: a symlinked folder that is not followed, or one that leads back into itself
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder under one of the inputs.
+
+    Attributes:
+        path: as the user would write it.
+        inner: the same below the input; "" for the input itself.
+        above: (device, inode) of the folders that led here, to notice a loop.
+    """
+
+    path: str
+    inner: str = ""
+    above: tuple[tuple[int, int], ...] = ()
+
+
+_Entry = tuple[_Folder, "os.DirEntry[str] | Path"]
+
+
+class Discovery:
+    """Iterate to get paths, once; `counts` says what has been met so far."""
+
+    def __init__(
+        self,
+        inputs: Iterable[str],
+        *,
+        recursive: bool = True,
+        extensions: Iterable[str] | None = None,
+        exclude: Iterable[str] = (),
+        follow_links: bool = False,
+        hidden: bool = False,
+    ) -> None:
+        self.counts: Counter[Met] = Counter()
+        self._inputs = inputs
+        self._recursive = recursive
+        self._extensions = None if extensions is None else frozenset(e.lower().lstrip(".") for e in extensions)
+        self._exclude = tuple(exclude)
+        self._follow_links = follow_links
+        self._with_hidden = hidden
+        self._named: set[str] = set()
+        self._entered: dict[str, _Folder] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for path in self._inputs:
+            for found in self._walk(_Folder(path)) if os.path.isdir(path) else self._named_once(path):
+                self.counts[Met.FOUND] += 1
+                yield found
+
+    def _named_once(self, path: str) -> Iterator[str]:
+        """A path that the user named is yielded whatever it is, so that it gets its row."""
+        key = _key(path)
+        if key in self._named or self._was_walked(key):
+            self.counts[Met.REPEATED] += 1
+        else:
+            self._named.add(key)
+            yield path
+
+    def _was_walked(self, key: str) -> bool:
+        """Whether a walk yielded it: only folders are remembered of a walk, so that memory stays flat."""
+        folder = self._entered.get(os.path.dirname(key))
+        return folder is not None and os.path.lexists(key) and self._judge((folder, Path(key))) is Met.FOUND
+
+    def _walk(self, root: _Folder) -> Iterator[str]:
+        """Images in the order of their names' bytes, folders among them at their place.
+
+        A folder that cannot be listed is yielded itself: its row says so, and nothing shrinks in silence.
+        """
+        pending: list[_Folder | _Entry] = [root]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, _Folder):
+                try:
+                    pending.extend(self._enter(item))
+                except OSError:
+                    yield item.path
+            elif (met := self._meet(item)) is Met.FOLDER:
+                pending.append(_below(item))
+            elif met is Met.FOUND:
+                yield os.path.join(item[0].path, item[1].name)
+
+    def _enter(self, folder: _Folder) -> list[_Entry]:
+        """The entries of a folder, the last one first, for a stack."""
+        status = os.stat(folder.path)
+        identity = (status.st_dev, status.st_ino)
+        key = _key(folder.path)
+        if identity in folder.above:
+            self.counts[Met.LINK] += 1
+            return []
+        if key in self._entered:
+            self.counts[Met.REPEATED] += 1
+            return []
+        with os.scandir(folder.path) as entries:
+            ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name), reverse=True)
+        here = _Folder(folder.path, folder.inner, (*folder.above, identity))
+        self._entered[key] = here
+        return [(here, entry) for entry in ordered]
+
+    def _meet(self, entry: _Entry) -> Met:
+        """Judge an entry and count it, unless it is for the caller to follow up."""
+        met = self._judge(entry)
+        if met is Met.FOUND and self._named and _key(os.path.join(entry[0].path, entry[1].name)) in self._named:
+            met = Met.REPEATED
+        if met not in (Met.FOUND, Met.FOLDER):
+            self.counts[met] += 1
+        return met
+
+    def _judge(self, entry: _Entry) -> Met:
+        """What an entry is by itself."""
+        folder, file = entry
+        if file.name.startswith(".") and not self._with_hidden:
+            return Met.HIDDEN
+        if self._is_excluded(os.path.join(folder.inner, file.name), file.name):
+            return Met.OTHER
+        sort = _sort(file)
+        if sort is not Met.FOLDER:
+            return Met.OTHER if sort is Met.FOUND and not self._is_wanted(file) else sort
+        if file.is_symlink() and not self._follow_links:
+            return Met.LINK
+        return Met.FOLDER if self._recursive else Met.OTHER
+
+    def _is_excluded(self, inner: str, name: str) -> bool:
+        """A pattern with a slash is held against the path below the input, one without against the name."""
+        return any(fnmatch.fnmatchcase(inner if "/" in pattern else name, pattern) for pattern in self._exclude)
+
+    def _is_wanted(self, file: "os.DirEntry[str] | Path") -> bool:
+        """By its name, or else by its first bytes; by the given extensions alone where there are some."""
+        extension = os.path.splitext(file.name)[1][1:].lower()
+        if self._extensions is not None:
+            return extension in self._extensions
+        return extension in EXTENSIONS or _begins_as_image(os.fspath(file))
+
+
+def discover(
+    inputs: Iterable[str],
+    *,
+    recursive: bool = True,
+    extensions: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+    follow_links: bool = False,
+    hidden: bool = False,
+) -> Discovery:
+    """Stream the paths of the images that these files and folders hold.
+
+    Inputs keep their order, folders are walked sorted, and a path that was met is not yielded again. A file named in
+    `inputs` is always yielded, even when it is missing, of another kind, hidden or excluded; its row tells the rest.
+    In folders, a file is yielded when its name or its first bytes say image.
+
+    Args:
+        inputs: may be lazy; it is read no further than the stream is.
+        recursive: enter the folders in folders.
+        extensions: in folders, only names with these endings (with or without the dot, any case).
+        exclude: globs; what matches in a folder is left alone, and an excluded folder is not entered.
+        follow_links: enter symlinked folders below the inputs; loops end where they close.
+        hidden: also what begins with a dot.
+
+    Returns:
+        An iterable of paths as the user would write them, which also counts what it passed over.
+    """
+    return Discovery(
+        inputs, recursive=recursive, extensions=extensions, exclude=exclude, follow_links=follow_links, hidden=hidden
+    )
+
+
+def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
+    """Paths of a list, one a line or NUL-terminated, as they arrive; empty ones are passed over.
+
+    Args:
+        stream: binary, so that any file name survives (os.fsdecode).
+        null: NUL ends a path and newlines belong to it; otherwise a line ends in LF or CRLF.
+    """
+    end = b"\0" if null else b"\n"
+    rest = b""
+    while block := _read_some(stream):
+        *lines, rest = (rest + block).split(end)
+        yield from _paths(lines, null)
+    yield from _paths([rest], null)
+
+
+def _read_some(stream: BinaryIO) -> bytes:
+    """What a pipe has ready, not waiting for a whole block; work starts before the list ends."""
+    read = getattr(stream, "read1", stream.read)
+    return bytes(read(_LIST_BLOCK))
+
+
+def _paths(lines: Iterable[bytes], null: bool) -> Iterator[str]:
+    for line in lines:
+        path = line if null else line.removesuffix(b"\r")
+        if path:
+            yield os.fsdecode(path)
+
+
+def _key(path: str) -> str:
+    """One spelling for one path: `a/b`, `./a//b` and its absolute form; `..` stays, for links may lie before it."""
+    return os.fspath(Path.cwd() / path)
+
+
+def _below(entry: _Entry) -> _Folder:
+    folder, child = entry
+    return _Folder(os.path.join(folder.path, child.name), os.path.join(folder.inner, child.name), folder.above)
+
+
+def _sort(file: "os.DirEntry[str] | Path") -> Met:
+    """FOLDER, SPECIAL or else FOUND, without opening it; a link that dangles is FOUND, for its row says so."""
+    if not file.is_symlink():
+        return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
+    try:
+        mode = os.stat(file).st_mode
+    except OSError:
+        return Met.FOUND
+    return Met.FOLDER if stat.S_ISDIR(mode) else Met.FOUND if stat.S_ISREG(mode) else Met.SPECIAL
+
+
+def _begins_as_image(path: str) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return bool(kind_of(stream.read(HEAD_BYTES)))
+    except OSError:
+        return False
