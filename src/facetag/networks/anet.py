@@ -82,7 +82,7 @@ class ANet(nn.Module):
         tiles = windows_of(self.shared(regions), 12, 10, step // POOLED_STEP)
         count, high, wide = tiles.shape[:3]
         maps = self.local(tiles.reshape(count * high * wide, *tiles.shape[3:]))
-        return Maps(*(part.unflatten(0, (count, high, wide)) for part in maps))
+        return Maps(*(part.reshape(count, high, wide, *part.shape[1:]) for part in maps))
 
     def windows_reference(self, regions: Tensor) -> Tensor:
         """C4 of `windows(regions, step=8)` by the paper's full interweaved maps: (N, I, J, 80, 4, 3)."""

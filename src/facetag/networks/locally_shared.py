@@ -29,7 +29,7 @@ class LocallyShared(nn.Module):
         count, cell, rows, columns = x.shape[0], self.cell, self.rows, self.columns
         # every output position's patch, gathered by the cell that it lies in: (cells, N * cell², inputs * size²)
         patches = x.unfold(2, self.size, 1).unfold(3, self.size, 1)
-        patches = patches.unflatten(2, (rows, cell)).unflatten(4, (columns, cell))
+        patches = patches.reshape(count, -1, rows, cell, columns, cell, self.size, self.size)
         patches = patches.permute(2, 4, 0, 3, 5, 1, 6, 7).reshape(rows * columns, count * cell * cell, -1)
         filters = self.weight.reshape(rows * columns, self.weight.shape[2], -1).transpose(1, 2)
         result = torch.baddbmm(self.bias.reshape(rows * columns, 1, -1), patches, filters)
@@ -83,4 +83,6 @@ def interweaved_reference(pooled: Tensor, c3: LocallyShared, c4: LocallyShared) 
         for q in range(c4.columns):
             whole = F.relu(F.conv2d(interweave(banks, p, q), c4.weight[p, q], c4.bias[p, q], stride=2))
             blocks.append(whole[..., p : p + high, q : q + wide])
-    return torch.stack(blocks, dim=-1).unflatten(-1, (c4.rows, c4.columns)).permute(0, 2, 3, 1, 4, 5)
+    count, channels = pooled.shape[0], blocks[0].shape[1]
+    stacked = torch.stack(blocks, dim=-1).reshape(count, channels, high, wide, c4.rows, c4.columns)
+    return stacked.permute(0, 2, 3, 1, 4, 5)

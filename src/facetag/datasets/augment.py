@@ -1,0 +1,81 @@
+"""Augmentation of pictures, on OpenCV. Images are RGB uint8 (H, W, 3); chance comes from a numpy Generator.
+
+A dataset makes one Generator an example from (seed, epoch, index), so that an interrupted training continues with
+the very pictures that it would have seen.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facetag.images.resample import Image, resize
+
+Generator = np.random.Generator
+
+#: Left-right mirrored images keep their attributes: none of the forty names a side.
+
+
+@dataclass(frozen=True)
+class ColourSettings:
+    """How far colours and sharpness wander; each chance is that of one change to one picture.
+
+    Attributes:
+        jitter: largest relative change of contrast and saturation, and of brightness as a share of 255.
+        grey, blur, jpeg: chances of a grey picture, of a Gaussian blur and of JPEG compression.
+    """
+
+    jitter: float = 0.0
+    grey: float = 0.0
+    blur: float = 0.0
+    jpeg: float = 0.0
+
+
+def flip(image: Image, rng: Generator) -> Image:
+    """Mirrored left to right half of the time."""
+    return np.ascontiguousarray(image[:, ::-1]) if rng.random() < 0.5 else image
+
+
+def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Image:
+    """Contrast, brightness, saturation, greyness, blur and compression as the settings allow."""
+    if settings.jitter > 0:
+        contrast, saturation = 1 + rng.uniform(-settings.jitter, settings.jitter, 2)
+        brightness = rng.uniform(-settings.jitter, settings.jitter) * 255
+        mixed = image
+        if image.any():
+            grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            mixed = cv2.addWeighted(image, saturation, grey, 1 - saturation, 0)
+        image = cv2.convertScaleAbs(mixed, alpha=contrast, beta=0) if contrast < 1 else cv2.multiply(mixed, (contrast,) * 4)
+        image = cv2.add(image, (brightness,) * 4)
+    if rng.random() < settings.grey:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    if rng.random() < settings.blur:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.012 * min(image.shape[:2]) + 0.6))
+    if rng.random() < settings.jpeg:
+        quality = int(rng.integers(25, 90))
+        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    return image
+
+
+def random_square(image: Image, rng: Generator, side: int, smallest: float = 0.4) -> Image:
+    """A random square crop with between `smallest` and all of the shorter side, resized to side x side."""
+    height, width = image.shape[:2]
+    size = max(int(min(height, width) * rng.uniform(smallest, 1.0)), 1)
+    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    return resize(image[top : top + size, left : left + size], side, side)
+
+
+def center_square(image: Image, side: int) -> Image:
+    """The largest central square, resized to side x side."""
+    height, width = image.shape[:2]
+    size = min(height, width)
+    top, left = (height - size) // 2, (width - size) // 2
+    return resize(image[top : top + size, left : left + size], side, side)
+
+
+def one_of_ten_crops(image: Image, rng: Generator, side: int, margin: float = 0.875) -> Image:
+    """One of the paper's ten patches (section 4): centre or a corner, mirrored or not."""
+    square = center_square(image, round(side / margin))
+    free = square.shape[0] - side
+    top, left = ((0, 0), (0, free), (free, 0), (free, free), (free // 2, free // 2))[rng.integers(5)]
+    return flip(square[top : top + side, left : left + side], rng)

@@ -1,0 +1,136 @@
+"""Whole images x_o for LNet_o: head-and-shoulder pictures put at random place and scale into scenes without faces.
+
+CelebA's aligned copies show heads that always fill the frame alike; LNet_o must find heads anywhere. A composed
+scene carries image-level tags only: its faces' attributes, and "any of them", which is 0 on a bare scene. Where a
+head was put is returned for measuring; nothing is trained on it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.datasets.augment import ColourSettings, Generator, flip, jitter_colour, random_square
+from facetag.geometry import Box
+from facetag.images.resample import Image, resize
+
+#: The face in an aligned 178 x 218 CelebA image, by the convention of eyes, nose and mouth.
+ALIGNED_FACE = Box(43, 74, 92, 116)
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """How scenes are composed.
+
+    Attributes:
+        side: pixels of the square scene.
+        heads: chances of 0, 1, 2 ... heads.
+        smallest, largest: height of a head-and-shoulder picture as a share of the scene's side.
+        rotation: largest turn of a head, degrees.
+        distractors: chance that a patch of another scene is pasted like a head, so that a pasted edge alone
+            tells nothing.
+        colour: applied to the finished scene.
+    """
+
+    side: int = 227
+    heads: tuple[float, ...] = (0.25, 0.6, 0.15)
+    smallest: float = 0.35
+    largest: float = 1.3
+    rotation: float = 20.0
+    distractors: float = 0.5
+    colour: ColourSettings = field(default_factory=ColourSettings)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A composed picture. `faces` are where the faces went (scene pixels), for measuring alone."""
+
+    image: Image
+    attributes: NDArray[np.float32]
+    faces: tuple[Box, ...]
+
+
+def paste(scene: Image, patch: Image, rng: Generator, settings: SceneSettings) -> NDArray[np.float64]:
+    """Put `patch` at a random place, scale and turn into `scene`, with a soft edge, in place.
+
+    Returns the 2 x 3 transform from patch pixels to scene pixels.
+    """
+    side = settings.side
+    height = side * np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest)))
+    scale = height / patch.shape[0]
+    small = resize(patch, max(round(patch.shape[1] * scale), 2), max(round(height), 2))
+    mask = soft_mask(small.shape[0], small.shape[1], rng)
+    reach = 0.25 * height  # a head may be cut by the frame, its face rarely
+    x = rng.uniform(min(reach, side / 2), max(side - reach, side / 2))
+    y = rng.uniform(min(reach, side / 2), max(side - reach, side / 2))
+    turn = cv2.getRotationMatrix2D((small.shape[1] / 2, small.shape[0] / 2), rng.uniform(-1, 1) * settings.rotation, 1)
+    turn[:, 2] += (x - small.shape[1] / 2, y - small.shape[0] / 2)
+    alpha = cv2.warpAffine(mask, turn, (side, side))[..., None]
+    warped = cv2.warpAffine(small, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    scene[:] = (scene * (1 - alpha) + warped * alpha + 0.5).astype(np.uint8)
+    turn[:, :2] *= scale
+    return turn
+
+
+def soft_mask(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
+    """An ellipse or a rectangle in [0, 1] with an edge of random softness."""
+    mask = np.zeros((height, width), np.float32)
+    soft = rng.uniform(0.01, 0.12) * height
+    if rng.random() < 0.5:
+        axes = (max(round(width / 2 - soft), 1), max(round(height / 2 - soft), 1))
+        cv2.ellipse(mask, (width // 2, height // 2), axes, 0, 0, 360, 1.0, -1)
+    else:
+        inset = max(round(soft), 1)
+        mask[inset : height - inset, inset : width - inset] = 1
+    return cv2.GaussianBlur(mask, (0, 0), max(soft / 2, 0.3))
+
+
+def moved_box(box: Box, transform: NDArray[np.float64]) -> Box:
+    """An upright box of the same middle and size after a rotation, scaling and shift."""
+    x, y = transform @ np.array([*box.center, 1.0])
+    scale = float(np.hypot(transform[0, 0], transform[0, 1]))
+    return Box.around(float(x), float(y), box.width * scale, box.height * scale)
+
+
+@dataclass(frozen=True)
+class SceneComposer:
+    """Composes the scene of (epoch, index): one head picture is `index`, further ones and the background are drawn.
+
+    Attributes:
+        read: path -> RGB image.
+        heads: paths of aligned head-and-shoulder pictures.
+        attributes: (N, A) 0/1 labels of `heads`.
+        backgrounds: groups of paths without faces; a group is drawn first, then a picture of it.
+    """
+
+    read: Callable[[str], Image]
+    heads: Sequence[str]
+    attributes: NDArray[np.int8]
+    backgrounds: Sequence[Sequence[str]]
+    settings: SceneSettings
+    seed: int = 0
+
+    def background(self, rng: Generator) -> Image:
+        """A random square of a random picture without faces, side x side."""
+        group = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
+        picture = self.read(group[int(rng.integers(len(group)))])
+        return flip(random_square(picture, rng, self.settings.side, 0.3), rng)
+
+    def compose(self, epoch: int, index: int) -> Scene:
+        """The scene; attributes (A + 1,): present in any of its heads, last "any of them"."""
+        rng = np.random.default_rng((self.seed, epoch, index))
+        settings = self.settings
+        image = self.background(rng)
+        if rng.random() < settings.distractors:
+            paste(image, self.background(rng), rng, settings)
+        tags = np.zeros(self.attributes.shape[1] + 1, np.float32)
+        faces = []
+        for number in range(rng.choice(len(settings.heads), p=settings.heads)):
+            head = index if number == 0 else int(rng.integers(len(self.heads)))
+            picture = flip(self.read(self.heads[head]), rng)
+            faces.append(moved_box(ALIGNED_FACE, paste(image, picture, rng, settings)))
+            tags[:-1] = np.maximum(tags[:-1], self.attributes[head])
+            tags[-1] = 1
+        return Scene(jitter_colour(image, rng, settings.colour), tags, tuple(faces))

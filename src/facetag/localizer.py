@@ -1,0 +1,229 @@
+"""Coarse-to-fine face localisation (paper, section 3.1): LNet_o finds heads, LNet_s finds the face in each.
+
+Images in, face boxes out. The response maps say where; one global convention turns a window of a map into a box.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetag.geometry import Box, Window
+from facetag.images.resample import Image, crop, resize
+from facetag.method.windows import suppress_doubles, window_labels, windows
+from facetag.model import Model, RespondingLNet
+from facetag.networks.lnet import FIRST_CENTER, STRIDE, symmetric_side
+from facetag.settings import settings_from
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """From a response map to a box.
+
+    Attributes:
+        threshold: responses over it are visited; a peak is over it.
+        relative: a window keeps the cells with at least this share of its peak's response.
+        refine: the map is interpolated to this many cells a cell before peaks are sought.
+        size: height of the box per side of the window, sqrt(height x width) in pixels.
+        ratio: width / height of the box.
+        right, down: from the window's middle to the box's middle, in heights of the box.
+    """
+
+    threshold: float = 0.0
+    relative: float = 0.5
+    refine: int = 1
+    size: float = 1.0
+    ratio: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+
+
+@dataclass(frozen=True)
+class LocalizerSettings:
+    """The whole of localisation.
+
+    Attributes:
+        sides: the longer side in pixels that LNet_o sees, one pass each; a function of the image alone.
+        enlarge: passes that would enlarge an image more than this are left out (the first never is).
+        crop_side: pixels of the square head-shoulder image x_s (227 in the paper).
+        head: from LNet_o's map to the head-shoulder square; face: from LNet_s's map to the face.
+        around: side of the head-shoulder square around a found face, in heights of the face box.
+        below: how far that square's middle lies under the face's, likewise.
+        passes: how often LNet_s looks; each later pass looks at the square around the face found before.
+        heads: the most heads of one image that LNet_s looks at, the strongest first.
+        score: faces below it are dropped.
+        double_iou, double_containment: a face that overlaps a surer one by more is its double.
+    """
+
+    sides: tuple[int, ...] = (227,)
+    enlarge: float = 2.0
+    crop_side: int = 227
+    head: WindowSettings = field(default_factory=WindowSettings)
+    face: WindowSettings = field(default_factory=WindowSettings)
+    around: float = 1.9
+    below: float = 0.0
+    passes: int = 1
+    heads: int = 32
+    score: float = 0.5
+    double_iou: float = 0.3
+    double_containment: float = 0.7
+
+
+@dataclass(frozen=True)
+class Located:
+    """A face box (pixels of the image given) and its score in [0, 1], larger is surer."""
+
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an LNet answered for one input: its response map (rows, columns) and the head's "any attribute" score."""
+
+    response: NDArray[np.float32]
+    score: float
+
+
+def map_to_box(window: Window, refine: int, settings: WindowSettings) -> Box:
+    """The box of a window of a (refined) map, in pixels of the net's input.
+
+    Cell k is centred on pixel 16 k + 17 and stands for the 16 pixels around it.
+    """
+    step = STRIDE / refine
+    origin = FIRST_CENTER + 0.5 - STRIDE / 2
+    width, height = (window.right - window.left + 1) * step, (window.bottom - window.top + 1) * step
+    x, y = Box(origin + window.left * step, origin + window.top * step, width, height).center
+    tall = settings.size * (width * height) ** 0.5
+    return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
+
+
+def find_windows(response: NDArray[np.float32], settings: WindowSettings) -> list[Window]:
+    """The windows of a map's density peaks, each cut to the cells near its peak's response; in refined cells."""
+    if settings.refine > 1:
+        rows, columns = response.shape
+        response = cv2.resize(response, (columns * settings.refine, rows * settings.refine)).astype(np.float32)
+    found = windows(response, settings.threshold)
+    labels = window_labels(response, settings.threshold)
+    return [_cut(window, response, labels == index, settings.relative) for index, window in enumerate(found)]
+
+
+def _cut(window: Window, response: NDArray[np.float32], members: NDArray[np.bool_], relative: float) -> Window:
+    rows, columns = np.nonzero(members & (response >= relative * window.score))
+    edges = (int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
+    return Window(*edges, window.peak_row, window.peak_column, window.score)
+
+
+def scaled_shape(image: Image, side: int) -> tuple[int, int]:
+    """(width, height) that LNet_o sees of an image at this longer side; both are 16 n + 3."""
+    factor = side / max(image.shape[:2])
+    return symmetric_side(image.shape[1] * factor), symmetric_side(image.shape[0] * factor)
+
+
+class Localizer:
+    """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size."""
+
+    def __init__(self, model: Model, device: torch.device | None = None, settings: LocalizerSettings | None = None):
+        self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
+        self.device = device or torch.device("cpu")
+        self.lnet_o, self.lnet_s = model.lnet_o, model.lnet_s
+        for lnet in (self.lnet_o, self.lnet_s):
+            lnet.net.to(self.device)
+
+    def __call__(self, images: Sequence[Image]) -> list[list[Located]]:
+        """The faces of each image, the surest first."""
+        return self.faces(images, self.heads(images))
+
+    def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
+        """The paper's single face: the surest of each image, whatever its score; none only where nothing responds."""
+        return [found[:1] for found in self.faces(images, self.heads(images), minimum=0.0)]
+
+    def heads(self, images: Sequence[Image]) -> list[list[Located]]:
+        """LNet_o: head-shoulder squares of each image with the response at their peaks, the strongest first."""
+        found: list[list[Located]] = [[] for _ in images]
+        for indices, batch in self._levels(images):
+            for index, seen in zip(indices, self.look(self.lnet_o, batch), strict=True):
+                factor_x = images[index].shape[1] / batch.shape[2]
+                factor_y = images[index].shape[0] / batch.shape[1]
+                for window in find_windows(seen.response, self.settings.head):
+                    box = map_to_box(window, self.settings.head.refine, self.settings.head)
+                    found[index].append(Located(box.scaled(factor_x, factor_y), window.score))
+        return [self._strongest(heads) for heads in found]
+
+    def _strongest(self, heads: list[Located]) -> list[Located]:
+        kept = suppress_doubles([head.box for head in heads], [head.score for head in heads], iou=0.6)
+        return [heads[index] for index in kept[: self.settings.heads]]
+
+    def _levels(self, images: Sequence[Image]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+        """Scaled images of equal shape, together: (indices, (N, H, W, 3))."""
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index, image in enumerate(images):
+            for level, side in enumerate(self.settings.sides):
+                if level == 0 or side <= self.settings.enlarge * max(image.shape[:2]):
+                    groups.setdefault(scaled_shape(image, side), []).append((index, level))
+        for (width, height), members in groups.items():
+            most = max(1, 2_000_000 // (width * height))
+            for start in range(0, len(members), most):
+                chosen = [index for index, _ in members[start : start + most]]
+                yield chosen, np.stack([resize(images[index], width, height) for index in chosen])
+
+    def look(self, lnet: RespondingLNet, batch: NDArray[np.uint8]) -> list[Seen]:
+        """Response maps and scores of equally large inputs (N, H, W, 3)."""
+        with torch.inference_mode():
+            inputs = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+            signed = torch.einsum("nchw,c->nhw", lnet.net(inputs), lnet.weights.to(self.device))
+            scores = torch.sigmoid(signed.mean((1, 2)) + lnet.bias)
+            maps = signed.clamp_min(0).cpu().numpy()
+        return [Seen(response, score) for response, score in zip(maps, scores.tolist(), strict=True)]
+
+    def faces(
+        self, images: Sequence[Image], heads: Sequence[Sequence[Located]], minimum: float | None = None
+    ) -> list[list[Located]]:
+        """LNet_s: the face in each head-shoulder square, doubles and those below the score (or `minimum`) dropped."""
+        places = [(index, head.box) for index, found in enumerate(heads) for head in found]
+        results: list[Located | None] = [None] * len(places)
+        squares = [box for _, box in places]
+        for _ in range(self.settings.passes):
+            crops = [self.x_s(images[index], box) for (index, _), box in zip(places, squares, strict=True)]
+            for number, (seen, square) in enumerate(zip(self._look_at(crops), squares, strict=True)):
+                results[number] = self._face(seen, square)
+            squares = [
+                self.around(found.box) if found else box for found, box in zip(results, squares, strict=True)
+            ]
+        answer: list[list[Located]] = [[] for _ in images]
+        for (index, _), found in zip(places, results, strict=True):
+            if found and found.score >= (self.settings.score if minimum is None else minimum):
+                answer[index].append(found)
+        return [self._distinct(found) for found in answer]
+
+    def x_s(self, image: Image, square: Box) -> Image:
+        """The head-shoulder image x_s (side, side, 3) of a square."""
+        return crop(image, square, self.settings.crop_side, self.settings.crop_side)
+
+    def _look_at(self, crops: Sequence[Image], batch: int = 32) -> Iterator[Seen]:
+        for start in range(0, len(crops), batch):
+            yield from self.look(self.lnet_s, np.stack(crops[start : start + batch]))
+
+    def _face(self, seen: Seen, square: Box) -> Located | None:
+        found = find_windows(seen.response, self.settings.face)
+        if not found:
+            return None
+        window = max(found, key=lambda window: window.score)
+        box = map_to_box(window, self.settings.face.refine, self.settings.face)
+        factor = square.width / self.settings.crop_side
+        return Located(box.scaled(factor).shifted(square.x, square.y), seen.score)
+
+    def around(self, face: Box) -> Box:
+        """The head-shoulder square that a face box implies, by the convention of `around` and `below`."""
+        x, y = face.center
+        side = self.settings.around * face.height
+        return Box.around(x, y + self.settings.below * face.height, side, side)
+
+    def _distinct(self, found: list[Located]) -> list[Located]:
+        settings = self.settings
+        boxes, scores = [face.box for face in found], [face.score for face in found]
+        kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
+        return [found[index] for index in kept]

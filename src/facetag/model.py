@@ -1,0 +1,220 @@
+"""The model folder: load, verify, save. The only reader and writer of weights.
+
+    models/<name>/  lnet_o, lnet_s, anet, svm .safetensors   model.json   CARD.md
+
+Loading runs no code: weights are safetensors, everything else is JSON.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from facetag.attributes import ATTRIBUTES
+from facetag.errors import ModelError
+from facetag.method.calibration import Calibration
+from facetag.method.svm import LinearSVM
+from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.layout import channels_last
+from facetag.networks.lnet import LNet, LNetSettings
+from facetag.settings import plain, settings_from
+
+FORMAT = 1
+DEFAULT = "faithful"
+FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class RespondingLNet:
+    """An LNet ready for use: normalisation folded, head dropped, and the channel weights of its response map.
+
+    Attributes:
+        net: in evaluation mode.
+        weights: (256,) of the response map.
+        bias: added to the mean of the weighted responses, gives the head's logit of "any attribute".
+    """
+
+    net: LNet
+    weights: Tensor
+    bias: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Everything that predicting needs.
+
+    Attributes:
+        name: of the folder.
+        thresholds: (A,) probabilities from which an attribute is present.
+        localizer, tagger: settings of those stages, as plain data.
+        training: how it was made: recipe, data counts, figures.
+        fingerprint: SHA-256 over all weights and model.json; empty for a model that was never saved.
+    """
+
+    name: str
+    lnet_o: RespondingLNet
+    lnet_s: RespondingLNet
+    anet: ANet
+    svm: LinearSVM
+    calibration: Calibration
+    thresholds: NDArray[np.float64]
+    localizer: Mapping[str, Any] = field(default_factory=dict)
+    tagger: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+def models_folder() -> Path:
+    """Where shipped models lie: inside the package in a wheel, at the top of the repository in an editable install."""
+    packaged = Path(str(resources.files("facetag"))) / "models"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "models"
+
+
+def find_model(name_or_folder: str = DEFAULT) -> Path:
+    """The folder of a shipped model by name, or of any model by path.
+
+    Raises:
+        ModelError: there is none.
+    """
+    candidates = [Path(name_or_folder)]
+    if os.sep not in name_or_folder:
+        candidates.insert(0, models_folder() / name_or_folder)
+    for folder in candidates:
+        if (folder / "model.json").is_file():
+            return folder
+    raise ModelError(f"no model at {name_or_folder!r}", f"shipped models: {', '.join(shipped_models()) or 'none'}")
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that came with facetag."""
+    return sorted(path.parent.name for path in models_folder().glob("*/model.json"))
+
+
+def load_model(name_or_folder: str = DEFAULT) -> Model:
+    """Read and verify a model folder.
+
+    Raises:
+        ModelError: it is missing, incomplete, altered, of another version, or not a model.
+    """
+    folder = find_model(name_or_folder)
+    description = read_description(folder)
+    verify_model(folder, description)
+    try:
+        return _assemble(folder, description)
+    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{folder} is not a facetag model ({error})", "install facetag again or train it anew") from error
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """model.json as data.
+
+    Raises:
+        ModelError: it is missing, not JSON, or of another format.
+    """
+    path = folder / "model.json"
+    try:
+        description = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
+    return description
+
+
+def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
+    """Compare every weight file with its recorded SHA-256.
+
+    Raises:
+        ModelError: a file is missing or differs.
+    """
+    recorded = description.get("sha256")
+    for name in FILES:
+        expected = recorded.get(name) if isinstance(recorded, dict) else None
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
+        if found != expected:
+            raise ModelError(f"{folder / name} is not the file that the model was saved with", "install facetag again")
+
+
+def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
+    svm = {name: tensor.float().numpy() for name, tensor in load_file(folder / "svm.safetensors").items()}
+    if tuple(description["attributes"]) != ATTRIBUTES:
+        raise ValueError("its attributes are not CelebA's forty in their order")
+    return Model(
+        name=description["name"],
+        lnet_o=_load_lnet(folder / "lnet_o.safetensors", description["lnet_o"]),
+        lnet_s=_load_lnet(folder / "lnet_s.safetensors", description["lnet_s"]),
+        anet=_load_anet(folder / "anet.safetensors", description["anet"]),
+        svm=LinearSVM(svm["weights"], svm["bias"], svm["mean"], svm["scale"]),
+        calibration=Calibration(np.array(description["slope"]), np.array(description["intercept"])),
+        thresholds=np.array(description["thresholds"], np.float64),
+        localizer=description["localizer"],
+        tagger=description["tagger"],
+        training=description["training"],
+        fingerprint=hashlib.sha256((folder / "model.json").read_bytes()).hexdigest(),
+    )
+
+
+def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    weights = tensors.pop("response_weights")
+    net = LNet(settings_from(LNetSettings, values["settings"], "model.json"))
+    net.load_state_dict(tensors)
+    return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, float(values["bias"]))
+
+
+def _load_anet(path: Path, values: Mapping[str, Any]) -> ANet:
+    net = ANet(settings_from(ANetSettings, values["settings"], "model.json"))
+    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    return net.eval().requires_grad_(False)
+
+
+def save_model(model: Model, folder: Path, card: str) -> None:
+    """Write a model folder: weights as fp16 safetensors, model.json last, so that half a folder is never a model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").unlink(missing_ok=True)
+    for name, lnet in (("lnet_o", model.lnet_o), ("lnet_s", model.lnet_s)):
+        _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
+    _save_half(folder / "anet.safetensors", model.anet.state_dict())
+    # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
+    svm = {name: torch.tensor(np.asarray(getattr(model.svm, name), np.float32)) for name in ("weights", "bias", "mean", "scale")}
+    save_file(svm, folder / "svm.safetensors")
+    (folder / "CARD.md").write_text(card, encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps(_describe(model, folder), indent=1) + "\n", encoding="utf-8")
+
+
+def _save_half(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: tensor.detach().half().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _describe(model: Model, folder: Path) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "attributes": list(ATTRIBUTES),
+        "lnet_o": {"settings": plain(model.lnet_o.net.settings), "bias": model.lnet_o.bias},
+        "lnet_s": {"settings": plain(model.lnet_s.net.settings), "bias": model.lnet_s.bias},
+        "anet": {"settings": plain(model.anet.settings)},
+        "localizer": dict(model.localizer),
+        "tagger": dict(model.tagger),
+        "thresholds": [round(float(value), 6) for value in model.thresholds],
+        "slope": [float(value) for value in model.calibration.slope],
+        "intercept": [float(value) for value in model.calibration.intercept],
+        "training": dict(model.training),
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
+    }

@@ -1,0 +1,214 @@
+"""The stages in the paper's order (section 4), each from the run folder of those before it.
+
+    run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.celeba import CelebA
+from facetag.datasets.scenes import SceneComposer
+from facetag.errors import DataError
+from facetag.localizer import Localizer
+from facetag.method.calibration import Calibration
+from facetag.method.svm import LinearSVM
+from facetag.model import Model, RespondingLNet, save_model
+from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.lnet import ClassifyingLNet
+from facetag.settings import plain
+from facetag.tagger import FeatureExtractor, face_region
+from facetag.training import checkpoint, finetune
+from facetag.training.card import model_card
+from facetag.training.data import DataFolder
+from facetag.training.examples import read_rgb
+from facetag.training.fit import Fitted, fit
+from facetag.training.loop import Outcome, RunOptions, train
+from facetag.training.propose import Boxes, as_box, kept, propose_faces, propose_heads
+from facetag.training.recipe import Recipe
+
+def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Fine-tune LNet_o in run/lnet_o by attributes on composed whole images.
+
+    Raises:
+        DataError: data or LNet+ is missing.
+    """
+    folder, stage = DataFolder(data), recipe.lnet_o
+    task = finetune.scene_task(folder.celeba(), folder.backgrounds(), stage, recipe.lnet)
+    if stage.pretrained and not options.resume:
+        _start_from_lnet_plus(run, task.model)
+    return train(task, stage.loop, run / task.name, options)
+
+
+def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Fine-tune LNet_s in run/lnet_s by attributes on the head-shoulder crops that LNet_o proposes.
+
+    Raises:
+        DataError: data, LNet+ or LNet_o is missing.
+    """
+    folder, stage = DataFolder(data), recipe.lnet_s
+    split = finetune.split_training(folder.celeba(), stage.held_out)
+    backgrounds, seed = folder.backgrounds(), stage.loop.seed
+    composers = (
+        finetune.composer(split.train, backgrounds, stage.scenes, seed),
+        finetune.composer(split.validation, backgrounds, stage.scenes, seed + 1),
+    )
+    lnet_o = trained_lnet_o(run, recipe)
+    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, recipe.localizer)
+    squares = (
+        _proposed_heads(run, "train", localizer, composers[0], stage.rounds, options),
+        _proposed_heads(run, "validation", localizer, composers[1], 1, options),
+    )
+    task = finetune.crop_task(composers, squares, stage, recipe.lnet)
+    if stage.pretrained and not options.resume:
+        _start_from_lnet_plus(run, task.model)
+    return train(task, stage.loop, run / task.name, options)
+
+
+def _proposed_heads(
+    run: Path, part: str, localizer: Localizer, scenes: SceneComposer, rounds: int, options: RunOptions
+) -> Boxes:
+    key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, [Path(head).name for head in scenes.heads]])
+    report = _progress(f"heads of {part}", options)
+    path = run / "proposals" / f"heads_{part}.npz"
+    return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
+
+
+def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Fine-tune ANet in run/anet_attributes on the face regions that the LNets propose.
+
+    Raises:
+        DataError: data, an LNet or the pre-trained ANet is missing.
+    """
+    stage = recipe.anet_attributes
+    nets = DataFolder(data).celeba().subset(0)
+    split = finetune.split_training(nets, stage.held_out)
+    localizer = trained_localizer(run, recipe, options)
+    parts = [
+        finetune.face_examples(part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered)
+        for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
+    ]
+    net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
+    if stage.pretrained and not options.resume:
+        _start_from_identities(run, net)
+    task = finetune.FaceTask(net, stage, *parts)
+    return train(task, stage.loop, run / task.name, options)
+
+
+def proposed_faces(run: Path, part: str, localizer: Localizer, data: CelebA, options: RunOptions) -> Boxes:
+    """The LNets' surest face in each of these images, kept in run/proposals."""
+    paths = [str(path) for path in data.paths]
+    key = _key(localizer, [Path(path).name for path in paths])
+    report = _progress(f"faces of {part}", options)
+    path = run / "proposals" / f"faces_{part}.npz"
+    return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
+
+
+def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
+    """Fit the SVMs on partition 1, whose identities no net saw, and write the model folder.
+
+    Raises:
+        DataError: data or a trained net is missing.
+    """
+    svms = DataFolder(data).celeba().subset(1)
+    localizer = trained_localizer(run, recipe, options)
+    boxes = proposed_faces(run, "svm", localizer, svms, options)
+    found = ~np.isnan(boxes[:, 0])
+    if not found.any():
+        raise DataError("the LNets found no face in any picture of partition 1", "train them longer")
+    chosen = svms.select(found)
+    anet = trained_anet(run, recipe)
+    extract = FeatureExtractor(anet, recipe.tagger, options.device)
+    features = region_features(extract, chosen, boxes[found], options)
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm)
+    anet.cpu()
+    model = Model(
+        name=out.name,
+        lnet_o=localizer.lnet_o,
+        lnet_s=localizer.lnet_s,
+        anet=anet,
+        svm=fitted.svm,
+        calibration=fitted.calibration,
+        thresholds=fitted.thresholds,
+        localizer=plain(recipe.localizer),
+        tagger=plain(recipe.tagger),
+        training=training_record(run, recipe, len(chosen), int((~found).sum()), fitted),
+    )
+    save_model(model, out, model_card(model))
+    return fitted
+
+
+def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, options: RunOptions) -> Any:
+    """h_a of each image's face: (N, D) float32."""
+    settings, parts = extract.settings, []
+    report = _progress("features", options)
+    for start in range(0, len(data), 512):
+        rows = range(start, min(start + 512, len(data)))
+        regions = [face_region(read_rgb(str(data.paths[i])), as_box(boxes[i]), settings.margin, settings) for i in rows]
+        parts.append(extract(regions))
+        report(rows.stop, len(data))
+    return np.concatenate(parts)
+
+
+def training_record(run: Path, recipe: Recipe, faces: int, missed: int, fitted: Fitted) -> dict[str, Any]:
+    """How the model was made, for model.json."""
+    stages = ("lnet_plus", "lnet_o", "lnet_s", "anet_identities", "anet_attributes")
+    figures = {stage: checkpoint.figures(run / stage) for stage in stages if (run / stage / checkpoint.BEST).is_file()}
+    svm = {"faces": faces, "without_a_box": missed, "cost": fitted.cost, "cross_fitted_accuracy": fitted.accuracy}
+    return {"recipe": plain(recipe), "validation": figures, "svm": svm}
+
+
+def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
+    """LNet_o of a run, ready for use."""
+    return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.side)
+
+
+def trained_localizer(run: Path, recipe: Recipe, options: RunOptions) -> Localizer:
+    """Both LNets of a run with the recipe's localizer settings."""
+    lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
+    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), options.device, recipe.localizer)
+
+
+def trained_anet(run: Path, recipe: Recipe) -> ANet:
+    """The fine-tuned ANet of a run, rounded to fp16 as it will be saved, so that the SVMs see what users will."""
+    net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
+    checkpoint.load_best(run / "anet_attributes", net)
+    return net.anet.eval().half().float().requires_grad_(False)
+
+
+def _model(recipe: Recipe, lnet_o: RespondingLNet, lnet_s: RespondingLNet) -> Model:
+    """A model of LNets alone, for localising while the rest is not trained yet."""
+    nothing = np.zeros(0)
+    svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
+    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), svm, Calibration(nothing, nothing), nothing)
+
+
+def _start_from_lnet_plus(run: Path, model: nn.Module) -> None:
+    """Copy the convolutions of LNet+; the head starts at random (paper, section 4)."""
+    assert isinstance(model, ClassifyingLNet)
+    state = checkpoint.best_state(run / "lnet_plus")
+    model.lnet.load_state_dict({name.removeprefix("lnet."): t for name, t in state.items() if name.startswith("lnet.")})
+
+
+def _start_from_identities(run: Path, net: AttributeNet) -> None:
+    state = checkpoint.best_state(run / "anet_identities")
+    net.anet.load_state_dict({name.removeprefix("anet."): t for name, t in state.items() if name.startswith("anet.")})
+
+
+def _key(localizer: Localizer, what: Any) -> str:
+    """A hash of the nets, the settings and the pictures: proposals made with other ones are not used again."""
+    digest = hashlib.sha256(json.dumps([plain(localizer.settings), what], sort_keys=True).encode())
+    for lnet in (localizer.lnet_o, localizer.lnet_s):
+        for tensor in (*lnet.net.state_dict().values(), lnet.weights):
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _progress(what: str, options: RunOptions) -> Callable[[int, int], None]:
+    return lambda done, total: options.report({"stage": what, "done": done, "of": total})

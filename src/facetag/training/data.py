@@ -1,0 +1,41 @@
+"""Where the training data of a data folder lies (docs: `facetag data`): celeba/, objects/<set>/, backgrounds/<set>/."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from facetag.datasets.celeba import CelebA, load_celeba
+from facetag.datasets.folders import ClassFolders, list_images, load_folders
+from facetag.errors import DataError
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The folder that training commands are given."""
+
+    root: Path
+
+    def celeba(self) -> CelebA:
+        """Aligned CelebA under celeba/."""
+        return load_celeba(self.root / "celeba")
+
+    def objects(self) -> ClassFolders:
+        """All sets of object categories under objects/, classes of one WordNet id merged."""
+        return load_folders(list(self._sets("objects")))
+
+    def backgrounds(self) -> list[list[str]]:
+        """Pictures without faces, a group a set: backgrounds/ and those sets of objects/ that show few people."""
+        groups = [list_images(folder) for folder in self._sets("backgrounds")]
+        groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
+        return [[str(path) for path in group] for group in groups]
+
+    def _sets(self, name: str) -> Iterator[Path]:
+        folder = self.root / name
+        found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        if not found:
+            raise DataError(f"{folder} has no data set in it", "arrange one with `facetag data arrange`")
+        yield from found
+
+
+#: Object sets whose pictures serve as scenes too. Imagenette is left out: many of its pictures show people.
+FACELESS_OBJECTS = ("caltech101", "miniimagenet")

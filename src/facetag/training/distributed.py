@@ -1,0 +1,58 @@
+"""Several processes by torch's own DDP: torchrun starts them, these few functions join them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+def world() -> int:
+    """How many processes train together; 1 without torchrun."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the processes that torchrun started (WORLD_SIZE in the environment); does nothing for a single one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def parallel(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model as every process trains it: gradients averaged, batch statistics shared where CUDA can."""
+    if world() == 1:
+        return model
+    if device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set in at least one process: all stop at the same step or none."""
+    if world() == 1:
+        return flag
+    value = torch.tensor(float(flag), device=device)
+    distributed.all_reduce(value, distributed.ReduceOp.MAX)
+    return bool(value.item())
+
+
+def mean_over_processes(value: torch.Tensor) -> torch.Tensor:
+    """The mean of a scalar over all processes."""
+    if world() > 1:
+        distributed.all_reduce(value)
+        value = value / world()
+    return value

@@ -1,0 +1,149 @@
+"""Pictures as the nets are trained on them: torch datasets over the paths and labels of facetag.datasets.
+
+An example is asked for by (epoch, index); its chance comes from (seed, epoch, index) alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from facetag.datasets.augment import (
+    ColourSettings,
+    center_square,
+    flip,
+    jitter_colour,
+    one_of_ten_crops,
+    random_square,
+)
+from facetag.datasets.scenes import SceneComposer
+from facetag.geometry import Box
+from facetag.images.decode import read_image
+from facetag.images.resample import Image, crop
+from facetag.networks.anet import HEIGHT, WIDTH
+from facetag.tagger import TaggerSettings, face_window
+from facetag.training.propose import Boxes, as_box
+from facetag.training.recipe import CropStage, JitterSettings
+
+#: The epoch whose pictures validate: no training epoch reaches it.
+VALIDATION_EPOCH = 1_000_000
+
+Place = tuple[int, int]
+
+
+def read_rgb(path: str) -> Image:
+    """The upright RGB pixels of one picture of a training set."""
+    return read_image(path).pixels
+
+
+class ObjectPictures(Dataset[Any]):
+    """Object pictures with their category: ((epoch, index)) -> image uint8 (side, side, 3), category."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        categories: NDArray[np.int64],
+        side: int,
+        crops: Literal["ten", "random", "center"],
+        colour: ColourSettings,
+        seed: int = 0,
+    ) -> None:
+        self.paths, self.categories, self.side = paths, categories, side
+        self.crops, self.colour, self.seed = crops, colour, seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: Place) -> tuple[Image, int]:
+        epoch, index = place
+        rng = np.random.default_rng((self.seed, epoch, index))
+        picture = read_rgb(self.paths[index])
+        if self.crops == "center":
+            picture = center_square(picture, self.side)
+        elif self.crops == "ten":
+            picture = one_of_ten_crops(picture, rng, self.side)
+        else:
+            picture = flip(random_square(picture, rng, self.side, smallest=0.5), rng)
+        return np.ascontiguousarray(jitter_colour(picture, rng, self.colour)), int(self.categories[index])
+
+
+class Scenes(Dataset[Any]):
+    """Composed whole images: ((epoch, index)) -> image uint8 (side, side, 3), tags (A + 1,)."""
+
+    def __init__(self, composer: SceneComposer) -> None:
+        self.composer = composer
+
+    def __len__(self) -> int:
+        return len(self.composer.heads)
+
+    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
+        scene = self.composer.compose(*place)
+        return scene.image, torch.from_numpy(scene.attributes)
+
+
+class HeadCrops(Dataset[Any]):
+    """Head-shoulder crops x_s: ((epoch, index)) -> image uint8 (side, side, 3), tags (A + 1,).
+
+    Epoch e shows the scenes of round e modulo the rounds that LNet_o was asked about, each cropped where LNet_o saw
+    its strongest head; on a bare scene that is a hard negative. Where LNet_o saw nothing, the whole scene is the crop.
+    """
+
+    def __init__(self, composer: SceneComposer, squares: Boxes, stage: CropStage) -> None:
+        self.composer, self.squares, self.stage = composer, squares, stage
+
+    def __len__(self) -> int:
+        return len(self.composer.heads)
+
+    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
+        epoch, index = place
+        rng = np.random.default_rng((self.stage.loop.seed, epoch, index, 1))
+        turn = epoch % self.stage.rounds
+        scene = self.composer.compose(turn, index)
+        row = self.squares[turn * len(self) + index]
+        side = scene.image.shape[0]
+        square = Box(0, 0, side, side) if np.isnan(row[0]) else as_box(row)
+        moved = self._jittered(square, rng)
+        image = flip(crop(scene.image, moved, self.stage.side, self.stage.side), rng)
+        return jitter_colour(np.ascontiguousarray(image), rng, self.stage.colour), torch.from_numpy(scene.attributes)
+
+    def _jittered(self, square: Box, rng: np.random.Generator) -> Box:
+        shift, scale = self.stage.shift * square.width, np.log(self.stage.scale)
+        moved = square.shifted(rng.uniform(-shift, shift), rng.uniform(-shift, shift))
+        return moved.enlarged(float(np.exp(rng.uniform(-scale, scale))))
+
+
+class Faces(Dataset[Any]):
+    """Face windows: ((epoch, index)) -> image uint8 (55, 47, 3), target (attributes (A,) or an identity)."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        boxes: Boxes,
+        targets: Tensor,
+        tagger: TaggerSettings,
+        jitter: JitterSettings,
+        colour: ColourSettings,
+        seed: int,
+    ) -> None:
+        assert len(paths) == len(boxes) == len(targets)
+        self.paths, self.boxes, self.targets, self.tagger = paths, boxes, targets, tagger
+        self.jitter, self.colour, self.seed = jitter, colour, seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
+        epoch, index = place
+        rng = np.random.default_rng((self.seed, epoch, index))
+        window = face_window(as_box(self.boxes[index]), self.tagger)
+        jitter, pixel = self.jitter, window.height / HEIGHT
+        dx, dy = rng.uniform(-jitter.shift, jitter.shift, 2) * pixel
+        factor = float(np.exp(rng.uniform(-1, 1) * np.log(jitter.scale)))
+        turn = rng.uniform(-jitter.rotation, jitter.rotation)
+        face = crop(read_rgb(self.paths[index]), window.shifted(dx, dy).enlarged(factor), WIDTH, HEIGHT, turn)
+        face = flip(face, rng) if epoch < VALIDATION_EPOCH else face
+        return jitter_colour(np.ascontiguousarray(face), rng, self.colour), self.targets[index]

@@ -1,0 +1,162 @@
+"""Fine-tuning by attributes (paper, section 4): LNet_o on x_o, LNet_s on x_s, ANet on x_f.
+
+The three are trained one after the other, each on what the one before proposes ("separately", section 4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.augment import ColourSettings
+from facetag.datasets.celeba import CelebA, hold_out_identities
+from facetag.datasets.sampling import shuffled_batches
+from facetag.datasets.scenes import SceneComposer, SceneSettings
+from facetag.method.metrics import average_precision
+from facetag.model import RespondingLNet
+from facetag.networks.anet import AttributeNet
+from facetag.networks.layout import channels_last
+from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetSettings
+from facetag.networks.losses import attribute_loss
+from facetag.tagger import TaggerSettings
+from facetag.training.checkpoint import load_best
+from facetag.training.examples import VALIDATION_EPOCH, Faces, HeadCrops, Scenes, read_rgb
+from facetag.training.pretrain import in_batches
+from facetag.training.propose import Boxes
+from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
+
+OUTPUTS = len(ATTRIBUTES) + 1  #: the forty and "any of them"
+ANY = len(ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training identities of CelebA (partition 0), and those held out of them to validate."""
+
+    train: CelebA
+    validation: CelebA
+
+
+def split_training(data: CelebA, share: float) -> Split:
+    """Partition 0 cut by identity."""
+    nets = data.subset(0)
+    held = hold_out_identities(nets.identities, share, seed=0)
+    return Split(nets.select(~held), nets.select(held))
+
+
+def composer(data: CelebA, backgrounds: Sequence[Sequence[str]], scenes: SceneSettings, seed: int) -> SceneComposer:
+    """Composes scenes from the heads of these images."""
+    return SceneComposer(read_rgb, [str(path) for path in data.paths], data.attributes, backgrounds, scenes, seed)
+
+
+class LNetTask:
+    """LNet_o or LNet_s on pictures with image-level tags; kept by mean average precision on held-out identities."""
+
+    metric = "average_precision"
+
+    def __init__(
+        self, name: str, stage: SceneStage | CropStage, lnet: LNetSettings, examples: Any, validation: Any, side: int
+    ) -> None:
+        self.name, self.stage = name, stage
+        self.model: nn.Module = ClassifyingLNet(OUTPUTS, lnet, replace(stage.head, side=side))
+        self.examples, self.validation = examples, validation
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        loop = self.stage.loop
+        return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        logits, tags, weight = model(images).float(), targets[0], self.stage.any_weight
+        attributes = attribute_loss(logits[:, :ANY], tags[:, :ANY])
+        anything = attribute_loss(logits[:, ANY], tags[:, ANY])
+        return (ANY * attributes + weight * anything) / (ANY + weight)
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        logits, tags = [], []
+        for images, labels in in_batches(self.validation, device):
+            logits.append(model(images).float().cpu().numpy())
+            tags.append(labels.numpy())
+        precision = average_precision(np.concatenate(logits), np.concatenate(tags) > 0.5)
+        return {"average_precision": float(np.nanmean(precision[:ANY])), "any": float(precision[ANY])}
+
+
+class FaceTask:
+    """ANet on face regions; kept by mean accuracy on held-out identities."""
+
+    name = "anet_attributes"
+    metric = "accuracy"
+
+    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces, validation: Faces) -> None:
+        self.model: nn.Module = net
+        self.stage, self.examples, self.validation = stage, examples, validation
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        loop = self.stage.loop
+        return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        return attribute_loss(model(images).float(), targets[0])
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        logits, labels = [], []
+        for images, tags in in_batches(self.validation, device, batch=256):
+            logits.append(model(images).float().cpu().numpy())
+            labels.append(tags.numpy() > 0.5)
+        scores, truth = np.concatenate(logits), np.concatenate(labels)
+        precision = average_precision(scores, truth)
+        return {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+
+
+def scene_task(data: CelebA, backgrounds: Sequence[Sequence[str]], stage: SceneStage, lnet: LNetSettings) -> LNetTask:
+    """LNet_o on composed whole images."""
+    split, seed = split_training(data, stage.held_out), stage.loop.seed
+    plain = replace(stage.scenes, colour=ColourSettings())
+    examples = Scenes(composer(split.train, backgrounds, stage.scenes, seed))
+    validation = Scenes(composer(split.validation, backgrounds, plain, seed + 1))
+    return LNetTask("lnet_o", stage, lnet, examples, validation, stage.scenes.side)
+
+
+def crop_task(
+    composers: tuple[SceneComposer, SceneComposer], squares: tuple[Boxes, Boxes], stage: CropStage, lnet: LNetSettings
+) -> LNetTask:
+    """LNet_s on the crops that LNet_o proposes; composers and squares of training and of validation."""
+    still = replace(stage, colour=ColourSettings(), shift=0.0, scale=1.0, rounds=1)
+    examples = HeadCrops(composers[0], squares[0], stage)
+    validation = HeadCrops(composers[1], squares[1], still)
+    return LNetTask("lnet_s", stage, lnet, examples, validation, stage.side)
+
+
+def responding(folder: Path, lnet: LNetSettings, stage: SceneStage | CropStage, side: int) -> RespondingLNet:
+    """The trained LNet of a stage's folder, ready for use: folded, rounded to fp16 as it will be saved."""
+    head = replace(stage.head, side=side)
+    trained = ClassifyingLNet(OUTPUTS, lnet, head)
+    load_best(folder, trained)
+    weights, bias = response_weights(trained, stage.response, head)
+    net = trained.lnet.eval().folded().half().float().requires_grad_(False)
+    return RespondingLNet(channels_last(net), weights.half().float(), bias)
+
+
+def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings) -> tuple[Tensor, float]:
+    """Channel weights of the response map and the bias of its score."""
+    if response == "mean":
+        return torch.full((CHANNELS,), 1 / CHANNELS), 0.0
+    return trained.head.channel_weights(ANY), float(trained.head.outputs.bias[ANY])
+
+
+def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:
+    """Face windows of these images with their forty attributes; images without a box are left out."""
+    found = ~np.isnan(boxes[:, 0])
+    targets = torch.from_numpy(data.attributes[found].astype(np.float32))
+    jitter, colour = (stage.jitter, stage.colour) if jittered else (JitterSettings(), ColourSettings())
+    return Faces(chosen_paths(data, found), boxes[found], targets, tagger, jitter, colour, stage.loop.seed)
+
+
+def chosen_paths(data: CelebA, mask: NDArray[np.bool_]) -> list[str]:
+    """Paths of the images where the mask is set."""
+    return [str(data.paths[index]) for index in np.flatnonzero(mask)]

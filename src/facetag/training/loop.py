@@ -1,0 +1,252 @@
+"""The one training loop: SGD as in the paper or AdamW, resumable to the same weights (paper, section 4).
+
+A stage brings a Task: its net, its examples, its loss and its validation figure. Everything that chance decides
+at step s follows from (seed, epoch, index) or (seed, s, rank), so a resumed run repeats an unbroken one.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from facetag.networks.layout import channels_last
+from facetag.training import checkpoint, distributed
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a stage is optimised.
+
+    Attributes:
+        epochs: passes over the stage's examples.
+        batch: examples a step, over all processes together.
+        optimizer: `sgd` (the paper) with `momentum`, or `adamw`.
+        rate: the highest learning rate; it warms up over the first `warmup` share of all steps, then falls
+            along half a cosine to nothing.
+        weight_decay: of the optimizer.
+        clip: gradients' largest norm; 0 = no limit.
+        precision: `bfloat16` runs the nets under autocast; weights stay float32.
+        seed: of everything that chance decides.
+    """
+
+    epochs: int = 10
+    batch: int = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.05
+    clip: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What may differ from run to run without changing the result.
+
+    Attributes:
+        device: where the net runs.
+        workers: processes that prepare examples; 0 = this one.
+        resume: continue from the folder's checkpoint.
+        max_time: seconds after which this run saves and stops; None = none.
+        checkpoint_every: seconds between checkpoints.
+        should_stop: asked after every step; True saves and stops.
+        report: receives every row of metrics.
+    """
+
+    device: torch.device = torch.device("cpu")
+    workers: int = 1
+    resume: bool = False
+    max_time: float | None = None
+    checkpoint_every: float = 180.0
+    should_stop: Callable[[], bool] = lambda: False
+    report: Callable[[dict[str, Any]], None] = lambda row: None
+
+
+class Task(Protocol):
+    """One stage of training."""
+
+    name: str
+    model: nn.Module
+    metric: str  #: the validation figure that decides what is kept; larger is better
+
+    @property
+    def examples(self) -> "Dataset[Any]":
+        """(epoch, index) -> (image uint8 (H, W, 3), targets ...)."""
+        ...
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        """This process's batches of an epoch, as indices of examples."""
+        ...
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        """The batch's mean loss; images (N, 3, H, W) in [0, 1]."""
+        ...
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Figures on held-out training identities (or pictures)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`finished` is False when time or a signal ended the run; then `--resume` goes on."""
+
+    finished: bool
+    steps: int
+    best: float
+
+
+def to_input(images: Tensor, device: torch.device) -> Tensor:
+    """uint8 (N, H, W, 3) -> float (N, 3, H, W) in [0, 1], channels last in memory."""
+    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
+
+
+class Loop:
+    """State of one run of one task."""
+
+    def __init__(self, task: Task, settings: LoopSettings, folder: Path, options: RunOptions) -> None:
+        self.task, self.settings, self.folder, self.options = task, settings, folder, options
+        self.model = channels_last(task.model.to(options.device))
+        self.parallel = distributed.parallel(self.model, options.device)
+        self.optimizer = self._optimizer()
+        self.epoch = self.position = self.step = 0
+        self.best = -math.inf
+        self.started = self.saved = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        s = self.settings
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": s.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        if s.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=s.rate)
+        return torch.optim.SGD(groups, lr=s.rate, momentum=s.momentum)
+
+    def _rate(self, total: int) -> float:
+        share = (self.step + 1) / total
+        warmup = self.settings.warmup
+        if share < warmup:
+            return self.settings.rate * share / warmup
+        return self.settings.rate * 0.5 * (1 + math.cos(math.pi * min((share - warmup) / (1 - warmup), 1.0)))
+
+    def run(self) -> Outcome:
+        """Train to the end, or to the time limit."""
+        if self.options.resume:
+            self._restore()
+        finished = False
+        while self.epoch < self.settings.epochs and self._run_epoch():
+            self._validate()
+            self.epoch, self.position = self.epoch + 1, 0
+            self._save()
+        finished = self.epoch >= self.settings.epochs
+        return Outcome(finished, self.step, self.best)
+
+    def _run_epoch(self) -> bool:
+        """The rest of the current epoch; False when the run is to stop before its end."""
+        batches = self.task.batches(self.epoch, distributed.rank(), distributed.world())
+        total = len(batches) * self.settings.epochs
+        todo = [[(self.epoch, index) for index in batch] for batch in batches[self.position :]]
+        loader: DataLoader[Any] = DataLoader(
+            self.task.examples,
+            batch_sampler=todo,
+            num_workers=self.options.workers,
+            prefetch_factor=4 if self.options.workers else None,
+            pin_memory=self.options.device.type == "cuda",
+        )
+        self.model.train()
+        recent, since = [], time.monotonic()
+        for images, *targets in loader:
+            recent.append(self._step(images, targets, total))
+            if len(recent) == 20:
+                self._report_loss(recent, len(images), since)
+                recent, since = [], time.monotonic()
+            if self._time_is_up():
+                self._save()
+                return False
+            if time.monotonic() - self.saved > self.options.checkpoint_every:
+                self._save()
+        return True
+
+    def _step(self, images: Tensor, targets: list[Tensor], total: int) -> Tensor:
+        s, device = self.settings, self.options.device
+        torch.manual_seed(hash((s.seed, self.step, distributed.rank())) % 2**63)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(total)
+        moved = [target.to(device, non_blocking=True) for target in targets]
+        with torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bfloat16"):
+            loss = self.task.loss(self.parallel, to_input(images, device), *moved)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if s.clip > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
+        self.optimizer.step()
+        self.step, self.position = self.step + 1, self.position + 1
+        return loss.detach()
+
+    def _time_is_up(self) -> bool:
+        limit = self.options.max_time
+        over = limit is not None and time.monotonic() - self.started > limit
+        return distributed.any_process(over or self.options.should_stop(), self.options.device)
+
+    def _report_loss(self, losses: list[Tensor], images: int, since: float) -> None:
+        loss = float(distributed.mean_over_processes(torch.stack(losses).float().mean()))
+        speed = len(losses) * images * distributed.world() / (time.monotonic() - since)
+        self._log({"epoch": self.epoch, "step": self.step, "loss": round(loss, 6), "images_per_second": round(speed, 1)})
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"{self.task.name}: the loss is {loss} at step {self.step}")
+
+    def _validate(self) -> None:
+        if distributed.rank() != 0:
+            return
+        self.model.eval()
+        with torch.inference_mode():
+            figures = self.task.validate(self.model, self.options.device)
+        figure = figures[self.task.metric]
+        if figure > self.best:
+            self.best = figure
+            checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
+        self._log({"epoch": self.epoch, "step": self.step, "validation": figures, "best": self.best})
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if distributed.rank() != 0:
+            return
+        row = {"stage": self.task.name, "seconds": round(time.monotonic() - self.started, 1), **row}
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.options.report(row)
+
+    def _save(self) -> None:
+        self.saved = time.monotonic()
+        if distributed.rank() == 0:
+            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
+            place = {"epoch": self.epoch, "position": self.position, "step": self.step}
+            checkpoint.save(self.folder, {**state, **place}, self.settings)
+
+    def _restore(self) -> None:
+        state = checkpoint.load(self.folder, self.settings, self.options.device)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = state["best"]
+        self.epoch, self.position, self.step = state["epoch"], state["position"], state["step"]
+
+
+def train(task: Task, settings: LoopSettings, folder: Path, options: RunOptions) -> Outcome:
+    """Train `task` in `folder`: checkpoint.pt to resume from, best.safetensors, metrics.jsonl.
+
+    Raises:
+        DataError: `resume` without a checkpoint, or with other settings than it was made with.
+        FloatingPointError: the loss became infinite or no number.
+    """
+    with distributed.process_group(options.device):
+        torch.manual_seed(settings.seed)
+        return Loop(task, settings, folder, options).run()

@@ -1,0 +1,147 @@
+"""Pre-training (paper, section 4): LNet+ on object categories, ANet on identities."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from facetag.datasets.augment import ColourSettings
+from facetag.datasets.celeba import CelebA, hold_out_identities
+from facetag.datasets.folders import ClassFolders
+from facetag.datasets.sampling import IdentityBatches, shuffled_batches
+from facetag.datasets.scenes import ALIGNED_FACE
+from facetag.networks.anet import ANetSettings, IdentityNet
+from facetag.networks.lnet import ClassifyingLNet, LNetSettings
+from facetag.networks.losses import category_loss, identity_loss
+from facetag.tagger import TaggerSettings
+from facetag.training.data import DataFolder
+from facetag.training.examples import VALIDATION_EPOCH, Faces, ObjectPictures
+from facetag.training.loop import Outcome, RunOptions, to_input, train
+from facetag.training.propose import Boxes
+from facetag.training.recipe import IdentityStage, JitterSettings, ObjectStage, Recipe
+
+
+def held_out(count: int, share: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Which of `count` examples validate: a fixed random share of them."""
+    return np.random.default_rng(seed).permutation(count) < round(count * share)
+
+
+def in_batches(examples: Any, device: torch.device, batch: int = 128, workers: int = 1) -> Any:
+    """(images in [0, 1], targets ...) of all validation examples, in order."""
+    places = [(VALIDATION_EPOCH, index) for index in range(len(examples))]
+    sampler = [places[start : start + batch] for start in range(0, len(places), batch)]
+    for images, *targets in DataLoader(examples, batch_sampler=sampler, num_workers=workers):
+        yield to_input(images, device), *targets
+
+
+class ObjectTask:
+    """LNet+ with its head on object categories; kept by accuracy on held-out pictures."""
+
+    name = "lnet_plus"
+    metric = "accuracy"
+
+    def __init__(self, data: ClassFolders, lnet: LNetSettings, stage: ObjectStage) -> None:
+        self.stage = stage
+        self.model: nn.Module = ClassifyingLNet(len(data.class_names), lnet, replace(stage.head, side=stage.side))
+        labels = np.asarray(data.labels, np.int64)
+        validates = held_out(len(labels), stage.held_out)
+        self.examples = self._pictures(data.paths, labels, ~validates, stage.crops, stage.colour)
+        self.validation = self._pictures(data.paths, labels, validates, "center", ColourSettings())
+
+    def _pictures(
+        self, paths: Sequence[Any], labels: NDArray[np.int64], chosen: NDArray[np.bool_], crops: Any, colour: ColourSettings
+    ) -> ObjectPictures:
+        kept = np.flatnonzero(chosen)
+        names = [str(paths[index]) for index in kept.tolist()]
+        return ObjectPictures(names, labels[kept], self.stage.side, crops, colour, self.stage.loop.seed)
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        loop = self.stage.loop
+        return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        return category_loss(model(images).float(), targets[0])
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        right = total = 0
+        for images, categories in in_batches(self.validation, device):
+            right += int((model(images).argmax(1).cpu() == categories).sum())
+            total += len(categories)
+        return {"accuracy": right / max(total, 1)}
+
+
+class IdentityTask:
+    """ANet with its head on training identities; kept by how often a held-out person's nearest picture is theirs."""
+
+    name = "anet_identities"
+    metric = "same_person"
+
+    def __init__(self, data: CelebA, boxes: Boxes, anet: ANetSettings, tagger: TaggerSettings, stage: IdentityStage) -> None:
+        self.stage = stage
+        held = hold_out_identities(data.identities, stage.held_out, seed=0)
+        people, numbers = np.unique(data.identities[~held], return_inverse=True)
+        self.numbers = numbers
+        self.model: nn.Module = IdentityNet(len(people), anet, stage.dropout)
+        still = JitterSettings()
+        self.examples = self._faces(data, boxes, ~held, numbers, tagger, stage.jitter, stage.colour)
+        self.validation = self._faces(data, boxes, held, data.identities[held], tagger, still, ColourSettings())
+
+    def _faces(
+        self,
+        data: CelebA,
+        boxes: Boxes,
+        chosen: NDArray[np.bool_],
+        numbers: NDArray[np.int64],
+        tagger: TaggerSettings,
+        jitter: JitterSettings,
+        colour: ColourSettings,
+    ) -> Faces:
+        paths = [str(data.paths[index]) for index in np.flatnonzero(chosen).tolist()]
+        targets = torch.from_numpy(np.asarray(numbers, np.int64))
+        return Faces(paths, boxes[chosen], targets, tagger, jitter, colour, self.stage.loop.seed)
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        stage = self.stage
+        sampler = IdentityBatches(self.numbers, stage.people, stage.images, stage.loop.seed, rank, world)
+        return sampler.batches(epoch)
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        features, logits = model(images)
+        return identity_loss(features.float(), logits.float(), targets[0], self.stage.similarity_weight)
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        parts = [(model(images)[0].float().cpu(), people) for images, people in in_batches(self.validation, device)]
+        features = nn.functional.normalize(torch.cat([features for features, _ in parts]))
+        people = torch.cat([people for _, people in parts])
+        nearest = (features @ features.T).fill_diagonal_(-1).argmax(1)
+        return {"same_person": float((people[nearest] == people).float().mean())}
+
+
+def pretrain_lnet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Train LNet+ in run/lnet_plus on the object sets of a data folder.
+
+    Raises:
+        DataError: no object sets.
+    """
+    task = ObjectTask(DataFolder(data).objects(), recipe.lnet, recipe.lnet_plus)
+    return train(task, recipe.lnet_plus.loop, run / task.name, options)
+
+
+def pretrain_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Train ANet in run/anet_identities on the training identities of a data folder's CelebA.
+
+    Its faces lie where the aligned frame has them: the paper follows [23], which pre-trains on aligned faces.
+
+    Raises:
+        DataError: no CelebA images, labels or identities.
+    """
+    nets = DataFolder(data).celeba().subset(0)
+    box = np.array([ALIGNED_FACE.x, ALIGNED_FACE.y, ALIGNED_FACE.width, ALIGNED_FACE.height, 1.0], np.float32)
+    task = IdentityTask(nets, np.tile(box, (len(nets), 1)), recipe.anet, recipe.tagger, recipe.anet_identities)
+    return train(task, recipe.anet_identities.loop, run / task.name, options)

@@ -1,0 +1,80 @@
+"""What the stage before proposes to the stage after (paper, section 4): head squares for LNet_s, faces for ANet."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.datasets.scenes import SceneComposer
+from facetag.geometry import Box
+from facetag.images.resample import Image
+from facetag.localizer import Located, Localizer
+
+Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found
+Item = TypeVar("Item")
+Report = Callable[[int, int], None]
+
+
+def propose_heads(localizer: Localizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
+    """LNet_o's strongest head square in every composed scene of `rounds` epochs: (rounds * heads, 5)."""
+    places = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
+    images = (lambda place: composer.compose(*place).image)
+    return _strongest(localizer.heads, images, places, report)
+
+
+def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
+    """The LNets' surest face in every picture: (N, 5)."""
+    return _strongest(localizer.dominant, read, paths, report)
+
+
+def _strongest(
+    locate: Callable[[Sequence[Image]], list[list[Located]]],
+    load: Callable[[Item], Image],
+    items: Sequence[Item],
+    report: Report,
+) -> Boxes:
+    boxes = np.full((len(items), 5), np.nan, np.float32)
+    start = 0
+    for images in _loaded(load, items):
+        for offset, found in enumerate(locate(images)):
+            if found:
+                box = found[0].box
+                boxes[start + offset] = (box.x, box.y, box.width, box.height, found[0].score)
+        start += len(images)
+        report(start, len(items))
+    return boxes
+
+
+def _loaded(load: Callable[[Item], Image], items: Iterable[Item], batch: int = 64) -> Iterator[list[Image]]:
+    """Batches of loaded images in order; the next batch is loaded beside the use of this one."""
+    stream = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(lambda: [load(item) for item in islice(stream, batch)])
+        while images := following.result():
+            following = pool.submit(lambda: [load(item) for item in islice(stream, batch)])
+            yield images
+
+
+def kept(path: Path, key: str, make: Callable[[], Boxes]) -> Boxes:
+    """The boxes saved at `path` if they were made under the same `key`, else made now and saved."""
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as saved:
+            if str(saved["key"]) == key:
+                stored: Boxes = saved["boxes"]
+                return stored
+    boxes = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part.npz")
+    np.savez(temporary, key=np.array(key), boxes=boxes)
+    os.replace(temporary, path)
+    return boxes
+
+
+def as_box(row: NDArray[np.float32]) -> Box:
+    """The Box of a row of Boxes."""
+    return Box(*(float(value) for value in row[:4]))

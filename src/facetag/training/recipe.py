@@ -1,0 +1,192 @@
+"""A recipe: every setting of every stage in one TOML file, which the commands read and the model records.
+
+Sections are the stages in the paper's order (section 4); what a recipe leaves out has the paper's value.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from facetag.datasets.augment import ColourSettings
+from facetag.datasets.scenes import SceneSettings
+from facetag.errors import DataError
+from facetag.localizer import LocalizerSettings
+from facetag.networks.anet import ANetSettings
+from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.settings import settings_from
+from facetag.tagger import TaggerSettings
+from facetag.training.loop import LoopSettings
+
+
+@dataclass(frozen=True)
+class ObjectStage:
+    """Pre-training of LNet+ on object categories.
+
+    Attributes:
+        side: pixels of the square input.
+        crops: `ten` = one of the paper's ten patches; `random` = a random square of random size.
+        held_out: share of the pictures that validates.
+    """
+
+    side: int = 227
+    crops: Literal["ten", "random"] = "ten"
+    held_out: float = 0.02
+    head: HeadSettings = field(default_factory=HeadSettings)
+    colour: ColourSettings = field(default_factory=ColourSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
+class SceneStage:
+    """Fine-tuning of LNet_o by attributes on composed whole images x_o.
+
+    Attributes:
+        pretrained: start from LNet+; False starts from nothing (the paper's comparison).
+        held_out: share of the training identities that validates.
+        any_weight: weight of the output "any attribute" in the loss, as many single attributes.
+        response: `mean` = the paper's plain average over channels; `any` = channels weighted by what they give
+            to "any attribute" (needs a pooled head without hidden layers).
+    """
+
+    pretrained: bool = True
+    held_out: float = 0.05
+    any_weight: float = 1.0
+    response: Literal["mean", "any"] = "mean"
+    head: HeadSettings = field(default_factory=lambda: HeadSettings(hidden=(512, 512)))
+    scenes: SceneSettings = field(default_factory=SceneSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
+class CropStage:
+    """Fine-tuning of LNet_s by attributes on the head-shoulder crops x_s that LNet_o proposes.
+
+    Attributes:
+        side: pixels of x_s.
+        scenes: the whole images that LNet_o is shown.
+        shift, scale: a crop is moved by up to this share of its side and resized by up to this factor each way.
+        rounds: how many scenes are composed for each training head.
+        colour: applied to the crop.
+    """
+
+    pretrained: bool = True
+    held_out: float = 0.05
+    any_weight: float = 1.0
+    response: Literal["mean", "any"] = "mean"
+    side: int = 227
+    shift: float = 0.0
+    scale: float = 1.0
+    rounds: int = 1
+    head: HeadSettings = field(default_factory=lambda: HeadSettings(hidden=(512, 512)))
+    scenes: SceneSettings = field(default_factory=SceneSettings)
+    colour: ColourSettings = field(default_factory=ColourSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
+class JitterSettings:
+    """How the face window wanders inside x_f while ANet trains.
+
+    Attributes:
+        shift: largest move each way, in pixels of the 55 x 47 window.
+        scale: largest factor of size each way.
+        rotation: largest turn, degrees.
+    """
+
+    shift: float = 0.0
+    scale: float = 1.0
+    rotation: float = 0.0
+
+
+@dataclass(frozen=True)
+class IdentityStage:
+    """Pre-training of ANet on identities.
+
+    Attributes:
+        people, images: identities in a batch and images of each.
+        similarity_weight: lambda of the similarity loss.
+        dropout: between the features and the identities.
+        held_out: share of the training identities that validates (by finding the same person again).
+    """
+
+    people: int = 64
+    images: int = 2
+    similarity_weight: float = 0.05
+    dropout: float = 0.0
+    held_out: float = 0.05
+    jitter: JitterSettings = field(default_factory=JitterSettings)
+    colour: ColourSettings = field(default_factory=ColourSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
+class FaceStage:
+    """Fine-tuning of ANet by attributes on the face regions that the LNets propose."""
+
+    pretrained: bool = True
+    dropout: float = 0.0
+    held_out: float = 0.05
+    jitter: JitterSettings = field(default_factory=JitterSettings)
+    colour: ColourSettings = field(default_factory=ColourSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
+class FitStage:
+    """The linear SVMs, their calibration and thresholds, on identities that no net saw.
+
+    Attributes:
+        costs: values of C to choose from, by cross-validation over identities.
+        folds: of that cross-validation; its held-out scores also give calibration and thresholds.
+    """
+
+    costs: tuple[float, ...] = (0.001, 0.01, 0.1)
+    folds: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All stages. `lnet` and `anet` are the structures, which several stages share."""
+
+    name: str = "faithful"
+    lnet: LNetSettings = field(default_factory=LNetSettings)
+    anet: ANetSettings = field(default_factory=ANetSettings)
+    lnet_plus: ObjectStage = field(default_factory=ObjectStage)
+    lnet_o: SceneStage = field(default_factory=SceneStage)
+    lnet_s: CropStage = field(default_factory=CropStage)
+    anet_identities: IdentityStage = field(default_factory=IdentityStage)
+    anet_attributes: FaceStage = field(default_factory=FaceStage)
+    svm: FitStage = field(default_factory=FitStage)
+    localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
+    tagger: TaggerSettings = field(default_factory=TaggerSettings)
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes inside the package."""
+    folder = resources.files("facetag") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A shipped recipe by its name, or a TOML file by its path.
+
+    Raises:
+        DataError: there is no such recipe, or it is malformed, or a key in it is unknown.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise DataError(f"recipe {path} does not exist", "give the path of a TOML file")
+        text = path.read_text(encoding="utf-8")
+    else:
+        if name_or_path not in shipped_recipes():
+            raise DataError(f"no recipe is called {name_or_path!r}", f"shipped: {', '.join(shipped_recipes())}")
+        text = (resources.files("facetag") / "recipes" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"recipe {name_or_path}: {error}", "mend its TOML") from error
+    return settings_from(Recipe, values, f"recipe {name_or_path}")
