@@ -1,8 +1,8 @@
 """Caltech 10k WebFaces: whole photographs with face boxes, to choose thresholds on and to measure localisation.
 
-The set has no boxes of its own but eyes, nose and mouth (`WebFaces_GroundThruth.txt`). `boxes.csv` beside the photographs
-is read when it is there, else boxes are made from those points. Several photographs are in the set twice under two
-names; only the first counts.
+The set has no boxes of its own but eyes, nose and mouth (`WebFaces_GroundThruth.txt`). `boxes.csv` beside the
+photographs is read when it is there, else boxes are made from those points. Several photographs are in the set twice
+under two names; only the first counts.
 """
 
 import hashlib
