@@ -21,7 +21,7 @@ def settings_from(cls: type[Settings], values: Mapping[str, Any], source: str) -
     """
     config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
-        return dacite.from_dict(cls, dict(values), config)  # type: ignore[type-var]
+        return dacite.from_dict(cls, dict(values), config)
     except (dacite.DaciteError, TypeError, ValueError) as error:
         raise DataError(f"{source}: {error}", "see the settings' documentation for names and types") from error
 

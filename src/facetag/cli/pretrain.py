@@ -1,30 +1,26 @@
 """`facetag pretrain lnet|anet` (paper, section 4)."""
 
-from pathlib import Path
-
 import typer
 
-from facetag.cli import training_options as options
+from facetag.cli.stages import add_stage
 
 app = typer.Typer(no_args_is_help=True, help="Pre-train LNet+ on object categories, ANet on identities.")
 
+add_stage(
+    app,
+    "lnet",
+    "facetag.training.pretrain:pretrain_lnet",
+    """Pre-train LNet+ on object categories (DATA/objects).
 
-@app.command()
-def lnet(
-    data: options.Data = Path("data"),
-    run: options.Run = Path("runs/quick"),
-    recipe: options.Recipe = "quick",
-    device: options.Device = "auto",
-    workers: options.Workers = 1,
-    resume: options.Resume = False,
-    max_time: options.MaxTime = None,
-    quiet: options.Quiet = False,
-) -> None:
-    """Pre-train LNet+ on object categories (data/objects).
+    Example: facetag pretrain lnet --data data --run runs/quick --max-time 20m""",
+)
+add_stage(
+    app,
+    "anet",
+    "facetag.training.pretrain:pretrain_anet",
+    """Pre-train ANet on the training identities of CelebA (DATA/celeba).
 
-    Example: facetag pretrain lnet --data data --run runs/quick --max-time 20m
-    """
-    from facetag.training.pretrain import pretrain_lnet
-    from facetag.training.recipe import load_recipe
+    Example: facetag pretrain anet --data data --run runs/quick
 
-    pretrain_lnet(data, run, load_recipe(recipe), options.run_options(device, workers, resume, max_time, quiet))
+    Several processes: torchrun --nproc-per-node 2 -m facetag pretrain anet""",
+)

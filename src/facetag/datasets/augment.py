@@ -13,8 +13,6 @@ from facetag.images.resample import Image, resize
 
 Generator = np.random.Generator
 
-#: Left-right mirrored images keep their attributes: none of the forty names a side.
-
 
 @dataclass(frozen=True)
 class ColourSettings:
@@ -32,7 +30,7 @@ class ColourSettings:
 
 
 def flip(image: Image, rng: Generator) -> Image:
-    """Mirrored left to right half of the time."""
+    """Mirrored left to right half of the time: none of the forty attributes names a side."""
     return np.ascontiguousarray(image[:, ::-1]) if rng.random() < 0.5 else image
 
 
@@ -41,20 +39,31 @@ def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Ima
     if settings.jitter > 0:
         contrast, saturation = 1 + rng.uniform(-settings.jitter, settings.jitter, 2)
         brightness = rng.uniform(-settings.jitter, settings.jitter) * 255
-        mixed = image
-        if image.any():
-            grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-            mixed = cv2.addWeighted(image, saturation, grey, 1 - saturation, 0)
-        image = cv2.convertScaleAbs(mixed, alpha=contrast, beta=0) if contrast < 1 else cv2.multiply(mixed, (contrast,) * 4)
-        image = cv2.add(image, (brightness,) * 4)
+        levels = np.clip(np.arange(256) * contrast + brightness, 0, 255).astype(np.uint8)
+        image = _uint8(cv2.LUT(image, levels))
+        image = _uint8(cv2.addWeighted(image, saturation, grey(image), 1 - saturation, 0))
     if rng.random() < settings.grey:
-        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = grey(image)
     if rng.random() < settings.blur:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.012 * min(image.shape[:2]) + 0.6))
+        image = _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.012 * min(image.shape[:2]) + 0.6)))
     if rng.random() < settings.jpeg:
-        quality = int(rng.integers(25, 90))
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        image = compressed(image, int(rng.integers(25, 90)))
     return image
+
+
+def grey(image: Image) -> Image:
+    """The same picture without colour, still (H, W, 3)."""
+    return _uint8(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+
+
+def compressed(image: Image, quality: int) -> Image:
+    """The picture after JPEG compression of this quality (0 to 100)."""
+    data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(_uint8(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
+
+
+def _uint8(array: object) -> Image:
+    return np.asarray(array, np.uint8)
 
 
 def random_square(image: Image, rng: Generator, side: int, smallest: float = 0.4) -> Image:

@@ -70,8 +70,9 @@ def paste(scene: Image, patch: Image, rng: Generator, settings: SceneSettings) -
     alpha = cv2.warpAffine(mask, turn, (side, side))[..., None]
     warped = cv2.warpAffine(small, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
     scene[:] = (scene * (1 - alpha) + warped * alpha + 0.5).astype(np.uint8)
-    turn[:, :2] *= scale
-    return turn
+    transform = np.asarray(turn, np.float64)
+    transform[:, :2] *= scale
+    return transform
 
 
 def soft_mask(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
@@ -84,7 +85,7 @@ def soft_mask(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
     else:
         inset = max(round(soft), 1)
         mask[inset : height - inset, inset : width - inset] = 1
-    return cv2.GaussianBlur(mask, (0, 0), max(soft / 2, 0.3))
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(soft / 2, 0.3)), np.float32)
 
 
 def moved_box(box: Box, transform: NDArray[np.float64]) -> Box:

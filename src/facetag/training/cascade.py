@@ -5,7 +5,10 @@
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,24 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     )
     save_model(model, out, model_card(model))
     return fitted
+
+
+def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Outcome:
+    """LNet_o, LNet_s, ANet and the SVMs; with `options.resume` finished stages are kept and begun ones go on.
+
+    Raises:
+        DataError: data or a pre-trained net is missing.
+    """
+    started, steps, best = time.monotonic(), 0, -math.inf
+    stages = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s, "anet_attributes": finetune_anet}
+    for name, stage in stages.items():
+        left = None if options.max_time is None else options.max_time - (time.monotonic() - started)
+        begun = (run / name / checkpoint.CHECKPOINT).is_file()
+        outcome = stage(data, run, recipe, replace(options, resume=options.resume and begun, max_time=left))
+        steps, best = steps + outcome.steps, outcome.best
+        if not outcome.finished:
+            return Outcome(False, steps, best)
+    return Outcome(True, steps, fit_svm(data, run, recipe, options, out).accuracy)
 
 
 def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, options: RunOptions) -> Any:

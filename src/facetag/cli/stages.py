@@ -1,19 +1,20 @@
-"""Options that the training commands share."""
+"""What the training commands share: their options, and how one stage becomes one command."""
 
 import os
 import signal
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetag.cli.console import metrics_reporter, seconds
-from facetag.errors import UsageError
+from facetag.cli.console import metrics_reporter, say, seconds
+from facetag.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from facetag.training.loop import RunOptions
+    from facetag.training.loop import Outcome, RunOptions
 
 Data = Annotated[Path, typer.Option(help="Folder with celeba/, objects/ and backgrounds/ (see `facetag data`).")]
 Run = Annotated[Path, typer.Option(help="Folder of this training: checkpoints, metrics, results; one folder a stage.")]
@@ -23,6 +24,8 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare pictur
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Save and stop after this long: 90s, 20m, 2h.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+_signals: list[int] = []  # received while training; the loop saves and stops after the step
 
 
 def torch_device(name: str) -> "torch.device":
@@ -50,14 +53,45 @@ def run_options(device: str, workers: int, resume: bool, max_time: str | None, q
     """RunOptions in which Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
     from facetag.training.loop import RunOptions
 
-    stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stopped.append(received))
+        signal.signal(number, lambda received, _: _signals.append(received))
     return RunOptions(
         device=torch_device(device),
         workers=workers,
         resume=resume,
         max_time=seconds(max_time),
-        should_stop=lambda: bool(stopped),
+        should_stop=lambda: bool(_signals),
         report=metrics_reporter(quiet),
     )
+
+
+def finish(outcome: "Outcome") -> None:
+    """Say how a stage ended; a run that a signal ended exits with that signal's code."""
+    if outcome.finished:
+        say(f"finished after {outcome.steps} steps, best figure {outcome.best:.4f}")
+        return
+    say(f"stopped after {outcome.steps} steps; the same command with --resume goes on")
+    if _signals:
+        raise typer.Exit(ExitCode.TERMINATED if signal.SIGTERM in _signals else ExitCode.INTERRUPTED)
+
+
+def add_stage(app: typer.Typer, name: str, function: str, text: str) -> None:
+    """Register `name` as the command of the stage `function`, "module:name", called with data, run, recipe, options."""
+
+    def command(
+        data: Data = Path("data"),
+        run: Run = Path("runs/quick"),
+        recipe: Recipe = "quick",
+        device: Device = "auto",
+        workers: Workers = 1,
+        resume: Resume = False,
+        max_time: MaxTime = None,
+        quiet: Quiet = False,
+    ) -> None:
+        from facetag.training.recipe import load_recipe
+
+        module, _, attribute = function.partition(":")
+        stage = getattr(import_module(module), attribute)
+        finish(stage(data, run, load_recipe(recipe), run_options(device, workers, resume, max_time, quiet)))
+
+    app.command(name, help=text)(command)

@@ -1,0 +1,5 @@
+"""`python -m facetag`, which torchrun needs."""
+
+from facetag.cli import main
+
+main()
