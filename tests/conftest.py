@@ -1,0 +1,30 @@
+import os
+
+import pytest
+from hypothesis import settings
+
+# Machines differ in speed, and a build is to fail for a reason that the next run repeats.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skipped tests are listed with their reason at the end of every run (-ra)."""
+    if not config.getoption("--slow"):
+        _skip(items, "slow", "takes minutes; run with --slow")
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            _skip(items, "gpu", "no CUDA device here")
+
+
+def _skip(items, marker, reason):
+    for item in items:
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
