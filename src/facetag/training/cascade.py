@@ -24,7 +24,6 @@ from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet, save_model
 from facetag.networks.anet import ANet, AttributeNet
-from facetag.networks.lnet import ClassifyingLNet
 from facetag.settings import plain
 from facetag.tagger import FeatureExtractor, face_region
 from facetag.training import checkpoint, finetune
@@ -44,8 +43,8 @@ def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     """
     folder, stage = DataFolder(data), recipe.lnet_o
     task = finetune.scene_task(folder.celeba(), folder.backgrounds(), stage, recipe.lnet)
-    if stage.pretrained and not options.resume:
-        _start_from_lnet_plus(run, task.model)
+    if stage.start != "nothing" and not options.resume:
+        _start_from(run / stage.start, task.model, "lnet")
     return train(task, stage.loop, run / task.name, options)
 
 
@@ -63,14 +62,15 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
         finetune.composer(split.validation, backgrounds, stage.scenes, seed + 1),
     )
     lnet_o = trained_lnet_o(run, recipe)
-    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, recipe.localizer)
+    settings = replace(recipe.localizer, sides=stage.sides or recipe.localizer.sides)
+    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, settings)
     squares = (
         _proposed_heads(run, "train", localizer, composers[0], stage.rounds, options),
         _proposed_heads(run, "validation", localizer, composers[1], 1, options),
     )
     task = finetune.crop_task(composers, squares, stage, recipe.lnet)
-    if stage.pretrained and not options.resume:
-        _start_from_lnet_plus(run, task.model)
+    if stage.start != "nothing" and not options.resume:
+        _start_from(run / stage.start, task.model, "lnet")
     return train(task, stage.loop, run / task.name, options)
 
 
@@ -98,8 +98,8 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     ]
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
-    if stage.pretrained and not options.resume:
-        _start_from_identities(run, net)
+    if stage.start != "nothing" and not options.resume:
+        _start_from(run / "anet_identities", net, "anet")
     task = finetune.FaceTask(net, stage, *parts)
     return train(task, stage.loop, run / task.name, options)
 
@@ -210,16 +210,14 @@ def _model(recipe: Recipe, lnet_o: RespondingLNet, lnet_s: RespondingLNet) -> Mo
     return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), svm, Calibration(nothing, nothing), nothing)
 
 
-def _start_from_lnet_plus(run: Path, model: nn.Module) -> None:
-    """Copy the convolutions of LNet+; the head starts at random (paper, section 4)."""
-    assert isinstance(model, ClassifyingLNet)
-    state = checkpoint.best_state(run / "lnet_plus")
-    model.lnet.load_state_dict({name.removeprefix("lnet."): t for name, t in state.items() if name.startswith("lnet.")})
-
-
-def _start_from_identities(run: Path, net: AttributeNet) -> None:
-    state = checkpoint.best_state(run / "anet_identities")
-    net.anet.load_state_dict({name.removeprefix("anet."): t for name, t in state.items() if name.startswith("anet.")})
+def _start_from(folder: Path, model: nn.Module, part: str) -> None:
+    """Copy `part` (lnet or anet) of an earlier stage's best; the head starts at random (paper, section 4)."""
+    prefix = part + "."
+    weights = {name.removeprefix(prefix): t for name, t in checkpoint.best_state(folder).items() if name.startswith(prefix)}
+    try:
+        getattr(model, part).load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"{folder / checkpoint.BEST} does not fit the recipe", f"train {folder.name} again") from error
 
 
 def _key(localizer: Localizer, what: Any) -> str:

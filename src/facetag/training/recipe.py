@@ -43,14 +43,14 @@ class SceneStage:
     """Fine-tuning of LNet_o by attributes on composed whole images x_o.
 
     Attributes:
-        pretrained: start from LNet+; False starts from nothing (the paper's comparison).
+        start: from LNet+, or from nothing (the paper's comparison).
         held_out: share of the training identities that validates.
         any_weight: weight of the output "any attribute" in the loss, as many single attributes.
         response: `mean` = the paper's plain average over channels; `any` = channels weighted by what they give
             to "any attribute" (needs a pooled head without hidden layers).
     """
 
-    pretrained: bool = True
+    start: Literal["lnet_plus", "nothing"] = "lnet_plus"
     held_out: float = 0.05
     any_weight: float = 1.0
     response: Literal["mean", "any"] = "mean"
@@ -64,18 +64,21 @@ class CropStage:
     """Fine-tuning of LNet_s by attributes on the head-shoulder crops x_s that LNet_o proposes.
 
     Attributes:
+        start: from LNet+ (the paper), from the trained LNet_o, or from nothing.
         side: pixels of x_s.
         scenes: the whole images that LNet_o is shown.
+        sides: the sides at which LNet_o sees them; none = the localizer's.
         shift, scale: a crop is moved by up to this share of its side and resized by up to this factor each way.
         rounds: how many scenes are composed for each training head.
         colour: applied to the crop.
     """
 
-    pretrained: bool = True
+    start: Literal["lnet_plus", "lnet_o", "nothing"] = "lnet_plus"
     held_out: float = 0.05
     any_weight: float = 1.0
     response: Literal["mean", "any"] = "mean"
     side: int = 227
+    sides: tuple[int, ...] = ()
     shift: float = 0.0
     scale: float = 1.0
     rounds: int = 1
@@ -123,9 +126,15 @@ class IdentityStage:
 
 @dataclass(frozen=True)
 class FaceStage:
-    """Fine-tuning of ANet by attributes on the face regions that the LNets propose."""
+    """Fine-tuning of ANet by attributes on the face regions that the LNets propose.
 
-    pretrained: bool = True
+    Attributes:
+        start: from the ANet pre-trained on identities, or from nothing (the paper's comparison).
+        dropout: between the features and the attributes.
+        held_out: share of the training identities that validates.
+    """
+
+    start: Literal["identities", "nothing"] = "identities"
     dropout: float = 0.0
     held_out: float = 0.05
     jitter: JitterSettings = field(default_factory=JitterSettings)
