@@ -97,7 +97,7 @@ class LNet(nn.Module):
         if self.settings.normalisation != "batch":
             return self
         result = LNet(LNetSettings("folded"))
-        result.mean.copy_(self.mean)
+        result.mean = self.mean.clone()
         modules = iter(self.layers)
         layers: list[nn.Module] = []
         for layer in modules:
@@ -110,13 +110,21 @@ class LNet(nn.Module):
         return result.train(self.training)
 
 
+def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
+    """The sum over channels of weight x response, of either sign. Shape: (N, C, H, W), (C,) -> (N, H, W).
+
+    Not einsum: it becomes a matrix product, and a BLAS sums in an order that depends on the batch.
+    """
+    return (features * weights[:, None, None]).sum(1)
+
+
 def response_map(features: Tensor, weights: Tensor) -> Tensor:
     """The map that localises: sum over channels of weight x response, negative sums set to 0.
 
     Shape: features (N, C, H, W), weights (C,) -> (N, H, W). Equal weights 1 / C give the paper's average of
     the channels; the weights of one output of a pooled linear head give that output's class activation map.
     """
-    return torch.einsum("nchw,c->nhw", features, weights).clamp_min(0)
+    return weighted_sum(features, weights).clamp_min(0)
 
 
 @dataclass(frozen=True)

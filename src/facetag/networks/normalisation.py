@@ -1,5 +1,7 @@
 """Local response normalisation, fast, and batch normalisation folded away (NETWORKS: LRN of C1 and C2)."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,18 +45,11 @@ class LocalResponseNorm(nn.Module):
 
 @torch.no_grad()
 def fold_batch_normalisation(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution that answers what `convolution` then `norm` answer in evaluation mode."""
-    folded = nn.Conv2d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size,  # type: ignore[arg-type]
-        convolution.stride,  # type: ignore[arg-type]
-        convolution.padding,  # type: ignore[arg-type]
-    )
+    """One convolution, of the same type and place, that answers what both answer in evaluation mode."""
     assert norm.running_mean is not None and norm.running_var is not None
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = -norm.running_mean if convolution.bias is None else convolution.bias - norm.running_mean
-    folded.weight.copy_(convolution.weight * factor[:, None, None, None])
-    assert folded.bias is not None
-    folded.bias.copy_(norm.bias + shift * factor)
+    folded = copy.deepcopy(convolution)
+    folded.weight.mul_(factor[:, None, None, None])
+    folded.bias = nn.Parameter(norm.bias + shift * factor)
     return folded
