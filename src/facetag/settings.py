@@ -1,6 +1,6 @@
 """Settings from and to plain data: frozen dataclasses <-> the dicts of TOML and JSON. Unknown keys fail."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -14,16 +14,36 @@ Settings = TypeVar("Settings")
 def settings_from(cls: type[Settings], values: Mapping[str, Any], source: str) -> Settings:
     """The settings dataclass `cls` filled from nested plain data; what is missing keeps its default.
 
+    A whole number may stand for a fraction and a list for a tuple; nothing else is converted.
     `source` names the file or section in errors.
 
     Raises:
         DataError: a key is unknown or a value has the wrong type.
     """
-    config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
-        return dacite.from_dict(cls, dict(values), config)
-    except (dacite.DaciteError, TypeError, ValueError) as error:
-        raise DataError(f"{source}: {error}", "see the settings' documentation for names and types") from error
+        return dacite.from_dict(cls, dict(values), dacite.Config(strict=True, type_hooks=_HOOKS))
+    except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{source}: {reason}", "see the settings' documentation for names and types") from error
+
+
+def _converts(target: type[Any], *sources: type) -> Callable[[Any], Any]:
+    """A hook that takes these very types alone: True is no number, and a string is no list of its letters."""
+
+    def hook(value: Any) -> Any:
+        if type(value) not in sources:
+            raise dacite.WrongTypeError(target, value)
+        return target(value)
+
+    return hook
+
+
+_HOOKS: dict[Any, Callable[[Any], Any]] = {
+    int: _converts(int, int),
+    float: _converts(float, int, float),
+    tuple[int, ...]: _converts(tuple, list, tuple),
+    tuple[float, ...]: _converts(tuple, list, tuple),
+}
 
 
 def plain(settings: Any) -> dict[str, Any]:
