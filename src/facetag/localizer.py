@@ -15,7 +15,7 @@ from facetag.geometry import Box, Window
 from facetag.images.resample import Image, crop, resize
 from facetag.method.windows import suppress_doubles, window_labels, windows
 from facetag.model import Model, RespondingLNet
-from facetag.networks.lnet import FIRST_CENTER, STRIDE, symmetric_side
+from facetag.networks.lnet import FIRST_CENTER, STRIDE, symmetric_side, weighted_sum
 from facetag.settings import settings_from
 
 
@@ -124,9 +124,20 @@ def scaled_shape(image: Image, side: int) -> tuple[int, int]:
 
 
 class Localizer:
-    """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size."""
+    """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size.
 
-    def __init__(self, model: Model, device: torch.device | None = None, settings: LocalizerSettings | None = None):
+    `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. For
+    proposing training crops, where they are jittered anyway.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device | None = None,
+        settings: LocalizerSettings | None = None,
+        half: bool = False,
+    ) -> None:
+        self.half = half
         self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.device = device or torch.device("cpu")
         self.lnet_o, self.lnet_s = model.lnet_o, model.lnet_s
@@ -154,6 +165,8 @@ class Localizer:
         return [self._strongest(heads) for heads in found]
 
     def _strongest(self, heads: list[Located]) -> list[Located]:
+        # a total order: levels come grouped by shape, so their order depends on which other images came along
+        heads = sorted(heads, key=lambda head: (-head.score, head.box.height, head.box.y, head.box.x))
         kept = suppress_doubles([head.box for head in heads], [head.score for head in heads], iou=0.6)
         return [heads[index] for index in kept[: self.settings.heads]]
 
@@ -171,10 +184,27 @@ class Localizer:
                 yield chosen, np.stack([resize(images[index], width, height) for index in chosen])
 
     def look(self, lnet: RespondingLNet, batch: NDArray[np.uint8]) -> list[Seen]:
-        """Response maps and scores of equally large inputs (N, H, W, 3)."""
-        with torch.inference_mode():
-            inputs = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float().div_(255)
-            signed = torch.einsum("nchw,c->nhw", lnet.net(inputs), lnet.weights.to(self.device))
+        """Response maps and scores of equally large inputs (N, H, W, 3), each as if it had come alone."""
+        size = self._together(lnet)
+        seen: list[Seen] = []
+        for start in range(0, len(batch), size):
+            group = batch[start : start + size]
+            filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
+            seen += self._look(lnet, np.concatenate([group, filling]))[: len(group)]
+        return seen
+
+    def _together(self, lnet: RespondingLNet) -> int:
+        """How many inputs a net sees at once, always filled up to it: for another number a convolution takes another
+        kernel, which sums in another order. Heads come by the dozen and of one size; a CPU gains 15 % by four at once.
+        Photographs differ in shape, so that filling would cost it more than company gains."""
+        if self.device.type == "cuda":
+            return 16
+        return 4 if lnet is self.lnet_s else 1
+
+    def _look(self, lnet: RespondingLNet, group: NDArray[np.uint8]) -> list[Seen]:
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            inputs = torch.from_numpy(group).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+            signed = weighted_sum(lnet.net(inputs).float(), lnet.weights.to(self.device))
             scores = torch.sigmoid(signed.mean((1, 2)) + lnet.bias)
             maps = signed.clamp_min(0).cpu().numpy()
         return [Seen(response, score) for response, score in zip(maps, scores.tolist(), strict=True)]

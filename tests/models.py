@@ -1,0 +1,73 @@
+"""A model folder of seeded random weights, small and quick, for tests that need a whole cascade and no training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from facetag.attributes import ATTRIBUTES
+from facetag.localizer import LocalizerSettings, WindowSettings
+from facetag.method.calibration import Calibration
+from facetag.method.svm import LinearSVM
+from facetag.model import Model, RespondingLNet, save_model
+from facetag.networks.anet import FEATURES, ANet
+from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
+from facetag.settings import plain
+from facetag.tagger import TaggerSettings
+
+CARD = "# random\n\nRandom weights, for tests; must not be used for anything.\n"
+
+
+def random_model(name: str = "random") -> Model:
+    """Finds "faces" where a picture has contrast, and none in one that is all GREY."""
+    rng = np.random.default_rng(7)
+    window = WindowSettings(threshold=0.05, relative=0.8, size=1.2, ratio=0.8)
+    localizer = LocalizerSettings(sides=(131, 227), crop_side=83, head=window, face=window, heads=4, score=0.55)
+    count = len(ATTRIBUTES)
+    return Model(
+        name=name,
+        lnet_o=random_lnet(0),
+        lnet_s=random_lnet(1),
+        anet=random_anet(2),
+        svm=LinearSVM(
+            rng.normal(size=(count, FEATURES)).astype(np.float32),
+            rng.normal(size=count).astype(np.float32),
+            np.zeros(FEATURES, np.float32),
+            np.full(FEATURES, 5, np.float32),
+        ),
+        calibration=Calibration(rng.uniform(0.5, 1, count), np.zeros(count)),
+        thresholds=np.full(count, 0.5),
+        localizer=plain(localizer),
+        tagger=plain(TaggerSettings(radius=0, batch=8)),
+        training={"recipe": "none"},
+    )
+
+
+#: A grey level that LNet takes for nothing at all: its mean.
+GREY = 115
+
+
+def random_lnet(seed: int) -> RespondingLNet:
+    torch.manual_seed(seed)
+    net = LNet(LNetSettings("folded"))
+    for layer in net.layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    net = net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return RespondingLNet(net, torch.full((CHANNELS,), 1 / CHANNELS))
+
+
+def random_anet(seed: int) -> ANet:
+    torch.manual_seed(seed)
+    return ANet().eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    """The random model, saved."""
+    folder = tmp_path_factory.mktemp("models") / "random"
+    save_model(random_model(), folder, CARD)
+    return folder
