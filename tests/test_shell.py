@@ -6,6 +6,7 @@ import sys
 import tomllib
 import zipfile
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def requirements():
     project = PYPROJECT["project"]
-    lines = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    return [r for r in map(Requirement, [*lines, *PYPROJECT["build-system"]["requires"]]) if r.name != "facetag"]
+    lists = project["dependencies"], PYPROJECT["build-system"]["requires"], *project["optional-dependencies"].values()
+    return [r for r in map(Requirement, chain.from_iterable(lists)) if r.name != "facetag"]
 
 
 def pins():
