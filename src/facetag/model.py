@@ -18,21 +18,27 @@ import numpy as np
 import safetensors
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import ModelError
+from facetag.errors import DataError, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.layout import channels_last
-from facetag.networks.lnet import LNet, LNetSettings
+from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.settings import plain, settings_from
 
 FORMAT = 1
 DEFAULT = "faithful"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
+
+#: What reading a folder that does not hold a model may raise.
+_MALFORMED = (
+    AssertionError, DataError, KeyError, OverflowError, RuntimeError, TypeError, ValueError,
+    safetensors.SafetensorError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +115,14 @@ def load_model(name_or_folder: str = DEFAULT) -> Model:
     """
     folder = find_model(name_or_folder)
     description = read_description(folder)
-    verify_model(folder, description)
     try:
+        verify_model(folder, description)
         return _assemble(folder, description)
-    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{folder} is not a facetag model ({error})", "install facetag again or train it anew") from error
+    except _MALFORMED as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{folder} is not a facetag model ({reason})", "install facetag again or train it anew"
+        ) from error
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -127,7 +136,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         description = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
@@ -135,20 +144,30 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
-    """Compare every weight file with its recorded SHA-256.
+    """Compare every weight file and the description itself with the recorded SHA-256.
 
     Raises:
         ModelError: a file is missing or differs.
     """
     recorded = description.get("sha256")
+    expected = recorded if isinstance(recorded, dict) else {}
+    if _digest(description) != expected.get("model.json"):
+        raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
     for name in FILES:
-        expected = recorded.get(name) if isinstance(recorded, dict) else None
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
-        if found != expected:
+        if found != expected.get(name):
             raise ModelError(f"{folder / name} is not the file that the model was saved with", "install facetag again")
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    """SHA-256 of what a description says, its own digest left out; layout and order of keys do not matter."""
+    content = json.loads(json.dumps(description))
+    if isinstance(content.get("sha256"), dict):
+        content["sha256"].pop("model.json", None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
@@ -160,9 +179,9 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
         lnet_o=_load_lnet(folder / "lnet_o.safetensors", description["lnet_o"]),
         lnet_s=_load_lnet(folder / "lnet_s.safetensors", description["lnet_s"]),
         anet=_load_anet(folder / "anet.safetensors", description["anet"]),
-        svm=LinearSVM(svm["weights"], svm["bias"], svm["mean"], svm["scale"]),
-        calibration=Calibration(np.array(description["slope"]), np.array(description["intercept"])),
-        thresholds=np.array(description["thresholds"], np.float64),
+        svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"]), svm["mean"], svm["scale"]),
+        calibration=Calibration(_per_attribute(description["slope"]), _per_attribute(description["intercept"])),
+        thresholds=_per_attribute(description["thresholds"]),
         localizer=description["localizer"],
         tagger=description["tagger"],
         training=description["training"],
@@ -170,9 +189,19 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
     )
 
 
+def _per_attribute(values: Any) -> NDArray[np.float64]:
+    """One finite number an attribute: what is compared with an array of another shape may be broadcast in silence."""
+    numbers = np.array(values, np.float64)
+    if numbers.shape != (len(ATTRIBUTES),) or not np.isfinite(numbers).all():
+        raise ValueError(f"{len(ATTRIBUTES)} finite numbers are needed, one an attribute")
+    return numbers
+
+
 def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     weights = tensors.pop("response_weights")
+    if weights.shape != (CHANNELS,):
+        raise ValueError(f"{path.name} does not weight the {CHANNELS} channels of C5")
     net = LNet(settings_from(LNetSettings, values["settings"], "model.json"))
     net.load_state_dict(tensors)
     return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, float(values["bias"]))
@@ -192,18 +221,23 @@ def save_model(model: Model, folder: Path, card: str) -> None:
         _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
     _save_half(folder / "anet.safetensors", model.anet.state_dict())
     # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
-    svm = {name: torch.tensor(np.asarray(getattr(model.svm, name), np.float32)) for name in ("weights", "bias", "mean", "scale")}
-    save_file(svm, folder / "svm.safetensors")
+    svm = {
+        name: torch.tensor(np.asarray(getattr(model.svm, name), np.float32))
+        for name in ("weights", "bias", "mean", "scale")
+    }
+    (folder / "svm.safetensors").write_bytes(save(svm))
     (folder / "CARD.md").write_text(card, encoding="utf-8")
     (folder / "model.json").write_text(json.dumps(_describe(model, folder), indent=1) + "\n", encoding="utf-8")
 
 
 def _save_half(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    save_file({name: tensor.detach().half().contiguous() for name, tensor in tensors.items()}, path)
+    halves = {name: tensor.detach().half().contiguous() for name, tensor in tensors.items()}
+    assert all(torch.isfinite(half).all() for half in halves.values()), "weights must fit fp16"
+    path.write_bytes(save(halves))  # save_file would make a file that nobody else may read
 
 
 def _describe(model: Model, folder: Path) -> dict[str, Any]:
-    return {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "name": model.name,
         "attributes": list(ATTRIBUTES),
@@ -218,3 +252,5 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "training": dict(model.training),
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }
+    description["sha256"]["model.json"] = _digest(description)
+    return description

@@ -1,0 +1,359 @@
+"""The model folder: what was saved comes back, what was altered is refused in one line, nothing in it is ever run."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from facetag import model as module
+from facetag.attributes import ATTRIBUTES
+from facetag.errors import FacetagError, ModelError
+from facetag.method.calibration import Calibration
+from facetag.method.svm import LinearSVM
+from facetag.model import (
+    FILES,
+    Model,
+    RespondingLNet,
+    find_model,
+    load_model,
+    models_folder,
+    read_description,
+    save_model,
+    shipped_models,
+    verify_model,
+)
+from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.lnet import LNet, LNetSettings
+
+
+def made_model(seed=0, fc_inputs="c3_c4"):
+    """A model of random weights that fp16 holds exactly."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    nets = [LNet(LNetSettings(kind)).half().float().eval() for kind in ("folded", "response")]
+    anet = ANet(ANetSettings(fc_inputs)).half().float().eval()
+    return Model(
+        name="made",
+        lnet_o=RespondingLNet(nets[0], torch.randn(256).half().float(), 0.25),
+        lnet_s=RespondingLNet(nets[1], torch.full((256,), 1 / 256), -1.5),
+        anet=anet,
+        svm=LinearSVM(*(rng.random(shape).astype(np.float32) for shape in ((40, 160), 40, 160, 160))),
+        calibration=Calibration(rng.random(40), rng.normal(size=40)),
+        thresholds=np.round(rng.random(40), 6),
+        localizer={"sides": [227, 451], "face": {"threshold": 0.25}},
+        tagger={"radius": 0, "combination": "average"},
+        training={"recipe": {"name": "made"}, "images": {"9": 1, "10": 2}},
+    )
+
+
+@pytest.fixture(scope="module")
+def original():
+    return made_model()
+
+
+@pytest.fixture(scope="module")
+def saved(original, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "made"
+    save_model(original, folder, "# Card\n")
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def rewrite(folder, **changes):
+    """Change model.json as a program would that knows how it is verified."""
+    path = folder / "model.json"
+    description = {**json.loads(path.read_text()), **changes}
+    for name in FILES:
+        description["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    description["sha256"]["model.json"] = module._digest(description)
+    path.write_text(json.dumps(description))
+
+
+def refused(folder):
+    """The one line that refuses a folder."""
+    with pytest.raises(ModelError) as caught:
+        load_model(str(folder))
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1 and message.strip()
+    return message
+
+
+def test_what_was_saved_comes_back(original, saved):
+    found = load_model(str(saved))
+    for part in ("lnet_o", "lnet_s"):
+        before, after = getattr(original, part), getattr(found, part)
+        assert after.net.settings == before.net.settings and after.bias == before.bias
+        assert torch.equal(after.weights, before.weights)
+        assert_same_tensors(after.net, before.net)
+    assert found.anet.settings == original.anet.settings
+    assert_same_tensors(found.anet, original.anet)
+    for name in ("weights", "bias", "mean", "scale"):
+        np.testing.assert_array_equal(getattr(found.svm, name), getattr(original.svm, name))
+    np.testing.assert_array_equal(found.calibration.slope, original.calibration.slope)
+    np.testing.assert_array_equal(found.calibration.intercept, original.calibration.intercept)
+    np.testing.assert_array_equal(found.thresholds, original.thresholds)
+    for name in ("name", "localizer", "tagger", "training"):
+        assert getattr(found, name) == getattr(original, name)
+    assert (saved / "CARD.md").read_text() == "# Card\n"
+
+
+def assert_same_tensors(after, before):
+    expected = before.state_dict()
+    assert after.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in after.state_dict().items())
+
+
+def test_loaded_nets_are_for_use(saved):
+    found = load_model(str(saved))
+    for net in (found.lnet_o.net, found.lnet_s.net, found.anet):
+        assert not net.training
+        assert not any(parameter.requires_grad for parameter in net.parameters())
+        assert all(tensor.dtype == torch.float32 for tensor in net.state_dict().values())
+
+
+def test_saving_what_was_loaded_gives_the_same_bytes(saved, tmp_path):
+    save_model(load_model(str(saved)), tmp_path / "again", "# Card\n")
+    for name in (*FILES, "model.json", "CARD.md"):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
+
+
+def test_fingerprint_tells_models_apart(original, saved, tmp_path):
+    found = load_model(str(saved)).fingerprint
+    assert len(found) == 64 and found == load_model(str(saved)).fingerprint
+    save_model(dataclasses.replace(original, thresholds=original.thresholds * 0.5), tmp_path / "other", "")
+    other = load_model(str(tmp_path / "other"))
+    assert other.fingerprint != found
+    with torch.no_grad():
+        other.anet.fc.bias += 1
+    save_model(dataclasses.replace(other, thresholds=original.thresholds), tmp_path / "third", "")
+    assert load_model(str(tmp_path / "third")).fingerprint not in (found, other.fingerprint)
+
+
+@pytest.mark.parametrize("name", [*FILES, "model.json"])
+def test_a_flipped_byte_is_refused(folder, name):
+    path = folder / name
+    whole = path.read_bytes()
+    rng = random.Random(name)
+    for place in [0, len(whole) - 2, *(rng.randrange(len(whole)) for _ in range(5 if name.startswith("lnet") else 25))]:
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ rng.choice([1, 2, 4, 8, 16, 64, 128])]) + whole[place + 1 :]
+        )
+        assert name in refused(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    assert name in refused(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_truncated_file_is_named(folder, name):
+    os.truncate(folder / name, (folder / name).stat().st_size // 2)
+    assert name in refused(folder)
+
+
+def test_a_folder_without_a_description_is_no_model(folder):
+    (folder / "model.json").unlink()
+    assert "no model" in refused(folder)
+
+
+@pytest.mark.parametrize("number", [None, 0, 2, "1", [1]])
+def test_another_format_is_refused(folder, number):
+    rewrite(folder, format=number)
+    assert "format 1" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "attributes", [[], list(ATTRIBUTES[::-1]), list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], None, "Young", 3]
+)
+def test_other_attributes_or_another_order_are_refused(folder, attributes):
+    rewrite(folder, attributes=attributes)
+    assert "not a facetag model" in refused(folder)
+
+
+@pytest.mark.parametrize("changes", [
+    {"lnet_o": None}, {"lnet_o": {"settings": {"normalization": "batch"}, "bias": 0}}, {"lnet_s": {"settings": {}}},
+    {"lnet_o": {"settings": {"normalisation": "batch"}, "bias": 0}}, {"anet": {"settings": {"fc_inputs": "c4"}}},
+    {"lnet_o": {"settings": {"normalisation": "folded"}, "bias": "x"}}, {"anet": []},
+    {"thresholds": [0.5]}, {"thresholds": 0.5}, {"thresholds": ["x"] * 40}, {"thresholds": [float("nan")] * 40},
+    {"slope": [1.0] * 39}, {"slope": [[1.0]] * 40}, {"intercept": [None] * 40}, {"intercept": {}},
+    {"slope": [10**400] * 40},
+])  # fmt: skip
+def test_a_description_that_does_not_fit_is_refused(folder, changes):
+    rewrite(folder, **changes)
+    refused(folder)
+
+
+@pytest.mark.parametrize("key", ["name", "attributes", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
+def test_a_missing_key_is_refused(folder, key):
+    description = json.loads((folder / "model.json").read_text())
+    del description[key]
+    description["sha256"]["model.json"] = module._digest(description)
+    (folder / "model.json").write_text(json.dumps(description))
+    assert key in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff\xfe\x00", b"null", b"[]", b'"model"', b"1", b"[" * 100_000, b"\x80\x02."]
+)
+def test_garbage_is_not_a_description(folder, text):
+    (folder / "model.json").write_bytes(text)
+    refused(folder)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+keys = (
+    "format",
+    "name",
+    "attributes",
+    "lnet_o",
+    "lnet_s",
+    "anet",
+    "localizer",
+    "tagger",
+    "thresholds",
+    "slope",
+    "sha256",
+)
+
+
+@examples(max_examples=30)
+@given(key=st.sampled_from(keys), value=json_values, honest=st.booleans())
+def test_any_json_in_any_place_is_a_model_or_one_line(saved, tmp_path_factory, key, value, honest):
+    folder = tmp_path_factory.mktemp("spoiled")
+    for name in FILES:
+        (folder / name).symlink_to(saved / name)
+    description = {**json.loads((saved / "model.json").read_text()), key: value}
+    if honest and isinstance(description["sha256"], dict):
+        description["sha256"]["model.json"] = module._digest(description)
+    (folder / "model.json").write_text(json.dumps(description))
+    try:
+        load_model(str(folder))
+    except ModelError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert honest or description == json.loads((saved / "model.json").read_text())
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda tensors: tensors.pop("response_weights"),
+    lambda tensors: tensors.update(response_weights=torch.zeros(255).half()),
+    lambda tensors: tensors.pop("mean"),
+    lambda tensors: tensors.update(extra=torch.zeros(1)),
+    lambda tensors: tensors.update({"layers.0.weight": torch.zeros(96, 3, 11, 12).half()}),
+])  # fmt: skip
+def test_weights_of_another_net_are_refused(folder, spoil):
+    tensors = load_file(folder / "lnet_o.safetensors")
+    spoil(tensors)
+    save_file(tensors, folder / "lnet_o.safetensors")
+    rewrite(folder)
+    refused(folder)
+
+
+def test_svms_of_other_attributes_are_refused(folder):
+    tensors = load_file(folder / "svm.safetensors")
+    save_file({name: tensor[:39].clone() for name, tensor in tensors.items()}, folder / "svm.safetensors")
+    rewrite(folder)
+    refused(folder)
+
+
+class Booby:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["FACETAG_BOOBY"],)
+
+
+@pytest.mark.parametrize("name", [*FILES, "model.json"])
+def test_nothing_pickled_is_ever_loaded(folder, tmp_path, name, monkeypatch):
+    monkeypatch.setenv("FACETAG_BOOBY", str(tmp_path / "sprung"))
+    if name == "model.json":
+        (folder / name).write_bytes(pickle.dumps(Booby()))
+    else:
+        torch.save({"layers.0.weight": Booby()}, folder / name)
+        rewrite(folder)
+    refused(folder)
+    assert not (tmp_path / "sprung").exists()
+    pickle.loads(pickle.dumps(Booby()))
+    assert (tmp_path / "sprung").exists(), "the trap must work, or this test shows nothing"
+
+
+def test_half_a_save_is_no_model(original, folder, monkeypatch):
+    """Saving over a model and dying on the way must not leave the old description over new weights."""
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "save", die)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(original, folder, "")
+    assert "no model" in refused(folder)
+
+
+def test_weights_too_large_for_fp16_are_our_bug(original, tmp_path):
+    anet = ANet(original.anet.settings)
+    anet.load_state_dict(original.anet.state_dict())
+    anet.fc.bias.data[0] = 1e6
+    with pytest.raises(AssertionError, match="fp16"):
+        save_model(dataclasses.replace(original, anet=anet), tmp_path / "large", "")
+
+
+def test_files_can_be_read_by_others(saved):
+    for name in (*FILES, "model.json", "CARD.md"):
+        assert (saved / name).stat().st_mode & 0o444 == 0o444 & ~umask(), name
+
+
+def umask():
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
+    assert find_model(str(saved)) == saved
+    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    assert find_model("made") == saved and shipped_models() == ["made"]
+    monkeypatch.chdir(saved.parent)
+    monkeypatch.setattr(module, "models_folder", lambda: tmp_path)
+    assert find_model("made").resolve() == saved
+    assert shipped_models() == []
+
+
+@pytest.mark.parametrize("name", ["nobody", "", ".", "..", "no/body", "a\0b"])
+def test_what_is_not_there_names_what_is(saved, tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    with pytest.raises(ModelError, match=r"no model at .*; shipped models: made"):
+        find_model(name)
+
+
+def test_models_are_sought_in_a_folder_called_models():
+    assert models_folder().name == "models"
+
+
+def test_parts_complain_alone(folder):
+    with pytest.raises(ModelError):
+        read_description(folder / "nowhere")
+    description = read_description(folder)
+    verify_model(folder, description)
+    with pytest.raises(FacetagError, match="altered"):
+        verify_model(folder, {**description, "thresholds": [0.0] * 40})
