@@ -63,7 +63,8 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     )
     lnet_o = trained_lnet_o(run, recipe)
     settings = replace(recipe.localizer, sides=stage.sides or recipe.localizer.sides)
-    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, settings)
+    half = stage.loop.precision == "bfloat16"
+    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, settings, half)
     squares = (
         _proposed_heads(run, "train", localizer, composers[0], stage.rounds, options),
         _proposed_heads(run, "validation", localizer, composers[1], 1, options),
@@ -92,7 +93,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     stage = recipe.anet_attributes
     nets = DataFolder(data).celeba().subset(0)
     split = finetune.split_training(nets, stage.held_out)
-    localizer = trained_localizer(run, recipe, options)
+    localizer = trained_localizer(run, recipe, options, half=recipe.lnet_s.loop.precision == "bfloat16")
     parts = [
         finetune.face_examples(part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered)
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
@@ -190,10 +191,10 @@ def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
     return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.side)
 
 
-def trained_localizer(run: Path, recipe: Recipe, options: RunOptions) -> Localizer:
+def trained_localizer(run: Path, recipe: Recipe, options: RunOptions, half: bool = False) -> Localizer:
     """Both LNets of a run with the recipe's localizer settings."""
     lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
-    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), options.device, recipe.localizer)
+    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), options.device, recipe.localizer, half)
 
 
 def trained_anet(run: Path, recipe: Recipe) -> ANet:
