@@ -44,7 +44,7 @@ def crop(image: Image, box: Box, width: int, height: int, turn: float = 0.0) -> 
 def _around(image: Image, box: Box, width: int, height: int, turn: float) -> tuple[Image, Box]:
     """The part of the image that the turned box needs, shrunk where the box will shrink, and the box in it.
 
-    Cut even where nothing shrinks: warpAffine takes no image with a side over 32,767.
+    Cut even where nothing shrinks: OpenCV 4's warpAffine takes no image with a side over 32,767.
     """
     shrink_x, shrink_y = max(box.width / width, 1.0), max(box.height / height, 1.0)
     if turn:
