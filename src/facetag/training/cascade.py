@@ -1,6 +1,6 @@
 """The stages in the paper's order (section 4), each from the run folder of those before it.
 
-    run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
+run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
 """
 
 import hashlib
@@ -34,6 +34,7 @@ from facetag.training.fit import Fitted, fit
 from facetag.training.loop import Outcome, RunOptions, train
 from facetag.training.propose import Boxes, as_box, kept, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
+
 
 def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
     """Fine-tune LNet_o in run/lnet_o by attributes on composed whole images.
@@ -95,7 +96,9 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     split = finetune.split_training(nets, stage.held_out)
     localizer = trained_localizer(run, recipe, options, half=recipe.lnet_s.loop.precision == "bfloat16")
     parts = [
-        finetune.face_examples(part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered)
+        finetune.face_examples(
+            part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered
+        )
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     ]
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
@@ -214,7 +217,9 @@ def _model(recipe: Recipe, lnet_o: RespondingLNet, lnet_s: RespondingLNet) -> Mo
 def _start_from(folder: Path, model: nn.Module, part: str) -> None:
     """Copy `part` (lnet or anet) of an earlier stage's best; the head starts at random (paper, section 4)."""
     prefix = part + "."
-    weights = {name.removeprefix(prefix): t for name, t in checkpoint.best_state(folder).items() if name.startswith(prefix)}
+    weights = {
+        name.removeprefix(prefix): t for name, t in checkpoint.best_state(folder).items() if name.startswith(prefix)
+    }
     try:
         getattr(model, part).load_state_dict(weights)
     except RuntimeError as error:

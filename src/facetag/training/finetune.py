@@ -26,7 +26,7 @@ from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetS
 from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
-from facetag.training.examples import VALIDATION_EPOCH, Faces, HeadCrops, Scenes, read_rgb
+from facetag.training.examples import Faces, HeadCrops, Scenes, read_rgb
 from facetag.training.pretrain import in_batches
 from facetag.training.propose import Boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage

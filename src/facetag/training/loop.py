@@ -201,7 +201,9 @@ class Loop:
     def _report_loss(self, losses: list[Tensor], images: int, since: float) -> None:
         loss = float(distributed.mean_over_processes(torch.stack(losses).float().mean()))
         speed = len(losses) * images * distributed.world() / (time.monotonic() - since)
-        self._log({"epoch": self.epoch, "step": self.step, "loss": round(loss, 6), "images_per_second": round(speed, 1)})
+        self._log(
+            {"epoch": self.epoch, "step": self.step, "loss": round(loss, 6), "images_per_second": round(speed, 1)}
+        )
         if not math.isfinite(loss):
             raise FloatingPointError(f"{self.task.name}: the loss is {loss} at step {self.step}")
 

@@ -55,7 +55,12 @@ class ObjectTask:
         self.validation = self._pictures(data.paths, labels, validates, "center", ColourSettings())
 
     def _pictures(
-        self, paths: Sequence[Any], labels: NDArray[np.int64], chosen: NDArray[np.bool_], crops: Any, colour: ColourSettings
+        self,
+        paths: Sequence[Any],
+        labels: NDArray[np.int64],
+        chosen: NDArray[np.bool_],
+        crops: Any,
+        colour: ColourSettings,
     ) -> ObjectPictures:
         kept = np.flatnonzero(chosen)
         names = [str(paths[index]) for index in kept.tolist()]
@@ -82,7 +87,9 @@ class IdentityTask:
     name = "anet_identities"
     metric = "same_person"
 
-    def __init__(self, data: CelebA, boxes: Boxes, anet: ANetSettings, tagger: TaggerSettings, stage: IdentityStage) -> None:
+    def __init__(
+        self, data: CelebA, boxes: Boxes, anet: ANetSettings, tagger: TaggerSettings, stage: IdentityStage
+    ) -> None:
         self.stage = stage
         held = hold_out_identities(data.identities, stage.held_out, seed=0)
         people, numbers = np.unique(data.identities[~held], return_inverse=True)

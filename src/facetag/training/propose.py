@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facetag.datasets.scenes import SceneComposer
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localizer import Located, Localizer
+from facetag.localizer import Localizer, Located
 
 Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found
 Item = TypeVar("Item")
@@ -23,8 +23,7 @@ Report = Callable[[int, int], None]
 def propose_heads(localizer: Localizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
     """LNet_o's strongest head square in every composed scene of `rounds` epochs: (rounds * heads, 5)."""
     places = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
-    images = (lambda place: composer.compose(*place).image)
-    return _strongest(localizer.heads, images, places, report)
+    return _strongest(localizer.heads, lambda place: composer.compose(*place).image, places, report)
 
 
 def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
