@@ -1,0 +1,122 @@
+"""How well the forty attributes of CelebA are told (paper, section 5, Table 1), by the whole cascade or without LNets.
+
+Aligned pictures hold one face, so the cascade answers with the paper's single, dominant one; nothing tells it where.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.celeba import CelebA
+from facetag.datasets.scenes import ALIGNED_FACE
+from facetag.errors import DataError
+from facetag.evaluate.pictures import Progress, no_progress, read_batches
+from facetag.images.resample import Image
+from facetag.localizer import Located
+from facetag.method.metrics import AttributeMetrics, attribute_metrics
+from facetag.tagger import Tagger
+
+Partition = Literal["train", "val", "test"]
+Mode = Literal["cascade", "crops"]
+Locate = Callable[[Sequence[Image]], list[list[Located]]]
+
+PARTITIONS: dict[Partition, int] = {"train": 0, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Tagged:
+    """What was answered for N pictures.
+
+    Attributes:
+        faces: the face that was tagged, None where nothing was found.
+        probabilities, present: (N, A); nan and False where nothing was found.
+    """
+
+    faces: list[Located | None]
+    probabilities: NDArray[np.float64]
+    present: NDArray[np.bool_]
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(N,) whether a face was found."""
+        return np.array([face is not None for face in self.faces], dtype=np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeReport:
+    """Attributes measured on N pictures.
+
+    Attributes:
+        pictures: N.
+        unfound: those in which LNets found nothing. They count: as the training partition's commoner values for
+            decisions, and as its shares of each attribute for probabilities.
+        overlap: mean IoU of the boxes found with the aligned convention's (ALIGNED_FACE); nan when nothing was found.
+        metrics: each field (A,) in the order of ATTRIBUTES.
+        positives: (A,) pictures labelled present.
+    """
+
+    pictures: int
+    unfound: int
+    overlap: float
+    metrics: AttributeMetrics
+    positives: NDArray[np.int64]
+
+
+def aligned_faces(images: Sequence[Image]) -> list[list[Located]]:
+    """The fixed box of aligned CelebA pictures: what a perfect localiser would answer. Stands in for `dominant`."""
+    return [[Located(ALIGNED_FACE, 1.0)] for _ in images]
+
+
+def training_shares(data: CelebA) -> NDArray[np.float64]:
+    """(A,) share of the net-training partition's pictures in which each attribute is present.
+
+    Raises:
+        DataError: the data set has no picture of that partition, so that there is no majority baseline.
+    """
+    training = data.attributes[data.partition == PARTITIONS["train"]]
+    if not len(training):
+        raise DataError("no training picture to take commoner values from", "add partition 0 of CelebA")
+    return np.asarray(training.mean(axis=0), np.float64)
+
+
+def tag_pictures(paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress) -> Tagged:
+    """Locate and tag the surest face of each picture.
+
+    Args:
+        locate: images -> faces of each, the surest first: `Localizer.dominant` or `aligned_faces`.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    faces: list[Located | None] = []
+    probabilities = np.full((len(paths), len(ATTRIBUTES)), np.nan)
+    present = np.zeros(probabilities.shape, np.bool_)
+    for images in read_batches(paths, progress):
+        first, located = len(faces), locate(images)
+        faces += [found[0] if found else None for found in located]
+        places = [place for place, found in enumerate(located) if found]
+        tags = tagger([tagger.region(images[place], located[place][0].box) for place in places]) if places else None
+        if tags is not None:
+            rows = np.array(places) + first
+            probabilities[rows], present[rows] = tags.probabilities, tags.present
+    return Tagged(faces, probabilities, present)
+
+
+def measure_attributes(tagged: Tagged, labels: NDArray[np.int8], shares: NDArray[np.float64]) -> AttributeReport:
+    """Compare answers with labels (N, A) in {0, 1}; `shares` (A,) are those of `training_shares`."""
+    found, commoner, truth = tagged.found, shares > 0.5, labels == 1
+    probabilities = np.where(found[:, None], tagged.probabilities, shares)
+    present = np.where(found[:, None], tagged.present, commoner)
+    overlaps = [face.box.iou(ALIGNED_FACE) for face in tagged.faces if face is not None]
+    return AttributeReport(
+        pictures=len(found),
+        unfound=int((~found).sum()),
+        overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
+        metrics=attribute_metrics(probabilities, present, truth, commoner),
+        positives=truth.sum(axis=0),
+    )

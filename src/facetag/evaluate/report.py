@@ -1,0 +1,256 @@
+"""Reports as tables to read and as JSON to keep."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from facetag.attributes import ATTRIBUTES
+from facetag.evaluate.attributes import AttributeReport
+from facetag.evaluate.convention import Convention, Fitted
+from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
+from facetag.evaluate.speed import Comparison, SpeedReport
+from facetag.settings import plain
+
+_ATTRIBUTE_COLUMNS = {
+    "accuracy": "accuracy",
+    "majority": "majority",
+    "balanced_accuracy": "balanced",
+    "f1": "F1",
+    "average_precision": "avg. prec.",
+    "calibration_error": "cal. error",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in columns; the first is words, the others are figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def plain_text(table: Table) -> str:
+    """The title, the header and the rows, columns aligned by spaces."""
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table.columns))]
+    return "\n".join([table.title, *(_aligned(line, widths) for line in lines)])
+
+
+def to_json(data: dict[str, Any]) -> str:
+    """JSON with nan as null and numbers to seven digits."""
+    return json.dumps(_plain(data), indent=1, ensure_ascii=False)
+
+
+def attribute_tables(report: AttributeReport) -> list[Table]:
+    """Percent per attribute, and their means."""
+    values = {name: getattr(report.metrics, name) for name in _ATTRIBUTE_COLUMNS}
+    means = report.metrics.means()
+    rows = [(name, *(_percent(values[key][i]) for key in values)) for i, name in enumerate(ATTRIBUTES)]
+    rows.append(("mean", *(_percent(means[key]) for key in values)))
+    title = (
+        f"{report.pictures} pictures, {report.unfound} without a face found (decided as the commoner values); "
+        f"boxes' mean IoU with the aligned convention {_decimal(report.overlap)}; percent"
+    )
+    return [Table(title, ("attribute", *_ATTRIBUTE_COLUMNS.values()), rows)]
+
+
+def attribute_json(report: AttributeReport) -> dict[str, Any]:
+    """Means, and every metric by attribute."""
+    names = [field.name for field in fields(report.metrics)]
+    by_attribute = {
+        attribute: {
+            "positives": report.positives[index],
+            **{name: getattr(report.metrics, name)[index] for name in names},
+        }
+        for index, attribute in enumerate(ATTRIBUTES)
+    }
+    return {
+        "pictures": report.pictures,
+        "unfound": report.unfound,
+        "mean_iou_with_aligned_box": report.overlap,
+        "mean": report.metrics.means(),
+        "attributes": by_attribute,
+    }
+
+
+def localization_tables(report: LocalizationReport) -> list[Table]:
+    """Recall in percent, single-face photographs first."""
+    tables = [_overview(report)]
+    for name, figures in _groups(report):
+        tables += [_iou_table(name, figures, report.score), _size_table(name, figures)]
+    return tables
+
+
+def localization_json(report: LocalizationReport) -> dict[str, Any]:
+    """Every figure of both groups, keyed by IoU, rate and size."""
+    return {"score": report.score, **{key: _recall_json(getattr(report, key)) for key in ("single", "all")}}
+
+
+def speed_tables(report: SpeedReport) -> list[Table]:
+    """Counts and times of the interweaved operation, then the cascade's times."""
+    figures = ("windows", "counted", "full maps", "timed", "ms", "patches ms", "difference", "of full maps")
+    rows = [_comparison_row(one) for one in report.comparisons]
+    where = (
+        f"interweaved operation against patch by patch, {report.device}, {report.threads} threads: times fewer "
+        "multiply-adds (the paper's full maps beside), times faster when timed, largest relative difference"
+    )
+    stages = [
+        (f"localisation, {report.heads} heads looked at", _milliseconds(report.localization)),
+        ("features of a face, in a full batch", _milliseconds(report.features)),
+        ("features of a face, alone", _milliseconds(report.features_alone)),
+    ]
+    return [Table(where, ("", *figures), rows), Table("a 300x300 image", ("stage", "ms"), stages)]
+
+
+def speed_json(report: SpeedReport) -> dict[str, Any]:
+    """Seconds and multiply-adds."""
+    return asdict(report)
+
+
+def convention_json(convention: Convention) -> dict[str, Any]:
+    """Both settings and what they reach."""
+    return {
+        "photographs": convention.photographs,
+        **{key: _fitted_json(getattr(convention, key)) for key in ("head", "face")},
+    }
+
+
+def convention_toml(convention: Convention) -> str:
+    """The sections [localizer.head] and [localizer.face] of a recipe."""
+    lines = [f"# Fitted on {convention.photographs} photographs with one face."]
+    for key in ("head", "face"):
+        fitted: Fitted = getattr(convention, key)
+        reached = f"recall at IoU 0.5 {_percent(fitted.recall)} %, mean IoU {_decimal(fitted.overlap)}"
+        lines += [f"# {key}: {reached}", f"[localizer.{key}]"]
+        lines += [f"{name} = {_toml_number(value)}" for name, value in plain(fitted.settings).items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _groups(report: LocalizationReport) -> Iterator[tuple[str, Recall]]:
+    yield "photographs with one face", report.single
+    yield "all photographs", report.all
+
+
+def _overview(report: LocalizationReport) -> Table:
+    columns = ("", "photographs", "faces", "left empty", "false pos./image", "surest box centred in a face")
+    rows = [
+        (
+            name,
+            str(figures.photographs),
+            str(figures.faces),
+            str(figures.empty),
+            _decimal(figures.false_positives),
+            _percent(figures.centred),
+        )
+        for name, figures in _groups(report)
+    ]
+    return Table(f"boxes of score >= {report.score:g}; the last column without a threshold", columns, rows)
+
+
+def _iou_table(name: str, figures: Recall, score: float) -> Table:
+    columns = ("IoU", f"score >= {score:g}", *(f"{rate:g}/image" for rate in RATES), "any score")
+    rows = [
+        (f"{iou:.1f}", *(_percent(value) for value in (figures.kept[i], *figures.at_rates[i], figures.every[i])))
+        for i, iou in enumerate(IOUS)
+    ]
+    return Table(f"{name}: recall (percent) by IoU, at the score and at false positives per image", columns, rows)
+
+
+def _size_table(name: str, figures: Recall) -> Table:
+    rows = []
+    for edges, values, counts, unit in (
+        (SHARES, figures.by_share, figures.faces_by_share, "of the longer side"),
+        (PIXELS, figures.by_pixels, figures.faces_by_pixels, "px"),
+    ):
+        for span, value, count in zip(_spans(edges), values, counts, strict=True):
+            rows.append((f"{span} {unit}", str(count), _percent(value)))
+    return Table(f"{name}: recall (percent) at IoU 0.5 by size of the face", ("size", "faces", "recall"), rows)
+
+
+def _recall_json(figures: Recall) -> dict[str, Any]:
+    rows = {f"{iou:g}": figures.at_rates[i] for i, iou in enumerate(IOUS)}
+    return {
+        "photographs": figures.photographs,
+        "faces": figures.faces,
+        "empty": figures.empty,
+        "false_positives_per_image": figures.false_positives,
+        "surest_box_centred_in_a_face": figures.centred,
+        "recall_by_iou": dict(zip(rows, figures.kept, strict=True)),
+        "recall_by_iou_any_score": dict(zip(rows, figures.every, strict=True)),
+        "recall_by_iou_and_false_positives": {
+            iou: {f"{rate:g}": value for rate, value in zip(RATES, row, strict=True)} for iou, row in rows.items()
+        },
+        "recall_by_share_of_longer_side": _sizes_json(SHARES, figures.by_share, figures.faces_by_share),
+        "recall_by_pixels": _sizes_json(PIXELS, figures.by_pixels, figures.faces_by_pixels),
+    }
+
+
+def _sizes_json(edges: Sequence[float], values: Any, counts: Any) -> dict[str, Any]:
+    spans = zip(_spans(edges), values, counts, strict=True)
+    return {span: {"faces": count, "recall": value} for span, value, count in spans}
+
+
+def _spans(edges: Sequence[float]) -> list[str]:
+    """`a-b` for each bin, `a+` for one without end."""
+    return [f"{low:g}+" if math.isinf(high) else f"{low:g}-{high:g}" for low, high in pairwise(edges)]
+
+
+def _comparison_row(one: Comparison) -> tuple[str, ...]:
+    counts = one.counts
+    return (
+        one.name,
+        str(one.windows),
+        f"{counts.patches / counts.shipped:.2f}",
+        f"{counts.patches / counts.full_maps:.2f}",
+        f"{one.patches / one.shipped:.2f}",
+        _milliseconds(one.shipped),
+        _milliseconds(one.patches),
+        f"{one.difference:.0e}",
+        f"{one.full_difference:.0e}",
+    )
+
+
+def _fitted_json(fitted: Fitted) -> dict[str, Any]:
+    return {"settings": plain(fitted.settings), "recall": fitted.recall, "mean_iou": fitted.overlap}
+
+
+def _toml_number(value: float) -> str:
+    return str(value) if isinstance(value, int) else str(round(value, 4))
+
+
+def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+    cells = [line[0].ljust(widths[0])]
+    cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+    return "  ".join(cells).rstrip()
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _decimal(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.2f}"
+
+
+def _plain(value: Any) -> Any:
+    """What json can write."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float):  # numpy's float64 is one
+        return None if math.isnan(value) else float(f"{value:.7g}")
+    return value
