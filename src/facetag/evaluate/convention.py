@@ -257,7 +257,9 @@ def _face_maps(localizer: Localizer, photographs: Sequence[Photograph], progress
         for index, square in squares.items():
             crop = localizer.x_s(images[index], square)
             (seen,) = localizer.look(localizer.lnet_s, crop[None])
-            target = truths[index].shifted(-square.x, -square.y).scaled(len(crop) / square.width)
+            target = (
+                truths[index].shifted(-square.x, -square.y).scaled(len(crop) / square.width, len(crop) / square.height)
+            )
             yield Looked(first + index, seen.response, target)
 
 

@@ -1,0 +1,253 @@
+"""`facetag eval attributes|localization|speed|convention`: what the model is worth, measured."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from facetag.cli.console import say
+from facetag.cli.options import Device, ModelName
+from facetag.cli.stages import Quiet, torch_device
+from facetag.errors import UsageError
+
+if TYPE_CHECKING:
+    from facetag.evaluate.report import Table
+    from facetag.localizer import Localizer
+    from facetag.model import Model
+    from facetag.tagger import Tagger
+
+app = typer.Typer(no_args_is_help=True, help="Measure attributes, localisation and speed; fit the box convention.")
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too; - prints them alone.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, spread evenly over all.")]
+Sheet = Annotated[Path | None, typer.Option(help="A contact sheet to look at, .jpg or .png.")]
+Count = Annotated[int, typer.Option(min=1, help="Photographs on the sheet.")]
+Images = Annotated[Path, typer.Option(help="Folder of photographs.")]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(help="CSV of true boxes: file, x, y, width, height; else the WebFaces file among the images."),
+]
+
+
+@app.command()
+def attributes(
+    data: Annotated[Path, typer.Option(help="CelebA, or the folder that holds celeba/.")] = Path("data"),
+    partition: Annotated[Literal["test", "val", "train"], typer.Option(help="Part of the official split.")] = "test",
+    mode: Annotated[
+        Literal["cascade", "crops"], typer.Option(help="Find the face first, or take the aligned pictures' fixed box.")
+    ] = "cascade",
+    limit: Limit = None,
+    model: ModelName = None,
+    device: Device = "auto",
+    json: Json = None,
+    sheet: Sheet = None,
+    count: Count = 50,
+    quiet: Quiet = False,
+) -> None:
+    """Accuracy, balanced accuracy, F1, average precision and calibration beside the majority, on aligned CelebA.
+
+    \b
+    Example:
+      facetag eval attributes --data data --partition val --json attributes.json
+    """
+    from facetag.datasets.celeba import load_celeba
+    from facetag.evaluate import attributes as evaluate
+    from facetag.evaluate import report
+    from facetag.evaluate import sheet as sheets
+    from facetag.evaluate.pictures import evenly
+
+    _check_outputs(json, sheet)
+    celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
+    shares, part = evaluate.training_shares(celeba), celeba.subset(evaluate.PARTITIONS[partition])
+    chosen = evenly(len(part), limit)
+    paths, labels = [part.paths[index] for index in chosen], part.attributes[chosen]
+    loaded, localizer, tagger = _cascade(model, device)
+    locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
+    tagged = evaluate.tag_pictures(paths, locate, tagger, _progress("pictures", quiet))
+    measured = evaluate.measure_attributes(tagged, labels, shares)
+    facts = {**_about(loaded), "partition": partition, "mode": mode}
+    _answer(json, facts, report.attribute_json(measured), report.attribute_tables(measured))
+    if sheet:
+        sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
+
+
+@app.command()
+def localization(
+    images: Images = Path("data/webfaces"),
+    boxes: Boxes = None,
+    half: Annotated[
+        Literal["tune", "test", "all"],
+        typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
+    ] = "tune",
+    limit: Limit = None,
+    model: ModelName = None,
+    device: Device = "auto",
+    json: Json = None,
+    sheet: Sheet = None,
+    count: Count = 50,
+    quiet: Quiet = False,
+) -> None:
+    """Recall by IoU, by false positives per image and by size of the face.
+
+    \b
+    Example:
+      facetag eval localization --images photos --boxes boxes.csv --half all --sheet found.jpg
+    """
+    from facetag.evaluate import localization as evaluate
+    from facetag.evaluate import report
+    from facetag.evaluate import sheet as sheets
+    from facetag.evaluate.pictures import evenly
+
+    _check_outputs(json, sheet)
+    photographs = evaluate.load_photographs(images, boxes, half)
+    chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
+    loaded, localizer, tagger = _cascade(model, device)
+    examined = evaluate.examine(chosen, localizer, _progress("photographs", quiet))
+    measured = evaluate.measure_localization(examined, localizer.settings.score)
+    facts = {**_about(loaded), "half": half, "missing": photographs.missing, "duplicates": photographs.duplicates}
+    _answer(json, facts, report.localization_json(measured), report.localization_tables(measured))
+    if sheet:
+        tiles = sheets.localization_tiles(examined, localizer.settings.score, tagger, count)
+        sheets.write_sheet(sheet, sheets.contact_sheet(tiles))
+
+
+@app.command()
+def speed(
+    image: Annotated[Path | None, typer.Option(help="Photograph for the cascade's times; else smooth colours.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; the medians are reported.")] = 9,
+    model: ModelName = None,
+    device: Device = "auto",
+    json: Json = None,
+) -> None:
+    """The interweaved operation against patch by patch, and the cascade on a 300x300 image.
+
+    \b
+    Example:
+      facetag eval speed --image examples/photos/astronaut.jpg
+    """
+    from facetag.evaluate import report
+    from facetag.evaluate.pictures import read_picture
+    from facetag.evaluate.speed import measure_speed, smooth_picture
+
+    _check_outputs(json)
+    picture = read_picture(image) if image else smooth_picture()
+    loaded, localizer, tagger = _cascade(model, device)
+    measured = measure_speed(localizer, tagger, picture, repeats)
+    _answer(json, _about(loaded), report.speed_json(measured), report.speed_tables(measured))
+
+
+@app.command()
+def convention(
+    images: Images = Path("data/webfaces"),
+    boxes: Boxes = None,
+    half: Annotated[
+        Literal["tune", "all"], typer.Option(help="The half to choose settings on, or all photographs; by content.")
+    ] = "tune",
+    limit: Limit = None,
+    model: ModelName = None,
+    device: Device = "auto",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit sizes and offsets from response maps to boxes on photographs with one face; prints a recipe's sections.
+
+    \b
+    Example:
+      facetag eval convention --images data/webfaces --model models/quick
+    """
+    from facetag.evaluate import report
+    from facetag.evaluate.convention import fit_convention
+    from facetag.evaluate.localization import load_photographs
+    from facetag.evaluate.pictures import evenly
+
+    _check_outputs(json)
+    single = load_photographs(images, boxes, half).single
+    loaded, localizer, _ = _cascade(model, device)
+    chosen = [single[index] for index in evenly(len(single), limit)]
+    fitted = fit_convention(localizer, chosen, _progress("photographs", quiet))
+    if json:
+        _write(json, report.to_json({**_about(loaded), "half": half, **report.convention_json(fitted)}))
+    if str(json) != "-":
+        print(report.convention_toml(fitted))
+
+
+def _cascade(model: str | None, device: str) -> "tuple[Model, Localizer, Tagger]":
+    from facetag.localizer import Localizer
+    from facetag.model import load_model
+    from facetag.tagger import Tagger
+
+    place = torch_device(device)
+    loaded = load_model(model) if model else load_model()
+    return loaded, Localizer(loaded, place), Tagger(loaded, place)
+
+
+def _check_outputs(json: Path | None, sheet: Path | None = None) -> None:
+    """See before a long run that its files can be written after it.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    from facetag.evaluate.sheet import check_sheet
+
+    for path in filter(None, (json, sheet)):
+        if not path.parent.is_dir():
+            raise UsageError(f"{path.parent} is not a folder", "make it, or name another file")
+    if sheet:
+        check_sheet(sheet)
+
+
+def _about(model: "Model") -> dict[str, Any]:
+    return {"model": model.name, "fingerprint": model.fingerprint}
+
+
+def _answer(json: Path | None, facts: dict[str, Any], figures: dict[str, Any], tables: "Sequence[Table]") -> None:
+    """Tables on standard output and JSON in a file, or JSON alone on standard output."""
+    from facetag.evaluate.report import plain_text, to_json
+
+    if json:
+        _write(json, to_json({**facts, **figures}))
+    if str(json) == "-":
+        return
+    print(", ".join(f"{name} {value}" for name, value in facts.items() if name != "fingerprint"))
+    for table in tables:
+        if sys.stdout.isatty():
+            _print_rich(table)
+        else:
+            print(f"\n{plain_text(table)}")
+
+
+def _write(path: Path, text: str) -> None:
+    if str(path) == "-":
+        print(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _print_rich(table: "Table") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
+    for place, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if place == 0 else "right")
+    for row in table.rows:
+        drawn.add_row(*row, style="bold" if row[0] == "mean" else None)
+    Console().print(drawn)
+
+
+def _progress(what: str, quiet: bool) -> Callable[[int, int], None]:
+    """A line on standard error now and then."""
+    started = last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if not quiet and (now - last >= 5 or done == total):
+            last = now
+            say(f"{done}/{total} {what}, {done / max(now - started, 1e-9):.1f}/s")
+
+    return report

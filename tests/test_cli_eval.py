@@ -1,0 +1,130 @@
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from facetag.attributes import ATTRIBUTES
+from facetag.cli.eval import app
+from facetag.datasets.webfaces import split_half
+from facetag.errors import DataError, UsageError
+from models import model_folder  # noqa: F401
+
+runner = CliRunner()
+
+
+def run(*arguments: object):
+    return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def noise(seed: int, height: int, width: int) -> bytes:
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return cv2.imencode(".png", cv2.resize(small, (width, height)))[1].tobytes()
+
+
+@pytest.fixture
+def celeba(tmp_path) -> Path:
+    """Six aligned pictures: two of each partition."""
+    root = tmp_path / "celeba"
+    (root / "img_align_celeba").mkdir(parents=True)
+    names = [f"{number:06d}.png" for number in range(1, 7)]
+    rng = np.random.default_rng(0)
+    rows = [" ".join([name, *(str(value) for value in rng.choice([-1, 1], len(ATTRIBUTES)))]) for name in names]
+    (root / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), " ".join(ATTRIBUTES), *rows]) + "\n")
+    (root / "list_eval_partition.txt").write_text("".join(f"{name} {i // 2}\n" for i, name in enumerate(names)))
+    for seed, name in enumerate(names):
+        (root / "img_align_celeba" / name).write_bytes(noise(seed, 218, 178))
+    return root
+
+
+@pytest.fixture
+def photographs(tmp_path) -> Path:
+    root = tmp_path / "photographs"
+    root.mkdir()
+    rows = ["file,x,y,width,height"]
+    for seed in range(6):
+        (root / f"{seed}.png").write_bytes(noise(seed, 120 + seed, 160))
+        rows.append(f"{seed}.png,40,20,64,80")
+    (root / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.mark.parametrize("mode", ["cascade", "crops"])
+def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
+    out = tmp_path / "figures.json"
+    result = run("attributes", "--data", celeba.parent, "--model", model_folder, "--mode", mode, "--json", out)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"model random, partition test, mode {mode}"
+    assert lines[2].startswith("2 pictures, ")
+    assert lines[-1].startswith("mean ")
+    assert "2/2 pictures" in result.stderr
+    data = json.loads(out.read_text())
+    assert (data["pictures"], data["partition"], data["mode"]) == (2, "test", mode)
+    assert set(data["attributes"]) == set(ATTRIBUTES)
+    assert data["mean_iou_with_aligned_box"] == 1 if mode == "crops" else data["mean_iou_with_aligned_box"] < 1
+
+
+def test_json_alone_on_standard_output(celeba, model_folder):  # noqa: F811
+    arguments = ("--model", model_folder, "--partition", "val", "--limit", 1, "--json", "-", "--quiet")
+    result = run("attributes", "--data", celeba, *arguments)
+    assert json.loads(result.stdout)["pictures"] == 1
+    assert result.stderr == ""
+
+
+def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path):  # noqa: F811
+    for half in ("tune", "test", "all"):
+        expected = [path for path in photographs.glob("*.png") if half in ("all", split_half(path))]
+        arguments = ("--half", half, "--model", model_folder, "--json", "-", "--sheet", tmp_path / f"{half}.png")
+        result = run("localization", "--images", photographs, "--boxes", photographs / "boxes.csv", *arguments)
+        data = json.loads(result.stdout)
+        assert data["half"] == half
+        assert data["all"]["photographs"] == len(expected) > 0
+        assert (tmp_path / f"{half}.png").stat().st_size > 1000
+
+
+def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_folder):  # noqa: F811
+    result = run("localization", "--images", photographs, "--model", model_folder)
+    assert result.stdout.startswith("model random, half tune, missing 0, duplicates 0\n")
+    assert "photographs with one face: recall (percent) by IoU" in result.stdout
+
+
+def test_convention_prints_a_recipes_sections(photographs, model_folder):  # noqa: F811
+    result = run("convention", "--images", photographs, "--model", model_folder, "--limit", 2, "--quiet")
+    settings = tomllib.loads(result.stdout)["localizer"]
+    assert settings["head"]["ratio"] == 1 and settings["face"]["ratio"] == 0.8
+    assert "# Fitted on 2 photographs" in result.stdout
+
+
+def test_convention_cannot_be_fitted_on_the_test_half(photographs, model_folder):  # noqa: F811
+    result = run("convention", "--images", photographs, "--model", model_folder, "--half", "test")
+    assert result.exit_code == 2
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_computed(photographs, tmp_path):
+    no_model = ("localization", "--images", photographs, "--model", "no model is asked for")
+    with pytest.raises(UsageError, match="not a folder"):
+        run(*no_model, "--json", tmp_path / "nowhere" / "figures.json")
+    with pytest.raises(UsageError, match="a sheet cannot be written"):
+        run(*no_model, "--sheet", tmp_path / "sheet.txt")
+
+
+def test_no_data_is_said(tmp_path, model_folder):  # noqa: F811
+    with pytest.raises(DataError):
+        run("attributes", "--data", tmp_path, "--model", model_folder)
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from facetag.cli.eval import app\n"
+        "for command in ('attributes', 'localization', 'speed', 'convention'):\n"
+        "    result = CliRunner().invoke(app, [command, '--help'])\n"
+        "    assert 'facetag eval ' + command in result.stdout, result.stdout\n"
+        "assert not {'torch', 'cv2', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
