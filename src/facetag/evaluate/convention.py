@@ -255,11 +255,9 @@ def _face_maps(localizer: Localizer, photographs: Sequence[Photograph], progress
     for first, images, truths in _batches(photographs, progress):
         squares = _squares(localizer, images, truths)
         for index, square in squares.items():
-            crop = localizer.x_s(images[index], square)
-            (seen,) = localizer.look(localizer.lnet_s, crop[None])
-            target = (
-                truths[index].shifted(-square.x, -square.y).scaled(len(crop) / square.width, len(crop) / square.height)
-            )
+            (seen,) = localizer.look(localizer.lnet_s, localizer.x_s(images[index], square)[None])
+            side = localizer.settings.crop_side
+            target = truths[index].shifted(-square.x, -square.y).scaled(side / square.width, side / square.height)
             yield Looked(first + index, seen.response, target)
 
 

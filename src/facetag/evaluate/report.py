@@ -222,7 +222,7 @@ def _fitted_json(fitted: Fitted) -> dict[str, Any]:
 
 
 def _toml_number(value: float) -> str:
-    return str(value) if isinstance(value, int) else str(round(value, 4))
+    return str(value) if isinstance(value, int) else str(float(f"{value:.5g}"))
 
 
 def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
