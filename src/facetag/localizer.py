@@ -170,17 +170,21 @@ class Localizer:
         kept = suppress_doubles([head.box for head in heads], [head.score for head in heads], iou=0.6)
         return [heads[index] for index in kept[: self.settings.heads]]
 
+    def sides(self, image: Image) -> list[int]:
+        """The longer sides at which LNet_o sees an image, one pass each."""
+        first, *others = self.settings.sides
+        return [first, *(side for side in others if side <= self.settings.enlarge * max(image.shape[:2]))]
+
     def _levels(self, images: Sequence[Image]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
         """Scaled images of equal shape, together: (indices, (N, H, W, 3))."""
-        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
-            for level, side in enumerate(self.settings.sides):
-                if level == 0 or side <= self.settings.enlarge * max(image.shape[:2]):
-                    groups.setdefault(scaled_shape(image, side), []).append((index, level))
+            for side in self.sides(image):
+                groups.setdefault(scaled_shape(image, side), []).append(index)
         for (width, height), members in groups.items():
             most = max(1, 2_000_000 // (width * height))
             for start in range(0, len(members), most):
-                chosen = [index for index, _ in members[start : start + most]]
+                chosen = members[start : start + most]
                 yield chosen, np.stack([resize(images[index], width, height) for index in chosen])
 
     def look(self, lnet: RespondingLNet, batch: NDArray[np.uint8]) -> list[Seen]:

@@ -1,0 +1,138 @@
+"""What was found, drawn on the pictures: boxes and tags, and beside them the response maps of both LNets."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.batch.output import writing
+from facetag.batch.reading import Photo
+from facetag.geometry import Box
+from facetag.images.resample import Image, resize
+from facetag.localizer import Localizer, scaled_shape
+from facetag.networks.lnet import FIRST_CENTER, STRIDE
+from facetag.records import FaceRecord, ImageRecord
+
+SIDE = 640  #: pixels of the longer side of each panel
+_COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
+_FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 16
+
+Response = NDArray[np.float32]
+
+
+class Drawer:
+    """Draws one JPEG an image into a folder: boxes and tags; the response of LNet_o to the picture; the response of
+    LNet_s to the square around each face. Each panel has its own scale: dark is none, bright its largest response.
+
+    Attributes:
+        localizer: None when the LNets found nothing themselves; then only boxes and tags are drawn.
+    """
+
+    def __init__(self, folder: Path, localizer: Localizer | None) -> None:
+        self._folder = folder
+        self._localizer = localizer
+        with writing(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, photo: Photo, record: ImageRecord) -> None:
+        """Write the drawing of one photograph.
+
+        Raises:
+            FacetagError: the file cannot be written.
+        """
+        path = self._folder / file_name(photo.path)
+        encoded = cv2.imencode(".jpg", self.picture(photo, record)[..., ::-1])[1]
+        with writing(str(path)):
+            path.write_bytes(encoded.tobytes())
+
+    def picture(self, photo: Photo, record: ImageRecord) -> Image:
+        """The panels side by side, RGB."""
+        factor = SIDE / max(photo.width, photo.height)
+        width, height = max(round(photo.width * factor), 1), max(round(photo.height * factor), 1)
+        small = resize(photo.pixels, width, height)
+        panels = [with_faces(small, record, factor)]
+        if self._localizer:
+            panels.append(heated(small, _whole_response(self._localizer, photo.pixels, width, height)))
+            panels.append(heated(small, _face_responses(self._localizer, photo.pixels, record, width, height)))
+        return np.hstack(panels)
+
+
+def file_name(path: str) -> str:
+    """A file name for the drawing of `path`, different for different paths, readable where the path is."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "_", os.path.basename(path))[:60].strip(".")
+    return f"{readable}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.jpg"
+
+
+def with_faces(image: Image, record: ImageRecord, factor: float) -> Image:
+    """The picture with its boxes, their scores and tags."""
+    drawn = image.copy()
+    for number, face in enumerate(record.faces):
+        _draw_face(drawn, face, face.box.scaled(factor), _COLOURS[number % len(_COLOURS)])
+    if not record.faces:
+        _text(drawn, record.status.value, 6, _LINE, _COLOURS[0])
+    return drawn
+
+
+def heated(image: Image, response: Response) -> Image:
+    """A darkened picture with a response (H, W) >= 0 over it."""
+    largest = float(response.max())
+    share = response / largest if largest > 0 else response
+    heat = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return np.asarray(cv2.addWeighted(image, 0.35, np.ascontiguousarray(heat), 0.65, 0.0), np.uint8)
+
+
+def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int, int]) -> None:
+    left, top, right, bottom = (round(side) for side in (box.x, box.y, box.right, box.bottom))
+    cv2.rectangle(image, (left, top), (right, bottom), colour, 2)
+    _text(image, f"{face.score:.2f}", left, top - 4, colour)
+    for line, tag in enumerate(face.tags, 1):
+        _text(image, tag, left + 4, top + line * _LINE, colour)
+
+
+def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    """Inside the picture where it would begin outside; outlined, so that it reads on any ground."""
+    place = (max(x, 2), max(y, _LINE - 4))
+    for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
+        cv2.putText(image, text, place, _FONT, _SCALE, ink, thickness, cv2.LINE_AA)
+
+
+def _whole_response(localizer: Localizer, image: Image, width: int, height: int) -> Response:
+    """LNet_o's response over a panel: the largest of its passes at each pixel."""
+    panel = np.zeros((height, width), np.float32)
+    for side in localizer.sides(image):
+        shape = scaled_shape(image, side)
+        (seen,) = localizer.look(localizer.lnet_o, resize(image, *shape)[None])
+        np.maximum(panel, spread(seen.response, shape, Box(0, 0, width, height), width, height), out=panel)
+    return panel
+
+
+def _face_responses(localizer: Localizer, image: Image, record: ImageRecord, width: int, height: int) -> Response:
+    """LNet_s's responses over a panel, each in the square around its face."""
+    panel = np.zeros((height, width), np.float32)
+    side = localizer.settings.crop_side
+    for face in record.faces:
+        square = localizer.around(face.box)
+        (seen,) = localizer.look(localizer.lnet_s, localizer.x_s(image, square)[None])
+        place = square.scaled(width / image.shape[1], height / image.shape[0])
+        np.maximum(panel, spread(seen.response, (side, side), place, width, height), out=panel)
+    return panel
+
+
+def spread(response: Response, seen: tuple[int, int], place: Box, width: int, height: int) -> Response:
+    """A response map over a panel (height, width), 0 outside it.
+
+    Args:
+        seen: (width, height) in pixels of the net's input; cell k is centred on its pixel 16 k + 17.
+        place: where that input lies in the panel.
+    """
+    scale_x, scale_y = place.width / seen[0], place.height / seen[1]
+    # pixel centres lie at half coordinates, and OpenCV counts pixel centres
+    matrix = np.array([
+        [STRIDE * scale_x, 0, place.x + (FIRST_CENTER + 0.5) * scale_x - 0.5],
+        [0, STRIDE * scale_y, place.y + (FIRST_CENTER + 0.5) * scale_y - 0.5],
+    ])  # fmt: skip
+    return np.asarray(cv2.warpAffine(response, matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)

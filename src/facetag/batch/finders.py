@@ -1,0 +1,81 @@
+"""Where the faces of a batch of photographs are: found by the LNets, brought by the user, or known from the frame."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facetag.batch.paths import unescape
+from facetag.batch.reading import Photo
+from facetag.datasets.scenes import ALIGNED_FACE
+from facetag.geometry import Box
+from facetag.images.resample import Image
+from facetag.localizer import Located
+
+ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
+
+
+@dataclass(frozen=True)
+class Found:
+    """The faces of one photograph, the surest first, and one line about them; mostly empty."""
+
+    faces: tuple[Located, ...]
+    warning: str = ""
+
+
+Finder = Callable[[Sequence[Photo]], list[Found]]
+
+
+def located_by(locate: Callable[[Sequence[Image]], list[list[Located]]]) -> Finder:
+    """A Finder that asks a Localizer, or its `dominant`."""
+
+    def find(photos: Sequence[Photo]) -> list[Found]:
+        return [Found(tuple(faces)) for faces in locate([photo.pixels for photo in photos])]
+
+    return find
+
+
+def aligned(photos: Sequence[Photo]) -> list[Found]:
+    """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
+    factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
+    return [Found((Located(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
+
+
+class GivenBoxes:
+    """A Finder that knows the user's boxes (`datasets.boxes.load_boxes_csv`), in the order of the file.
+
+    A name in the file belongs to the photograph whose path it is, seen from the current folder or else from the
+    folder that the file lies in; it may be written raw or as facetag writes paths. A photograph that the file does
+    not name has no face, and its record says why. A box that lies wholly outside its photograph is left out,
+    and the record says so.
+
+    Attributes:
+        unused: names in the file that no photograph has asked for.
+    """
+
+    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path) -> None:
+        self._boxes = boxes
+        self._file = file
+        self.unused = set(boxes)
+        self._places: dict[str, str] = {}
+        for folder in (Path.cwd(), file.absolute().parent):
+            for spell in (str, unescape):
+                for name in boxes:
+                    self._places.setdefault(_place(folder, spell(name)), name)
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Found]:
+        return list(map(self._find, photos))
+
+    def _find(self, photo: Photo) -> Found:
+        name = self._places.get(_place(Path.cwd(), photo.path))
+        if name is None:
+            return Found((), f"not in {self._file.name}")
+        self.unused.discard(name)
+        frame = Box(0, 0, photo.width, photo.height)
+        inside = tuple(Located(box, 1.0) for box in self._boxes[name] if box.intersection(frame) > 0)
+        outside = len(self._boxes[name]) - len(inside)
+        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
+
+
+def _place(folder: Path, name: str) -> str:
+    return os.path.normpath(os.path.join(folder, name))
