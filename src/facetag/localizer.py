@@ -6,7 +6,6 @@ Images in, face boxes out. The response maps say where; one global convention tu
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ class WindowSettings:
     Attributes:
         threshold: responses over it are visited; a peak is over it.
         relative: a window keeps the cells with at least this share of its peak's response.
-        refine: the map is interpolated to this many cells a cell before peaks are sought.
+        refine: the map is interpolated to steps of a cell by this many before peaks are sought.
         size: height of the box per side of the window, sqrt(height x width) in pixels.
         ratio: width / height of the box.
         right, down: from the window's middle to the box's middle, in heights of the box.
@@ -91,10 +90,10 @@ class Seen:
 def map_to_box(window: Window, refine: int, settings: WindowSettings) -> Box:
     """The box of a window of a (refined) map, in pixels of the net's input.
 
-    Cell k is centred on pixel 16 k + 17 and stands for the 16 pixels around it.
+    Cell k is centred on pixel 16 k + 17 and stands for the 16 pixels around it, refined ones for 16 / refine.
     """
     step = STRIDE / refine
-    origin = FIRST_CENTER + 0.5 - STRIDE / 2
+    origin = FIRST_CENTER + 0.5 - step / 2
     width, height = (window.right - window.left + 1) * step, (window.bottom - window.top + 1) * step
     x, y = Box(origin + window.left * step, origin + window.top * step, width, height).center
     tall = settings.size * (width * height) ** 0.5
@@ -103,18 +102,37 @@ def map_to_box(window: Window, refine: int, settings: WindowSettings) -> Box:
 
 def find_windows(response: NDArray[np.float32], settings: WindowSettings) -> list[Window]:
     """The windows of a map's density peaks, each cut to the cells near its peak's response; in refined cells."""
-    if settings.refine > 1:
-        rows, columns = response.shape
-        response = cv2.resize(response, (columns * settings.refine, rows * settings.refine)).astype(np.float32)
-    found = windows(response, settings.threshold)
-    labels = window_labels(response, settings.threshold)
-    return [_cut(window, response, labels == index, settings.relative) for index, window in enumerate(found)]
+    fine = refined(response, settings.refine)
+    found = windows(fine, settings.threshold)
+    labels = window_labels(fine, settings.threshold)
+    return [_cut(window, fine, labels == index, settings.relative) for index, window in enumerate(found)]
 
 
-def _cut(window: Window, response: NDArray[np.float32], members: NDArray[np.bool_], relative: float) -> Window:
+def refined(response: NDArray[np.float32], refine: int) -> NDArray[np.float64]:
+    """The map with refine - 1 further cells between each two: (R, C) -> ((R - 1) refine + 1, (C - 1) refine + 1).
+
+    Nothing is added beyond the outermost centres: an edge repeated there would be a plateau, and of a plateau wider
+    than a cell the density peaks make a peak. In double precision, where what lies between two cells stays between.
+    """
+    fine = response.astype(np.float64)
+    for _ in range(2):
+        place = np.arange((len(fine) - 1) * refine + 1)
+        low, high = place // refine, -(-place // refine)
+        share = (place % refine / refine)[:, None]
+        fine = (fine[low] + (fine[high] - fine[low]) * share).T
+    return fine
+
+
+def _cut(window: Window, response: NDArray[np.float64], members: NDArray[np.bool_], relative: float) -> Window:
     rows, columns = np.nonzero(members & (response >= relative * window.score))
     edges = (int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
     return Window(*edges, window.peak_row, window.peak_column, window.score)
+
+
+def _square(box: Box) -> Box:
+    """The square of the same middle and area: LNet_o's picture is a little stretched, LNet_s's is not to be."""
+    side = box.area**0.5
+    return Box.around(*box.center, side, side)
 
 
 def scaled_shape(image: Image, side: int) -> tuple[int, int]:
@@ -161,7 +179,7 @@ class Localizer:
                 factor_y = images[index].shape[0] / batch.shape[1]
                 for window in find_windows(seen.response, self.settings.head):
                     box = map_to_box(window, self.settings.head.refine, self.settings.head)
-                    found[index].append(Located(box.scaled(factor_x, factor_y), window.score))
+                    found[index].append(Located(_square(box.scaled(factor_x, factor_y)), window.score))
         return [self._strongest(heads) for heads in found]
 
     def _strongest(self, heads: list[Located]) -> list[Located]:
@@ -224,9 +242,7 @@ class Localizer:
             crops = [self.x_s(images[index], box) for (index, _), box in zip(places, squares, strict=True)]
             for number, (seen, square) in enumerate(zip(self._look_at(crops), squares, strict=True)):
                 results[number] = self._face(seen, square)
-            squares = [
-                self.around(found.box) if found else box for found, box in zip(results, squares, strict=True)
-            ]
+            squares = [self.around(found.box) if found else box for found, box in zip(results, squares, strict=True)]
         answer: list[list[Located]] = [[] for _ in images]
         for (index, _), found in zip(places, results, strict=True):
             if found and found.score >= (self.settings.score if minimum is None else minimum):
@@ -247,8 +263,9 @@ class Localizer:
             return None
         window = max(found, key=lambda window: window.score)
         box = map_to_box(window, self.settings.face.refine, self.settings.face)
-        factor = square.width / self.settings.crop_side
-        return Located(box.scaled(factor).shifted(square.x, square.y), seen.score)
+        side = self.settings.crop_side
+        box = box.scaled(square.width / side, square.height / side)
+        return Located(box.shifted(square.x, square.y), seen.score)
 
     def around(self, face: Box) -> Box:
         """The head-shoulder square that a face box implies, by the convention of `around` and `below`."""
