@@ -47,7 +47,9 @@ def attributes(
     count: Count = 50,
     quiet: Quiet = False,
 ) -> None:
-    """Accuracy, balanced accuracy, F1, average precision and calibration beside the majority, on aligned CelebA.
+    """Attributes of aligned CelebA, beside the majority.
+
+    Accuracy, balanced accuracy, F1, average precision and calibration error.
 
     \b
     Example:
@@ -90,7 +92,7 @@ def localization(
     count: Count = 50,
     quiet: Quiet = False,
 ) -> None:
-    """Recall by IoU, by false positives per image and by size of the face.
+    """Recall by IoU, false positives and size of the face.
 
     \b
     Example:
@@ -122,7 +124,9 @@ def speed(
     device: Device = "auto",
     json: Json = None,
 ) -> None:
-    """The interweaved operation against patch by patch, and the cascade on a 300x300 image.
+    """Time the interweaved operation and the cascade.
+
+    The first against patch by patch with multiply-adds counted, the second on a 300x300 image.
 
     \b
     Example:
@@ -152,7 +156,9 @@ def convention(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit sizes and offsets from response maps to boxes on photographs with one face; prints a recipe's sections.
+    """Fit boxes to response maps, as a recipe's part.
+
+    Sizes and offsets, on photographs with one face.
 
     \b
     Example:
