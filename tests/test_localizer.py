@@ -291,6 +291,16 @@ def test_batches_and_order_change_nothing(real, photographs):
     assert real(photographs[:3] * 3) == alone[:3] * 3
 
 
+def test_equally_strong_heads_of_two_scales_have_one_order_in_any_company():
+    """The second image has the first's shape at the larger scale and another at the smaller, so it comes in between."""
+    finder = localizer(replace(SETTINGS, sides=(227, 451), head=WindowSettings()))
+    image, other = (np.full((height, 400, 3), 255, np.uint8) for height in (300, 304))
+    assert [scaled_shape(image, side) == scaled_shape(other, side) for side in (227, 451)] == [False, True]
+    (alone,) = finder.heads([image])
+    assert len({head.score for head in alone}) == 1
+    assert finder.heads([other, image])[1] == alone
+
+
 def test_settings_come_from_the_model():
     model = replace(MODEL, localizer={"sides": [99], "head": {"refine": 2}})
     settings = Localizer(model).settings
