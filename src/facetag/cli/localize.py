@@ -1,0 +1,49 @@
+"""`facetag localize PATH...`: faces alone."""
+
+import typer
+
+from facetag.cli import options
+from facetag.cli.running import carry_out, finder, load, reading, request_of
+
+
+def localize(
+    paths: options.Paths = None,
+    out: options.Out = "-",
+    format: options.Format = None,
+    model: options.ModelName = None,
+    faces: options.WhichFaces = "all",
+    draw: options.Draw = None,
+    min_face: options.MinFace = 0,
+    max_pixels: options.MaxPixels = None,
+    strict: options.Strict = False,
+    no_recursive: options.NoRecursive = False,
+    exclude: options.Exclude = None,
+    ext: options.Extensions = None,
+    files_from: options.FilesFrom = None,
+    null: options.Null = False,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    batch: options.Batch = 16,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Find the faces in photographs: a row a face, at least one an input, without attributes.
+
+    Boxes are x, y, width and height in pixels of the upright picture. Exits with 0 when every input was answered
+    (without a face too), 3 when some could not be.
+
+    \b
+    Examples:
+      facetag localize photos --out faces.csv
+      facetag localize group.jpg --draw drawn --format json
+      facetag localize portraits --faces dominant --min-face 40 --out faces.json
+    """
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext)
+    request = request_of(out, format, None, draw, quiet, verbose)
+
+    from facetag.batch.pipeline import Cascade
+    from facetag.localizer import Localizer
+
+    localizer = Localizer(*load(model, device, quiet))
+    cascade = Cascade(finder(localizer, faces), min_face=min_face)
+    raise typer.Exit(carry_out(request, inputs, cascade, localizer, reading(max_pixels, strict, workers, batch)))

@@ -1,0 +1,73 @@
+"""`facetag model list|info|verify`: what is shipped, what it is worth, whether it is whole."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facetag.errors import ModelError
+
+app = typer.Typer(no_args_is_help=True, help="List, describe and verify models.")
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="NAME|DIR", help="A shipped model, or a model folder; else the default.")
+]
+
+
+@app.command("list")
+def list_models() -> None:
+    """Names of the models that came with facetag, one a line.
+
+    \b
+    Example:
+      facetag model list
+    """
+    from facetag.model import shipped_models
+
+    for name in shipped_models():
+        print(name)
+
+
+@app.command()
+def info(name: Name = None) -> None:
+    """Key facts of a model, then its card: data, licences, accuracy, limits, what it must not be used for.
+
+    \b
+    Examples:
+      facetag model info
+      facetag model info models/quick
+    """
+    from facetag.model import DEFAULT, find_model, read_description
+
+    folder = find_model(name or DEFAULT)
+    description = read_description(folder)
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    print(f"name: {description.get('name')}")
+    print(f"folder: {folder}")
+    print(f"weights: {size / 1e6:.1f} MB")
+    for part in ("localizer", "tagger"):
+        print(f"{part}: {json.dumps(description.get(part))}")
+    print()
+    print(_card(folder / "CARD.md"), end="")
+
+
+@app.command()
+def verify(name: Name = None) -> None:
+    """Compare a model's weights with the checksums that it was saved with, and load it.
+
+    \b
+    Examples:
+      facetag model verify
+      facetag model verify models/quick
+    """
+    from facetag.model import DEFAULT, load_model
+
+    print(f"{load_model(name or DEFAULT).name}: whole")
+
+
+def _card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}", "install facetag again") from error

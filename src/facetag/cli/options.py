@@ -1,0 +1,96 @@
+"""Options that `predict` and `localize` share, and what they mean."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facetag.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from facetag.images.discover import Discovery
+
+Faces = Literal["all", "dominant"]
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PATH", help="Photographs, and folders of them.", show_default=False),
+]
+Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
+Format = Annotated[str | None, typer.Option(metavar="NAME", help="csv, json or jsonl; else by the suffix of --out.")]
+ModelName = Annotated[
+    str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
+]
+WhichFaces = Annotated[
+    Faces, typer.Option("--faces", help="All faces, or the surest of each photograph whatever its score.")
+]
+Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw what was found on copies of the pictures, here.")]
+MinFace = Annotated[float, typer.Option(min=0, metavar="PX", help="Leave out faces less high, in pixels.")]
+MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse truncated JPEGs.")]
+NoRecursive = Annotated[bool, typer.Option("--no-recursive", help="Do not enter folders in folders.")]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Leave alone what matches in folders: names, or paths where it has a slash."),
+]
+Extensions = Annotated[
+    list[str] | None, typer.Option("--ext", metavar="EXT", help="In folders, only these endings: jpg,png.")
+]
+FilesFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Read paths from a file too, one a line; - is standard input.")
+]
+Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end in NUL.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]")]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Photographs looked at together; changes no answer.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning.")]
+
+
+def words(given: list[str] | None) -> list[str]:
+    """The words of an option that may be repeated and may hold several, separated by commas."""
+    return [word.strip() for text in given or () for word in text.split(",") if word.strip()]
+
+
+def inputs_of(
+    paths: list[str] | None,
+    files_from: str | None,
+    null: bool,
+    no_recursive: bool,
+    exclude: list[str] | None,
+    extensions: list[str] | None,
+) -> "Discovery":
+    """The stream of inputs that the command line names.
+
+    Raises:
+        UsageError: it names none.
+        DataError: the list cannot be read.
+    """
+    from facetag.images.discover import discover
+
+    if not paths and files_from is None:
+        raise UsageError("nothing to read", "name photographs or folders, or use --files-from")
+    if null and files_from is None:
+        raise UsageError("-0 says how --files-from is written", "add --files-from FILE")
+    return discover(
+        _named(paths or [], files_from, null),
+        recursive=not no_recursive,
+        extensions=words(extensions) or None,
+        exclude=exclude or (),
+    )
+
+
+def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str]:
+    from facetag.images.discover import files_from as listed
+
+    yield from paths
+    if files_from == "-":
+        yield from listed(sys.stdin.buffer, null)
+    elif files_from is not None:
+        try:
+            with open(files_from, "rb") as stream:
+                yield from listed(stream, null)
+        except OSError as error:
+            raise DataError(f"{files_from}: {error.strerror}", "name a file that holds paths") from error

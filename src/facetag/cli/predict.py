@@ -1,0 +1,145 @@
+"""`facetag predict PATH...`: faces and their attributes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.cli import options
+from facetag.cli.console import say
+from facetag.cli.running import carry_out, finder, load, reading, request_of
+from facetag.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facetag.batch.finders import GivenBoxes
+
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Tag the faces in this CSV (file or path, x, y, width, height) instead of looking for any. Its names are "
+        "seen from the current folder, or else from its own.",
+    ),
+]
+Aligned = Annotated[
+    bool, typer.Option("--aligned", help="Each image is one face picture in CelebA's aligned frame, of any size.")
+]
+Attributes = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Only these attributes or groups: Smiling,hair.")
+]
+ExcludeAttributes = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Not these attributes or groups: demographic,judgement.")
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="NAME=P", help="Present from this probability on; NAME may be a group."),
+]
+
+
+def predict(
+    paths: options.Paths = None,
+    out: options.Out = "-",
+    format: options.Format = None,
+    model: options.ModelName = None,
+    faces: options.WhichFaces = "all",
+    boxes: Boxes = None,
+    aligned: Aligned = False,
+    draw: options.Draw = None,
+    attributes: Attributes = None,
+    exclude_attributes: ExcludeAttributes = None,
+    threshold: Thresholds = None,
+    min_face: options.MinFace = 0,
+    max_pixels: options.MaxPixels = None,
+    strict: options.Strict = False,
+    no_recursive: options.NoRecursive = False,
+    exclude: options.Exclude = None,
+    ext: options.Extensions = None,
+    files_from: options.FilesFrom = None,
+    null: options.Null = False,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    batch: options.Batch = 16,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Find the faces in photographs and tag each with forty attributes: a row a face, at least one an input.
+
+    Exits with 0 when every input was answered (without a face too), 3 when some could not be.
+
+    \b
+    Examples:
+      facetag predict photos --out tags.csv
+      facetag predict photos --attributes Smiling,hair --threshold Smiling=0.7 --out tags.json
+      find . -name '*.jpg' -print0 | facetag predict --files-from - -0 --format jsonl
+    """
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext)
+    chosen = chosen_attributes(attributes, exclude_attributes)
+    changed = changed_thresholds(threshold)
+    request = request_of(out, format, [ATTRIBUTES[index] for index in chosen], draw, quiet, verbose)
+    if sum((faces == "dominant", boxes is not None, aligned)) > 1:
+        raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
+
+    from facetag.batch.pipeline import Cascade, Tagging
+    from facetag.localizer import Localizer
+    from facetag.tagger import Tagger
+
+    given = _given_boxes(boxes) if boxes else None
+    loaded, place = load(model, device, quiet)
+    localizer = None if boxes or aligned else Localizer(loaded, place)
+    find = given or finder(localizer, faces)
+    tag = Tagging(Tagger(loaded, place), chosen, _thresholds(loaded.thresholds, changed))
+    settings = reading(max_pixels, strict, workers, batch)
+    code = carry_out(request, inputs, Cascade(find, tag, min_face), localizer, settings)
+    if given and given.unused and not quiet:
+        say(f"facetag: {len(given.unused)} images named in {boxes} were not among the inputs")
+    raise typer.Exit(code)
+
+
+def chosen_attributes(only: list[str] | None, without: list[str] | None) -> list[int]:
+    """Indices into ATTRIBUTES of --attributes less --exclude-attributes.
+
+    Raises:
+        UsageError: a name is unknown, or none is left.
+    """
+    wanted = options.words(only) or list(ATTRIBUTES)
+    excluded = attribute_indices(options.words(without))
+    chosen = [index for index in attribute_indices(wanted) if index not in excluded]
+    if not chosen:
+        raise UsageError("no attribute is left", "exclude fewer, or use `facetag localize`")
+    return chosen
+
+
+def changed_thresholds(given: list[str] | None) -> dict[int, float]:
+    """Index into ATTRIBUTES -> probability, of `--threshold NAME=P`; the last word on an attribute counts.
+
+    Raises:
+        UsageError: a name is unknown, or P is no probability.
+    """
+    changed: dict[int, float] = {}
+    for word in options.words(given):
+        name, _, text = word.partition("=")
+        try:
+            probability = float(text)
+        except ValueError:
+            probability = -1.0
+        if not 0 <= probability <= 1:
+            raise UsageError(f"--threshold {word} is not NAME=P with P from 0 to 1", "write --threshold Smiling=0.7")
+        changed |= dict.fromkeys(attribute_indices([name]), probability)
+    return changed
+
+
+def _thresholds(shipped: "NDArray[np.float64]", changed: dict[int, float]) -> "NDArray[np.float64]":
+    thresholds = shipped.copy()
+    thresholds[list(changed)] = list(changed.values())
+    return thresholds
+
+
+def _given_boxes(file: Path) -> "GivenBoxes":
+    from facetag.batch.finders import GivenBoxes
+    from facetag.datasets.boxes import load_boxes_csv
+
+    return GivenBoxes(load_boxes_csv(file), file)
