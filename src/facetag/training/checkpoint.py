@@ -1,11 +1,13 @@
-"""What a training run leaves on disk: checkpoint.pt to go on from, best.safetensors to use.
+"""What a training run leaves on disk: checkpoint.pt to go on from, best.safetensors to use, metrics.jsonl to look at.
 
-Both appear whole (temporary file, then rename) or not at all.
+The first two appear whole (temporary file, then rename) or not at all.
 """
 
 import json
 import os
 import pickle
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,27 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from facetag.errors import DataError
-from facetag.settings import plain
+from facetag.settings import plain, settings_from
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
+METRICS = "metrics.jsonl"
+
+#: What reading a file may raise that is no checkpoint of ours.
+_DAMAGED = (
+    AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
-def save(folder: Path, state: dict[str, Any], settings: Any) -> None:
-    """Write the state to go on from, with the settings that made it."""
+def save(folder: Path, state: dict[str, Any], *settings: Any) -> None:
+    """Write the state to go on from, with the settings (dataclasses) that made it."""
     temporary = folder / (CHECKPOINT + ".part")
-    torch.save({**state, "settings": json.dumps(plain(settings))}, temporary)
+    torch.save({**state, "settings": json.dumps([plain(each) for each in settings])}, temporary)
     os.replace(temporary, folder / CHECKPOINT)
 
 
-def load(folder: Path, settings: Any, device: torch.device) -> dict[str, Any]:
+def load(folder: Path, *settings: Any, device: torch.device) -> dict[str, Any]:
     """The state that `save` wrote.
 
     Raises:
@@ -38,12 +47,51 @@ def load(folder: Path, settings: Any, device: torch.device) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} does not exist", "start without --resume")
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        state = _read(path, device)
+        saved = json.loads(state["settings"])
+    except _DAMAGED as error:
         raise DataError(f"{path} is damaged", "start without --resume") from error
-    if json.loads(state["settings"]) != plain(settings):
+    if not _same(saved, settings, str(path)):
         raise DataError(f"{path} was made with other settings", "use its recipe, or start without --resume")
     return state
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:  # torch writes checksums and does not look at them
+        if archive.testzip() is not None:
+            raise ValueError("a checksum differs")
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state
+
+
+def _same(saved: Any, settings: Sequence[Any], source: str) -> bool:
+    """Whether the saved plain data says these settings; a setting that is new since then has its default."""
+    # a dict is of a checkpoint from before the stage's settings were saved beside the loop's
+    pairs = zip(saved if isinstance(saved, list) else [saved], settings, strict=False)
+    return all(settings_from(type(each), values, source) == each for values, each in pairs)
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left, so that its best or its metrics are never taken for this one's."""
+    for name in (CHECKPOINT, BEST, METRICS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def append_metrics(folder: Path, row: dict[str, Any]) -> None:
+    """Add a row to metrics.jsonl."""
+    with (folder / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def rewind_metrics(folder: Path, step: int) -> None:
+    """Drop the rows of metrics.jsonl after a step: a run that goes on from it will write them again."""
+    path = folder / METRICS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    # a line cut short by the run's end is the last one, and after the checkpoint
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    temporary = folder / (METRICS + ".part")
+    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def save_best(folder: Path, model: nn.Module, figures: dict[str, float]) -> None:

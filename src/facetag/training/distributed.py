@@ -3,10 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+#: How long a process waits for the others: the first may validate for long, and torchrun ends all when one has died.
+PATIENCE = timedelta(hours=2)
 
 
 def world() -> int:
@@ -25,7 +29,9 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:
@@ -56,3 +62,12 @@ def mean_over_processes(value: torch.Tensor) -> torch.Tensor:
         distributed.all_reduce(value)
         value = value / world()
     return value
+
+
+def from_first(value: float, device: torch.device) -> float:
+    """The first process's value, in all of them; so it is also a place where all wait for the first."""
+    if world() == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.broadcast(shared, 0)
+    return float(shared.item())

@@ -4,8 +4,8 @@ A stage brings a Task: its net, its examples, its loss and its validation figure
 at step s follows from (seed, epoch, index) or (seed, s, rank), so a resumed run repeats an unbroken one.
 """
 
-import json
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from facetag.errors import DataError, FacetagError
 from facetag.networks.layout import channels_last
 from facetag.training import checkpoint, distributed
+
+REPORT_EVERY = 20  #: steps
+
+
+class Diverged(FacetagError):
+    """Training ran away: the loss or the weights are not finite."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Task(Protocol):
     """One stage of training."""
 
     name: str
+    stage: Any  #: settings of the whole stage; those that it is resumed with must be those that it was begun with
     model: nn.Module
     metric: str  #: the validation figure that decides what is kept; larger is better
 
@@ -125,9 +133,11 @@ class Loop:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         s = self.settings
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": s.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        named = list(self.model.named_parameters())
+        # by name as well, since locally shared biases have three dimensions
+        free = [p for name, p in named if p.ndim <= 1 or name.endswith("bias")]
+        decayed = [p for name, p in named if not (p.ndim <= 1 or name.endswith("bias"))]
+        groups = [{"params": decayed, "weight_decay": s.weight_decay}, {"params": free, "weight_decay": 0.0}]
         if s.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=s.rate)
         return torch.optim.SGD(groups, lr=s.rate, momentum=s.momentum)
@@ -135,47 +145,51 @@ class Loop:
     def _rate(self, total: int) -> float:
         share = (self.step + 1) / total
         warmup = self.settings.warmup
-        if share < warmup:
+        if share <= warmup:
             return self.settings.rate * share / warmup
-        return self.settings.rate * 0.5 * (1 + math.cos(math.pi * min((share - warmup) / (1 - warmup), 1.0)))
+        return self.settings.rate * 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
 
     def run(self) -> Outcome:
         """Train to the end, or to the time limit."""
         if self.options.resume:
             self._restore()
-        finished = False
+        elif distributed.rank() == 0:
+            checkpoint.clear(self.folder)
         while self.epoch < self.settings.epochs and self._run_epoch():
             self._validate()
             self.epoch, self.position = self.epoch + 1, 0
             self._save()
-        finished = self.epoch >= self.settings.epochs
-        return Outcome(finished, self.step, self.best)
+        return Outcome(self.epoch >= self.settings.epochs, self.step, self.best)
 
     def _run_epoch(self) -> bool:
         """The rest of the current epoch; False when the run is to stop before its end."""
         batches = self.task.batches(self.epoch, distributed.rank(), distributed.world())
         total = len(batches) * self.settings.epochs
-        todo = [[(self.epoch, index) for index in batch] for batch in batches[self.position :]]
-        loader: DataLoader[Any] = DataLoader(
-            self.task.examples,
-            batch_sampler=todo,
-            num_workers=self.options.workers,
-            prefetch_factor=4 if self.options.workers else None,
-            pin_memory=self.options.device.type == "cuda",
-        )
         self.model.train()
-        recent, since = [], time.monotonic()
-        for images, *targets in loader:
+        recent: list[Tensor] = []
+        since = time.monotonic()
+        for images, *targets in self._load(batches[self.position :]):
             recent.append(self._step(images, targets, total))
-            if len(recent) == 20:
+            stop = self._time_is_up()
+            if stop or len(recent) == REPORT_EVERY or self.position == len(batches):
                 self._report_loss(recent, len(images), since)
                 recent, since = [], time.monotonic()
-            if self._time_is_up():
+            if stop or time.monotonic() - self.saved > self.options.checkpoint_every:
                 self._save()
+            if stop:
                 return False
-            if time.monotonic() - self.saved > self.options.checkpoint_every:
-                self._save()
         return True
+
+    def _load(self, batches: Sequence[Sequence[int]]) -> "DataLoader[Any]":
+        workers = self.options.workers
+        return DataLoader(
+            self.task.examples,
+            batch_sampler=[[(self.epoch, index) for index in batch] for batch in batches],
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=self.options.device.type == "cuda",
+            worker_init_fn=leave_signals_alone,
+        )
 
     def _step(self, images: Tensor, targets: list[Tensor], total: int) -> Tensor:
         s, device = self.settings, self.options.device
@@ -200,54 +214,75 @@ class Loop:
 
     def _report_loss(self, losses: list[Tensor], images: int, since: float) -> None:
         loss = float(distributed.mean_over_processes(torch.stack(losses).float().mean()))
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss is {loss}")
         speed = len(losses) * images * distributed.world() / (time.monotonic() - since)
         self._log(
             {"epoch": self.epoch, "step": self.step, "loss": round(loss, 6), "images_per_second": round(speed, 1)}
         )
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"{self.task.name}: the loss is {loss} at step {self.step}")
+
+    def _diverged(self, what: str) -> Diverged:
+        remedy = "lower its rate or set clip in the recipe, and start without --resume"
+        return Diverged(f"{self.task.name}: {what} at step {self.step}", remedy)
 
     def _validate(self) -> None:
-        if distributed.rank() != 0:
-            return
-        self.model.eval()
-        with torch.inference_mode():
-            figures = self.task.validate(self.model, self.options.device)
-        figure = figures[self.task.metric]
-        if figure > self.best:
-            self.best = figure
-            checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
-        self._log({"epoch": self.epoch, "step": self.step, "validation": figures, "best": self.best})
+        """The first process validates and keeps; the others wait, so that none goes on to what is not kept yet."""
+        if distributed.rank() == 0:
+            self.model.eval()
+            with torch.inference_mode():
+                figures = self.task.validate(self.model, self.options.device)
+            if figures[self.task.metric] > self.best:
+                self.best = figures[self.task.metric]
+                checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
+            self._log({"epoch": self.epoch, "step": self.step, "validation": figures, "best": self.best})
+        self.best = distributed.from_first(self.best, self.options.device)
 
     def _log(self, row: dict[str, Any]) -> None:
         if distributed.rank() != 0:
             return
         row = {"stage": self.task.name, "seconds": round(time.monotonic() - self.started, 1), **row}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        checkpoint.append_metrics(self.folder, row)
         self.options.report(row)
 
     def _save(self) -> None:
         self.saved = time.monotonic()
-        if distributed.rank() == 0:
-            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
-            place = {"epoch": self.epoch, "position": self.position, "step": self.step}
-            checkpoint.save(self.folder, {**state, **place}, self.settings)
+        if distributed.rank() != 0:
+            return
+        if not all(torch.isfinite(parameter).all() for parameter in self.model.parameters()):
+            raise self._diverged("the weights are not finite")
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
+        place = {"epoch": self.epoch, "position": self.position, "step": self.step}
+        checkpoint.save(self.folder, {**state, **place}, self.settings, self.task.stage)
 
     def _restore(self) -> None:
-        state = checkpoint.load(self.folder, self.settings, self.options.device)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        state = checkpoint.load(self.folder, self.settings, self.task.stage, device=self.options.device)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            path = self.folder / checkpoint.CHECKPOINT
+            raise DataError(f"{path} is of another net", "use its recipe, or start without --resume") from error
         self.best = state["best"]
         self.epoch, self.position, self.step = state["epoch"], state["position"], state["step"]
+        if distributed.rank() == 0:
+            checkpoint.rewind_metrics(self.folder, self.step)
+
+
+def leave_signals_alone(worker: int) -> None:
+    """Run in a loader's worker: a signal to the whole group is for the main process, which needs it to end its step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def train(task: Task, settings: LoopSettings, folder: Path, options: RunOptions) -> Outcome:
     """Train `task` in `folder`: checkpoint.pt to resume from, best.safetensors, metrics.jsonl.
 
+    Without `resume`, what an earlier run left there is removed. With several processes all return together, the first
+    having written.
+
     Raises:
         DataError: `resume` without a checkpoint, or with other settings than it was made with.
-        FloatingPointError: the loss became infinite or no number.
+        Diverged: the loss became infinite or no number.
     """
     with distributed.process_group(options.device):
         torch.manual_seed(settings.seed)
