@@ -81,6 +81,12 @@ class ObjectTask:
         return {"accuracy": right / max(total, 1)}
 
 
+def _of_first(identities: NDArray[np.int64], people: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which images (N,) are of a random `count` of the people; 0 = of any of them."""
+    order = np.random.default_rng(0).permutation(people)
+    return np.isin(identities, order[: count or len(order)])
+
+
 class IdentityTask:
     """ANet with its head on training identities; kept by how often a held-out person's nearest picture is theirs."""
 
@@ -92,11 +98,12 @@ class IdentityTask:
     ) -> None:
         self.stage = stage
         held = hold_out_identities(data.identities, stage.held_out, seed=0)
-        people, numbers = np.unique(data.identities[~held], return_inverse=True)
+        chosen = ~held & _of_first(data.identities, np.unique(data.identities[~held]), stage.identities)
+        people, numbers = np.unique(data.identities[chosen], return_inverse=True)
         self.numbers = numbers
         self.model: nn.Module = IdentityNet(len(people), anet, stage.dropout)
         still = JitterSettings()
-        self.examples = self._faces(data, boxes, ~held, numbers, tagger, stage.jitter, stage.colour)
+        self.examples = self._faces(data, boxes, chosen, numbers, tagger, stage.jitter, stage.colour)
         self.validation = self._faces(data, boxes, held, data.identities[held], tagger, still, ColourSettings())
 
     def _faces(

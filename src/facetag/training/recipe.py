@@ -108,12 +108,14 @@ class IdentityStage:
     """Pre-training of ANet on identities.
 
     Attributes:
+        identities: train on so many of the identities; 0 = all.
         people, images: identities in a batch and images of each.
         similarity_weight: lambda of the similarity loss.
         dropout: between the features and the identities.
         held_out: share of the training identities that validates (by finding the same person again).
     """
 
+    identities: int = 0
     people: int = 64
     images: int = 2
     similarity_weight: float = 0.05
