@@ -45,6 +45,7 @@ def attributes(
     json: Json = None,
     sheet: Sheet = None,
     count: Count = 50,
+    card: Annotated[bool, typer.Option("--card", help="Write the figures into the model's CARD.md too.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Attributes of aligned CelebA, beside the majority.
@@ -71,7 +72,10 @@ def attributes(
     tagged = evaluate.tag_pictures(paths, locate, tagger, _progress("pictures", quiet))
     measured = evaluate.measure_attributes(tagged, labels, shares)
     facts = {**_about(loaded), "partition": partition, "mode": mode}
-    _answer(json, facts, report.attribute_json(measured), report.attribute_tables(measured))
+    tables = report.attribute_tables(measured)
+    _answer(json, facts, report.attribute_json(measured), tables)
+    if card:
+        _write_card(model, f"facetag eval attributes --partition {partition} --mode {mode} --card", tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
 
@@ -257,3 +261,13 @@ def _progress(what: str, quiet: bool) -> Callable[[int, int], None]:
             say(f"{done}/{total} {what}, {done / max(now - started, 1e-9):.1f}/s")
 
     return report
+
+
+def _write_card(model: str | None, command: str, tables: "list[Table]") -> None:
+    """Replace the measured section of the model's CARD.md."""
+    from facetag.evaluate.card import with_measurements
+    from facetag.model import DEFAULT, find_model
+
+    path = find_model(model or DEFAULT) / "CARD.md"
+    path.write_text(with_measurements(path.read_text(encoding="utf-8"), command, tables), encoding="utf-8")
+    say(f"{path} now holds these figures")

@@ -116,8 +116,8 @@ class IdentityNet(nn.Module):
         self.anet = ANet(settings)
         self.dropout = nn.Dropout(dropout)
         self.outputs = nn.Linear(FEATURES, identities)
-        # With thousands of classes, random logits of unit size cost more than none, and the first thing learned would be
-        # to silence the features; so the classes begin nearly equal.
+        # With thousands of classes, random logits cost more than none, and the first thing learned would be to silence
+        # the features; so the classes begin nearly equal.
         nn.init.normal_(self.outputs.weight, std=0.01)
         nn.init.zeros_(self.outputs.bias)
 
