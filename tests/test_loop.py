@@ -312,7 +312,7 @@ def test_killed_or_told_to_stop_and_resumed_is_unbroken(unbroken, tmp_path):
     for _ in range(4):
         assert told.stdout.readline() == "step\n"
     os.killpg(told.pid, signal.SIGTERM)
-    told.communicate(timeout=60)
+    told.communicate(timeout=300)
     assert told.returncode == 0
     assert not outcome_of(tmp_path)["finished"] and 4 <= outcome_of(tmp_path)["steps"] <= 6
 
@@ -320,11 +320,11 @@ def test_killed_or_told_to_stop_and_resumed_is_unbroken(unbroken, tmp_path):
     for _ in range(4):
         assert killed.stdout.readline() == "step\n"
     killed.kill()
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL
 
     last = start(tmp_path, "--resume")
-    last.communicate(timeout=120)
+    last.communicate(timeout=300)
     assert last.returncode == 0 and outcome_of(tmp_path)["finished"] and outcome_of(tmp_path)["steps"] == STEPS
     assert_same_weights(tmp_path, unbroken)
     assert validations(tmp_path) == validations(unbroken)
