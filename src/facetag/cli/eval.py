@@ -156,17 +156,20 @@ def convention(
     ] = "tune",
     limit: Limit = None,
     model: ModelName = None,
+    run: Annotated[Path | None, typer.Option(help="The nets of this training run, not of a model.")] = None,
+    recipe: Annotated[str, typer.Option(help="The run's recipe.")] = "quick",
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit boxes to response maps, as a recipe's part.
 
-    Sizes and offsets, on photographs with one face.
+    Sizes and offsets, on photographs with one face. In a training run: after LNet_o for [localizer.head], on which
+    LNet_s is trained, and again after LNet_s for [localizer.face].
 
     \b
     Example:
-      facetag eval convention --images data/webfaces --model models/quick
+      facetag eval convention --images data/webfaces --run runs/quick
     """
     from facetag.evaluate import report
     from facetag.evaluate.convention import fit_convention
@@ -175,11 +178,16 @@ def convention(
 
     _check_outputs(json)
     single = load_photographs(images, boxes, half).single
-    loaded, localizer, _ = _cascade(model, device)
     chosen = [single[index] for index in evenly(len(single), limit)]
-    fitted = fit_convention(localizer, chosen, _progress("photographs", quiet))
+    if run:
+        localizer, heads_alone = _localizer_of_run(run, recipe, device)
+        about: dict[str, Any] = {"run": str(run), "recipe": recipe}
+    else:
+        loaded, localizer, _ = _cascade(model, device)
+        about, heads_alone = _about(loaded), False
+    fitted = fit_convention(localizer, chosen, _progress("photographs", quiet), heads_alone)
     if json:
-        _write(json, report.to_json({**_about(loaded), "half": half, **report.convention_json(fitted)}))
+        _write(json, report.to_json({**about, "half": half, **report.convention_json(fitted)}))
     if str(json) != "-":
         print(report.convention_toml(fitted))
 
@@ -192,6 +200,17 @@ def _cascade(model: str | None, device: str) -> "tuple[Model, Localizer, Tagger]
     place = torch_device(device)
     loaded = load_model(model) if model else load_model()
     return loaded, Localizer(loaded, place), Tagger(loaded, place)
+
+
+def _localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[Localizer, bool]":
+    """The LNets of a training run, and whether there is no LNet_s yet."""
+    from facetag.training import cascade
+    from facetag.training.recipe import load_recipe
+
+    loaded, place = load_recipe(recipe), torch_device(device)
+    if cascade.has_stage(run, "lnet_s"):
+        return cascade.trained_localizer(run, loaded, place), False
+    return cascade.head_localizer(run, loaded, place), True
 
 
 def _check_outputs(json: Path | None, sheet: Path | None = None) -> None:

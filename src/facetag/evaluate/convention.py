@@ -70,21 +70,22 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Convention:
-    """The fitted convention: LNet_o's windows to head squares, LNet_s's windows to faces."""
+    """The fitted convention: LNet_o's windows to head squares, LNet_s's windows to faces (None: not fitted)."""
 
     photographs: int
     head: Fitted
-    face: Fitted
+    face: Fitted | None
 
 
 def fit_convention(
-    localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress
+    localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress, heads_alone: bool = False
 ) -> Convention:
     """Fit both, the second on what LNet_s sees in head squares by the first.
 
     Args:
         localizer: its settings but `head` and `face` hold; these two give the threshold.
         photographs: with one face each, and never any that localisation will be measured on.
+        heads_alone: there is no LNet_s yet; it is trained on head squares by this convention.
 
     Raises:
         DataError: there are none, a picture cannot be read, or a net responds in none.
@@ -93,7 +94,7 @@ def fit_convention(
         raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
     assert all(len(photograph.boxes) == 1 for photograph in photographs)
     head = fit_heads(localizer, photographs, progress)
-    face = fit_faces(with_settings(localizer, head=head.settings), photographs, progress)
+    face = None if heads_alone else fit_faces(with_settings(localizer, head=head.settings), photographs, progress)
     return Convention(len(photographs), head, face)
 
 

@@ -125,7 +125,9 @@ def convention_toml(convention: Convention) -> str:
     """The sections [localizer.head] and [localizer.face] of a recipe."""
     lines = [f"# Fitted on {convention.photographs} photographs with one face."]
     for key in ("head", "face"):
-        fitted: Fitted = getattr(convention, key)
+        fitted: Fitted | None = getattr(convention, key)
+        if fitted is None:
+            continue
         reached = f"recall at IoU 0.5 {_percent(fitted.recall)} %, mean IoU {_decimal(fitted.overlap)}"
         lines += [f"# {key}: {reached}", f"[localizer.{key}]"]
         lines += [f"{name} = {_toml_number(value)}" for name, value in plain(fitted.settings).items()]

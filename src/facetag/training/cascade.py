@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
@@ -62,10 +63,8 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
         finetune.composer(split.train, backgrounds, stage.scenes, seed),
         finetune.composer(split.validation, backgrounds, stage.scenes, seed + 1),
     )
-    lnet_o = trained_lnet_o(run, recipe)
-    settings = replace(recipe.localizer, sides=stage.sides or recipe.localizer.sides)
-    half = stage.loop.precision == "bfloat16"
-    localizer = Localizer(_model(recipe, lnet_o, lnet_o), options.device, settings, half)
+    sides = stage.sides or recipe.localizer.sides
+    localizer = head_localizer(run, recipe, options.device, sides, half=stage.loop.precision == "bfloat16")
     squares = (
         _proposed_heads(run, "train", localizer, composers[0], stage.rounds, options),
         _proposed_heads(run, "validation", localizer, composers[1], 1, options),
@@ -94,7 +93,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     stage = recipe.anet_attributes
     nets = DataFolder(data).celeba().subset(0)
     split = finetune.split_training(nets, stage.held_out)
-    localizer = trained_localizer(run, recipe, options, half=recipe.lnet_s.loop.precision == "bfloat16")
+    localizer = trained_localizer(run, recipe, options.device, half=recipe.lnet_s.loop.precision == "bfloat16")
     parts = [
         finetune.face_examples(
             part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered
@@ -124,7 +123,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         DataError: data or a trained net is missing.
     """
     svms = DataFolder(data).celeba().subset(1)
-    localizer = trained_localizer(run, recipe, options)
+    localizer = trained_localizer(run, recipe, options.device)
     boxes = proposed_faces(run, "svm", localizer, svms, options)
     found = ~np.isnan(boxes[:, 0])
     if not found.any():
@@ -184,7 +183,7 @@ def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, optio
 def training_record(run: Path, recipe: Recipe, faces: int, missed: int, fitted: Fitted) -> dict[str, Any]:
     """How the model was made, for model.json."""
     stages = ("lnet_plus", "lnet_o", "lnet_s", "anet_identities", "anet_attributes")
-    figures = {stage: checkpoint.figures(run / stage) for stage in stages if (run / stage / checkpoint.BEST).is_file()}
+    figures = {stage: checkpoint.figures(run / stage) for stage in stages if has_stage(run, stage)}
     svm = {"faces": faces, "without_a_box": missed, "cost": fitted.cost, "cross_fitted_accuracy": fitted.accuracy}
     return {"recipe": plain(recipe), "validation": figures, "svm": svm}
 
@@ -194,10 +193,24 @@ def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
     return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.side)
 
 
-def trained_localizer(run: Path, recipe: Recipe, options: RunOptions, half: bool = False) -> Localizer:
+def has_stage(run: Path, stage: str) -> bool:
+    """Whether a stage has left a net."""
+    return (run / stage / checkpoint.BEST).is_file()
+
+
+def head_localizer(
+    run: Path, recipe: Recipe, device: torch.device, sides: tuple[int, ...] = (), half: bool = False
+) -> Localizer:
+    """A Localizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
+    lnet_o = trained_lnet_o(run, recipe)
+    settings = replace(recipe.localizer, sides=sides or recipe.localizer.sides)
+    return Localizer(_model(recipe, lnet_o, lnet_o), device, settings, half)
+
+
+def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> Localizer:
     """Both LNets of a run with the recipe's localizer settings."""
     lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
-    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), options.device, recipe.localizer, half)
+    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half)
 
 
 def trained_anet(run: Path, recipe: Recipe) -> ANet:

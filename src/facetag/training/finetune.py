@@ -146,7 +146,7 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
     """Channel weights of the response map and the bias of its score."""
     if response == "mean":
         return torch.full((CHANNELS,), 1 / CHANNELS), 0.0
-    return trained.head.channel_weights(ANY), float(trained.head.outputs.bias[ANY])
+    return trained.head.channel_weights(ANY), trained.head.outputs.bias[ANY].item()
 
 
 def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:
