@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetag.errors import ModelError
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop
 from facetag.method.views import best_anchor, combine, view_offsets
@@ -28,15 +29,22 @@ class TaggerSettings:
         search: of the anchor (Eq. 5) around the middle, in pixels; 0 = the middle is the anchor.
         combination: the views' features concatenated (the paper) or averaged (its revision).
         batch: faces that ANet sees at once; fixed, so that no answer depends on its companions.
+
+    Raises:
+        UsageError: radius or search is not a whole number of steps.
     """
 
     context: float = 1.0
     up: float = 0.0
-    step: int = 8
+    step: Literal[4, 8] = 8
     radius: int = 8
     search: int = 0
     combination: Literal["concatenate", "average"] = "concatenate"
     batch: int = 32
+
+    def __post_init__(self) -> None:
+        for reach in (self.radius, self.search):
+            view_offsets(reach, self.step)
 
     @property
     def margin(self) -> int:
@@ -120,11 +128,17 @@ class FeatureExtractor:
 
 
 class Tagger:
-    """Faces in, probabilities and decisions for the forty attributes out."""
+    """Faces in, probabilities and decisions for the forty attributes out.
+
+    Raises:
+        ModelError: the model's SVMs do not take what its settings give.
+    """
 
     def __init__(self, model: Model, device: torch.device | None = None) -> None:
         self.model = model
         self.settings = settings_from(TaggerSettings, model.tagger, "model.json")
+        if model.svm.weights.shape[1] != self.settings.width:
+            raise ModelError(f"the SVMs of {model.name} are of other features than its tagger gives", "fit them again")
         self.extract = FeatureExtractor(model.anet, self.settings, device)
 
     def region(self, image: Image, box: Box) -> Image:

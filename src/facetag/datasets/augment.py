@@ -39,7 +39,7 @@ def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Ima
     if settings.jitter > 0:
         contrast, saturation = 1 + rng.uniform(-settings.jitter, settings.jitter, 2)
         brightness = rng.uniform(-settings.jitter, settings.jitter) * 255
-        levels = np.clip(np.arange(256) * contrast + brightness, 0, 255).astype(np.uint8)
+        levels = np.clip(np.rint(np.arange(256) * contrast + brightness), 0, 255).astype(np.uint8)
         image = _uint8(cv2.LUT(image, levels))
         image = _uint8(cv2.addWeighted(image, saturation, grey(image), 1 - saturation, 0))
     if rng.random() < settings.grey:

@@ -5,6 +5,7 @@ scene carries image-level tags only: its faces' attributes, and "any of them", w
 head was put is returned for measuring; nothing is trained on it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.augment import ColourSettings, Generator, flip, jitter_colour, random_square
+from facetag.errors import UsageError
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 
@@ -32,6 +34,9 @@ class SceneSettings:
         distractors: chance that a patch of another scene is pasted like a head, so that a pasted edge alone
             tells nothing.
         colour: applied to the finished scene.
+
+    Raises:
+        UsageError: the chances do not add up to 1.
     """
 
     side: int = 227
@@ -41,6 +46,10 @@ class SceneSettings:
     rotation: float = 20.0
     distractors: float = 0.5
     colour: ColourSettings = field(default_factory=ColourSettings)
+
+    def __post_init__(self) -> None:
+        if min(self.heads, default=-1.0) < 0 or not math.isclose(sum(self.heads), 1.0, abs_tol=1e-6):
+            raise UsageError(f"the chances of heads, {self.heads}, do not add up to 1", "make them shares")
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,10 @@ def paste(scene: Image, patch: Image, rng: Generator, settings: SceneSettings) -
     alpha = cv2.warpAffine(mask, turn, (side, side))[..., None]
     warped = cv2.warpAffine(small, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
     scene[:] = (scene * (1 - alpha) + warped * alpha + 0.5).astype(np.uint8)
-    transform = np.asarray(turn, np.float64)
-    transform[:, :2] *= scale
-    return transform
+    # OpenCV counts pixels by their centres, and `small` has whole sides
+    linear, shift = turn[:, :2], turn[:, 2] + 0.5 - turn[:, :2].sum(1) / 2
+    factors = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
+    return np.column_stack([linear * factors, shift]).astype(np.float64)
 
 
 def soft_mask(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
@@ -90,9 +100,9 @@ def soft_mask(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
 
 def moved_box(box: Box, transform: NDArray[np.float64]) -> Box:
     """An upright box of the same middle and size after a rotation, scaling and shift."""
-    x, y = transform @ np.array([*box.center, 1.0])
-    scale = float(np.hypot(transform[0, 0], transform[0, 1]))
-    return Box.around(float(x), float(y), box.width * scale, box.height * scale)
+    x, y = (float(value) for value in transform @ np.array([*box.center, 1.0]))
+    across, down = (float(length) for length in np.hypot(transform[0, :2], transform[1, :2]))
+    return Box.around(x, y, box.width * across, box.height * down)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Sections are the stages in the paper's order (section 4); what a recipe leaves o
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -187,17 +188,19 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         DataError: there is no such recipe, or it is malformed, or a key in it is unknown.
     """
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise DataError(f"recipe {path} does not exist", "give the path of a TOML file")
-        text = path.read_text(encoding="utf-8")
-    else:
-        if name_or_path not in shipped_recipes():
-            raise DataError(f"no recipe is called {name_or_path!r}", f"shipped: {', '.join(shipped_recipes())}")
-        text = (resources.files("facetag") / "recipes" / f"{name_or_path}.toml").read_text(encoding="utf-8")
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"recipe {name_or_path}: {error}", "mend its TOML") from error
+        values = tomllib.loads(_recipe_file(name_or_path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"recipe {name_or_path}: {error.strerror}", "give the path of a TOML file") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"recipe {name_or_path}: {reason}", "mend its TOML") from error
     return settings_from(Recipe, values, f"recipe {name_or_path}")
+
+
+def _recipe_file(name_or_path: str) -> Traversable:
+    if Path(name_or_path).suffix == ".toml":
+        return Path(name_or_path)
+    if name_or_path not in shipped_recipes():
+        raise DataError(f"no recipe is called {name_or_path!r}", f"shipped: {', '.join(shipped_recipes())}")
+    return resources.files("facetag") / "recipes" / f"{name_or_path}.toml"
