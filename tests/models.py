@@ -24,7 +24,16 @@ def random_model(name: str = "random") -> Model:
     """Finds "faces" where a picture has contrast, and none in one that is all GREY."""
     rng = np.random.default_rng(7)
     window = WindowSettings(threshold=0.05, relative=0.8, size=1.2, ratio=0.8)
-    localizer = LocalizerSettings(sides=(99, 131), crop_side=67, head=window, face=window, heads=3, score=0.55)
+    localizer = LocalizerSettings(
+        sides=(99, 131),
+        crop_side=67,
+        head=window,
+        face=window,
+        heads=3,
+        score=0.55,
+        double_iou=0.7,  # random nets put their boxes close together
+        double_containment=1.0,
+    )
     count = len(ATTRIBUTES)
     return Model(
         name=name,

