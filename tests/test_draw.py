@@ -48,7 +48,10 @@ def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
     changed = (plain != boxed).any(axis=2)
     changed[:20, :80] = False  # where the plain one says no_face
     rows, columns = np.nonzero(changed)
-    assert rows.min() >= round(30 * factor) - 20 and columns.max() <= round(70 * factor) + 2
+    assert rows.min() >= round(30 * factor) - 20 and columns.min() >= round(30 * factor) - 2
+    inside = changed[round(30 * factor) + 3 : round(70 * factor) - 3, round(30 * factor) + 3 : round(70 * factor) - 3]
+    assert not inside.any()  # tags stand beside the face, not on it
+    assert changed[:, round(70 * factor) + 4 :].any()
 
 
 def test_both_response_maps_stand_beside(tmp_path):

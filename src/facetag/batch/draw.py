@@ -20,6 +20,7 @@ from facetag.records import FaceRecord, ImageRecord
 SIDE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
 _FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 16
+_TAG = 150  #: pixels that the longest tag takes
 
 Response = NDArray[np.float32]
 
@@ -87,10 +88,11 @@ def heated(image: Image, response: Response) -> Image:
 
 def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int, int]) -> None:
     left, top, right, bottom = (round(side) for side in (box.x, box.y, box.right, box.bottom))
+    beside = right + 4 if right + _TAG <= image.shape[1] else left - _TAG
     cv2.rectangle(image, (left, top), (right, bottom), colour, 2)
     _text(image, f"{face.score:.2f}", left, top - 4, colour)
     for line, tag in enumerate(face.tags, 1):
-        _text(image, tag, left + 4, top + line * _LINE, colour)
+        _text(image, tag, beside, top + line * _LINE, colour)
 
 
 def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
