@@ -17,9 +17,9 @@ def test_attribute_loss_by_loops():
     total = 0.0
     for i in range(4):
         for a in range(3):
-            p = 1 / (1 + math.exp(-float(logits[i, a])))
+            p = 1 / (1 + math.exp(-logits[i, a].item()))
             total -= float(labels[i, a]) * math.log(p) + (1 - float(labels[i, a])) * math.log(1 - p)
-    assert float(attribute_loss(logits, labels)) == pytest.approx(total / 12)
+    assert attribute_loss(logits, labels).item() == pytest.approx(total / 12)
     (gradient,) = torch.autograd.grad(attribute_loss(logits, labels), logits)
     torch.testing.assert_close(gradient, (logits.sigmoid() - labels) / 12)
 
