@@ -4,8 +4,10 @@ Images in, face boxes out. The response maps say where; one global convention tu
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ class WindowSettings:
         threshold: responses over it are visited; a peak is over it.
         relative: a window keeps the cells with at least this share of its peak's response.
         refine: the map is interpolated to steps of a cell by this many before peaks are sought.
+        smooth: standard deviation in cells of the Gaussian that then smooths it, so that one head is one peak and not
+            one at each edge of its hair; 0 = not.
         size: height of the box per side of the window, sqrt(height x width) in pixels.
         ratio: width / height of the box.
         right, down: from the window's middle to the box's middle, in heights of the box.
@@ -34,6 +38,7 @@ class WindowSettings:
     threshold: float = 0.0
     relative: float = 0.5
     refine: int = 1
+    smooth: float = 0.0
     size: float = 1.0
     ratio: float = 1.0
     right: float = 0.0
@@ -103,6 +108,9 @@ def map_to_box(window: Window, refine: int, settings: WindowSettings) -> Box:
 def find_windows(response: NDArray[np.float32], settings: WindowSettings) -> list[Window]:
     """The windows of a map's density peaks, each cut to the cells near its peak's response; in refined cells."""
     fine = refined(response, settings.refine)
+    if settings.smooth > 0:  # nothing responds beyond the map
+        sigma = settings.smooth * settings.refine
+        fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
     found = windows(fine, settings.threshold)
     labels = window_labels(fine, settings.threshold)
     return [_cut(window, fine, labels == index, settings.relative) for index, window in enumerate(found)]
@@ -155,12 +163,15 @@ class Localizer:
         settings: LocalizerSettings | None = None,
         half: bool = False,
     ) -> None:
-        self.half = half
         self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.device = device or torch.device("cpu")
-        self.lnet_o, self.lnet_s = model.lnet_o, model.lnet_s
-        for lnet in (self.lnet_o, self.lnet_s):
-            lnet.net.to(self.device)
+        self.dtype = torch.bfloat16 if half else torch.float32
+        self.lnet_o, self.lnet_s = self._placed(model.lnet_o), self._placed(model.lnet_s)
+
+    def _placed(self, lnet: RespondingLNet) -> RespondingLNet:
+        """The net on this device in this precision, its own copy when the precision is not the model's."""
+        net = lnet.net if self.dtype == torch.float32 else deepcopy(lnet.net)
+        return replace(lnet, net=net.to(self.device, self.dtype))
 
     def __call__(self, images: Sequence[Image]) -> list[list[Located]]:
         """The faces of each image, the surest first."""
@@ -219,13 +230,13 @@ class Localizer:
         """How many inputs a net sees at once, always filled up to it: for another number a convolution takes another
         kernel, which sums in another order. Heads come by the dozen and of one size; a CPU gains 15 % by four at once.
         Photographs differ in shape, so that filling would cost it more than company gains."""
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" or self.dtype != torch.float32:
             return 16
         return 4 if lnet is self.lnet_s else 1
 
     def _look(self, lnet: RespondingLNet, group: NDArray[np.uint8]) -> list[Seen]:
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            inputs = torch.from_numpy(group).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        with torch.inference_mode():
+            inputs = torch.from_numpy(group).to(self.device).permute(0, 3, 1, 2).float().div_(255).to(self.dtype)
             signed = weighted_sum(lnet.net(inputs).float(), lnet.weights.to(self.device))
             scores = torch.sigmoid(signed.mean((1, 2)) + lnet.bias)
             maps = signed.clamp_min(0).cpu().numpy()

@@ -109,18 +109,20 @@ class AttributeNet(nn.Module):
 
 
 class IdentityNet(nn.Module):
-    """ANet with one output an identity, as pre-trained. Shape: faces -> (features (N, 160), logits (N, identities))."""
+    """ANet with one output an identity, as pre-trained. Shape: faces -> (features (N, 160), logits (N, identities)).
+
+    The classifier sees the features through batch normalisation, the similarity loss sees them bare. Without it, with
+    thousands of classes of a few images each, the first thing that is learned is to silence all features, which costs
+    both losses least, and ReLU never lets them back.
+    """
 
     def __init__(self, identities: int, settings: ANetSettings, dropout: float = 0.0) -> None:
         super().__init__()
         self.anet = ANet(settings)
         self.dropout = nn.Dropout(dropout)
+        self.neck = nn.BatchNorm1d(FEATURES)
         self.outputs = nn.Linear(FEATURES, identities)
-        # With thousands of classes, random logits cost more than none, and the first thing learned would be to silence
-        # the features; so the classes begin nearly equal.
-        nn.init.normal_(self.outputs.weight, std=0.01)
-        nn.init.zeros_(self.outputs.bias)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.anet(images)
-        return features, self.outputs(self.dropout(features))
+        return features, self.outputs(self.dropout(self.neck(features)))

@@ -93,7 +93,10 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     stage = recipe.anet_attributes
     nets = DataFolder(data).celeba().subset(0)
     split = finetune.split_training(nets, stage.held_out)
-    localizer = trained_localizer(run, recipe, options.device, half=recipe.lnet_s.loop.precision == "bfloat16")
+    usual = recipe.localizer
+    quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
+    asked = replace(recipe, localizer=quick)
+    localizer = trained_localizer(run, asked, options.device, half=recipe.lnet_s.loop.precision == "bfloat16")
     parts = [
         finetune.face_examples(
             part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered
@@ -244,7 +247,7 @@ def _key(localizer: Localizer, what: Any) -> str:
     digest = hashlib.sha256(json.dumps([plain(localizer.settings), what], sort_keys=True).encode())
     for lnet in (localizer.lnet_o, localizer.lnet_s):
         for tensor in (*lnet.net.state_dict().values(), lnet.weights):
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+            digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -133,11 +133,15 @@ class FaceStage:
 
     Attributes:
         start: from the ANet pre-trained on identities, or from nothing (the paper's comparison).
+        sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
+            looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
     """
 
     start: Literal["identities", "nothing"] = "identities"
+    sides: tuple[int, ...] = ()
+    heads: int = 0
     dropout: float = 0.0
     held_out: float = 0.05
     jitter: JitterSettings = field(default_factory=JitterSettings)
