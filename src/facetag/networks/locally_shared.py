@@ -71,10 +71,7 @@ def interweaved_reference(pooled: Tensor, c3: LocallyShared, c4: LocallyShared) 
     Shape: pooled C2 (N, 40, H, W) -> h(4) (N, I, J, 80, 4, 3), windows two cells (8 pixels) apart.
     """
     banks = [
-        [
-            F.max_pool2d(F.relu(F.conv2d(pooled, c3.weight[p, q], c3.bias[p, q])), 2)
-            for q in range(c3.columns)
-        ]
+        [F.max_pool2d(F.relu(F.conv2d(pooled, c3.weight[p, q], c3.bias[p, q])), 2) for q in range(c3.columns)]
         for p in range(c3.rows)
     ]
     high, wide = banks[0][0].shape[-2] - c3.rows + 1, banks[0][0].shape[-1] - c3.columns + 1
