@@ -54,6 +54,7 @@ def svm(
     from facetag.training.cascade import fit_svm
     from facetag.training.recipe import load_recipe
 
+    stages.one_process_alone("finetune svm")
     options = stages.run_options(device, 0, False, None, quiet)
     folder = out or run / "model"
     fitted = fit_svm(data, run, load_recipe(recipe), options, folder)
@@ -81,5 +82,6 @@ def all_stages(
     from facetag.training.cascade import finetune_all
     from facetag.training.recipe import load_recipe
 
+    stages.one_process_alone("finetune all")
     options = stages.run_options(device, workers, resume, max_time, quiet)
     stages.finish(finetune_all(data, run, load_recipe(recipe), options, out or run / "model"))

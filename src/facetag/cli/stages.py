@@ -65,6 +65,16 @@ def run_options(device: str, workers: int, resume: bool, max_time: str | None, q
     )
 
 
+def one_process_alone(command: str) -> None:
+    """Refuse to run under torchrun what is not shared out.
+
+    Raises:
+        UsageError: there are several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{command} runs in one process", "use torchrun for the single stages that train nets")
+
+
 def finish(outcome: "Outcome") -> None:
     """Say how a stage ended; a run that a signal ended exits with that signal's code."""
     if outcome.finished:
@@ -88,10 +98,13 @@ def add_stage(app: typer.Typer, name: str, function: str, text: str) -> None:
         max_time: MaxTime = None,
         quiet: Quiet = False,
     ) -> None:
+        from facetag.training.distributed import process_group
         from facetag.training.recipe import load_recipe
 
         module, _, attribute = function.partition(":")
         stage = getattr(import_module(module), attribute)
-        finish(stage(data, run, load_recipe(recipe), run_options(device, workers, resume, max_time, quiet)))
+        options = run_options(device, workers, resume, max_time, quiet)
+        with process_group(options.device):
+            finish(stage(data, run, load_recipe(recipe), options))
 
     app.command(name, help=text)(command)

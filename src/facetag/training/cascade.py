@@ -103,6 +103,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         )
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     ]
+    torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start != "nothing" and not options.resume:
         _start_from(run / "anet_identities", net, "anet")

@@ -1,7 +1,7 @@
 """Several processes by torch's own DDP: torchrun starts them, these few functions join them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def rank() -> int:
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes that torchrun started (WORLD_SIZE in the environment); does nothing for a single one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if device.type == "cuda":
@@ -36,6 +36,14 @@ def process_group(device: torch.device) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def first_alone(work: Callable[[], None]) -> None:
+    """Let the first process do the work while the others wait for it."""
+    if rank() == 0:
+        work()
+    if world() > 1:
+        distributed.barrier()
 
 
 def parallel(model: nn.Module, device: torch.device) -> nn.Module:

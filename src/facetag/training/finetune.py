@@ -64,6 +64,7 @@ class LNetTask:
         self, name: str, stage: SceneStage | CropStage, lnet: LNetSettings, examples: Any, validation: Any, side: int
     ) -> None:
         self.name, self.stage = name, stage
+        torch.manual_seed(stage.loop.seed)
         self.model: nn.Module = ClassifyingLNet(OUTPUTS, lnet, replace(stage.head, side=side))
         self.examples, self.validation = examples, validation
 

@@ -22,7 +22,7 @@ from facetag.networks.losses import category_loss, identity_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH, Faces, ObjectPictures
-from facetag.training.loop import Outcome, RunOptions, to_input, train
+from facetag.training.loop import Outcome, RunOptions, leave_signals_alone, to_input, train
 from facetag.training.propose import Boxes
 from facetag.training.recipe import IdentityStage, JitterSettings, ObjectStage, Recipe
 
@@ -36,7 +36,8 @@ def in_batches(examples: Any, device: torch.device, batch: int = 128, workers: i
     """(images in [0, 1], targets ...) of all validation examples, in order."""
     places = [(VALIDATION_EPOCH, index) for index in range(len(examples))]
     sampler = [places[start : start + batch] for start in range(0, len(places), batch)]
-    for images, *targets in DataLoader(examples, batch_sampler=sampler, num_workers=workers):
+    loader = DataLoader(examples, batch_sampler=sampler, num_workers=workers, worker_init_fn=leave_signals_alone)
+    for images, *targets in loader:
         yield to_input(images, device), *targets
 
 
@@ -48,6 +49,7 @@ class ObjectTask:
 
     def __init__(self, data: ClassFolders, lnet: LNetSettings, stage: ObjectStage) -> None:
         self.stage = stage
+        torch.manual_seed(stage.loop.seed)  # the weights that training starts from
         self.model: nn.Module = ClassifyingLNet(len(data.class_names), lnet, replace(stage.head, side=stage.side))
         labels = np.asarray(data.labels, np.int64)
         validates = held_out(len(labels), stage.held_out)
@@ -101,6 +103,7 @@ class IdentityTask:
         chosen = ~held & _of_first(data.identities, np.unique(data.identities[~held]), stage.identities)
         people, numbers = np.unique(data.identities[chosen], return_inverse=True)
         self.numbers = numbers
+        torch.manual_seed(stage.loop.seed)
         self.model: nn.Module = IdentityNet(len(people), anet, stage.dropout)
         still = JitterSettings()
         self.examples = self._faces(data, boxes, chosen, numbers, tagger, stage.jitter, stage.colour)

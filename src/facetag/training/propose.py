@@ -1,6 +1,7 @@
 """What the stage before proposes to the stage after (paper, section 4): head squares for LNet_s, faces for ANet."""
 
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.scenes import SceneComposer
+from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
 from facetag.localizer import Localizer, Located
+from facetag.training.distributed import first_alone
 
 Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found
 Item = TypeVar("Item")
@@ -60,18 +63,37 @@ def _loaded(load: Callable[[Item], Image], items: Iterable[Item], batch: int = 6
 
 
 def kept(path: Path, key: str, make: Callable[[], Boxes]) -> Boxes:
-    """The boxes saved at `path` if they were made under the same `key`, else made now and saved."""
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as saved:
-            if str(saved["key"]) == key:
-                stored: Boxes = saved["boxes"]
-                return stored
-    boxes = make()
+    """The boxes saved at `path` if they were made under the same `key`, else made now and saved.
+
+    Of several processes the first makes them and the others wait.
+    """
+
+    def make_if_new() -> None:
+        if _saved(path, key) is None:
+            _save(path, key, make())
+
+    first_alone(make_if_new)  # every process comes here, whatever it would find
+    boxes = _saved(path, key)
+    assert boxes is not None
+    return boxes
+
+
+def _saved(path: Path, key: str) -> Boxes | None:
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
+            boxes: Boxes = saved["boxes"]
+            return boxes if str(saved["key"]) == key else None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is damaged", "delete it; it is made anew") from error
+
+
+def _save(path: Path, key: str, boxes: Boxes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part.npz")
     np.savez(temporary, key=np.array(key), boxes=boxes)
     os.replace(temporary, path)
-    return boxes
 
 
 def as_box(row: NDArray[np.float32]) -> Box:

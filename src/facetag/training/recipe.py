@@ -167,7 +167,7 @@ class FitStage:
 class Recipe:
     """All stages. `lnet` and `anet` are the structures, which several stages share."""
 
-    name: str = "faithful"
+    name: str = "paper"
     lnet: LNetSettings = field(default_factory=LNetSettings)
     anet: ANetSettings = field(default_factory=ANetSettings)
     lnet_plus: ObjectStage = field(default_factory=ObjectStage)
