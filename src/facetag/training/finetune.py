@@ -18,6 +18,7 @@ from facetag.datasets.augment import ColourSettings
 from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer, SceneSettings
+from facetag.errors import DataError
 from facetag.method.metrics import average_precision
 from facetag.model import RespondingLNet
 from facetag.networks.anet import AttributeNet
@@ -27,7 +28,7 @@ from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
 from facetag.training.examples import Faces, HeadCrops, Scenes, read_rgb
-from facetag.training.pretrain import in_batches
+from facetag.training.pretrain import in_batches, require_both_parts
 from facetag.training.propose import Boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
 
@@ -44,9 +45,14 @@ class Split:
 
 
 def split_training(data: CelebA, share: float) -> Split:
-    """Partition 0 cut by identity."""
+    """Partition 0 cut by identity.
+
+    Raises:
+        DataError: a part is empty, or there are no identities.
+    """
     nets = data.subset(0)
     held = hold_out_identities(nets.identities, share, seed=0)
+    require_both_parts(held, share, "pictures of partition 0")
     return Split(nets.select(~held), nets.select(held))
 
 
@@ -151,8 +157,18 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
 
 
 def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:
-    """Face windows of these images with their forty attributes; images without a box are left out."""
+    """Face windows of these images with their forty attributes; images without a box are left out.
+
+    Raises:
+        DataError: no image has a box.
+    """
     found = ~np.isnan(boxes[:, 0])
+    if not found.any():
+        use = "train" if jittered else "validate"
+        raise DataError(
+            f"the LNets found no face in any of {len(data)} pictures to {use} ANet on",
+            "train them longer, or change held_out in the recipe",
+        )
     targets = torch.from_numpy(data.attributes[found].astype(np.float32))
     jitter, colour = (stage.jitter, stage.colour) if jittered else (JitterSettings(), ColourSettings())
     return Faces(chosen_paths(data, found), boxes[found], targets, tagger, jitter, colour, stage.loop.seed)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.svm import LinearSVC
 
+from facetag.errors import DataError
 from facetag.method.calibration import Calibration, best_thresholds
 from facetag.method.svm import LinearSVM
 from facetag.training.recipe import FitStage
@@ -37,11 +38,31 @@ class Fitted:
     accuracy: float
 
 
+def require_identities(identities: NDArray[np.int64], folds: int) -> None:
+    """Refuse what cannot be cross-validated by identity.
+
+    Raises:
+        DataError: fewer than two folds, or fewer identities (N,) than folds.
+    """
+    if folds < 2:
+        raise DataError(f"folds = {folds} under [svm] of the recipe cannot cross-validate", "set two or more")
+    people = len(np.unique(identities))
+    if people < folds:
+        raise DataError(
+            f"{people} identities are too few for the recipe's {folds} folds under [svm]",
+            "bring more pictures of partition 1, or set fewer folds",
+        )
+
+
 def fit(features: Features, labels: Labels, identities: NDArray[np.int64], stage: FitStage, jobs: int = -1) -> Fitted:
     """Fit one SVM per attribute.
 
     Shape: features (N, D), labels (N, A), identities (N,).
+
+    Raises:
+        DataError: fewer identities than folds.
     """
+    require_identities(identities, stage.folds)
     mean, scale = features.mean(0), np.maximum(features.std(0), 1e-3)
     standard = (features - mean) / scale
     folds = list(GroupKFold(stage.folds, shuffle=True, random_state=stage.seed).split(standard, groups=identities))

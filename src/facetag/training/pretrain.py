@@ -16,6 +16,7 @@ from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.folders import ClassFolders
 from facetag.datasets.sampling import IdentityBatches, shuffled_batches
 from facetag.datasets.scenes import ALIGNED_FACE
+from facetag.errors import DataError
 from facetag.networks.anet import ANetSettings, IdentityNet
 from facetag.networks.lnet import ClassifyingLNet, LNetSettings
 from facetag.networks.losses import category_loss, identity_loss
@@ -30,6 +31,20 @@ from facetag.training.recipe import IdentityStage, JitterSettings, ObjectStage, 
 def held_out(count: int, share: float, seed: int = 0) -> NDArray[np.bool_]:
     """Which of `count` examples validate: a fixed random share of them."""
     return np.random.default_rng(seed).permutation(count) < round(count * share)
+
+
+def require_both_parts(validates: NDArray[np.bool_], share: float, what: str) -> None:
+    """Refuse a split (N,) that would train or validate on nothing.
+
+    Raises:
+        DataError: a part is empty.
+    """
+    if validates.all() or not validates.any():
+        use = "train" if validates.all() else "validate"
+        raise DataError(
+            f"held_out = {share} leaves none of {len(validates)} {what} to {use} on",
+            "change held_out in the recipe, or bring more",
+        )
 
 
 def in_batches(examples: Any, device: torch.device, batch: int = 128, workers: int = 1) -> Any:
@@ -53,6 +68,7 @@ class ObjectTask:
         self.model: nn.Module = ClassifyingLNet(len(data.class_names), lnet, replace(stage.head, side=stage.side))
         labels = np.asarray(data.labels, np.int64)
         validates = held_out(len(labels), stage.held_out)
+        require_both_parts(validates, stage.held_out, "object pictures")
         self.examples = self._pictures(data.paths, labels, ~validates, stage.crops, stage.colour)
         self.validation = self._pictures(data.paths, labels, validates, "center", ColourSettings())
 
@@ -100,6 +116,7 @@ class IdentityTask:
     ) -> None:
         self.stage = stage
         held = hold_out_identities(data.identities, stage.held_out, seed=0)
+        require_both_parts(held, stage.held_out, "pictures of partition 0")
         chosen = ~held & _of_first(data.identities, np.unique(data.identities[~held]), stage.identities)
         people, numbers = np.unique(data.identities[chosen], return_inverse=True)
         self.numbers = numbers
@@ -144,7 +161,7 @@ def pretrain_lnet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     """Train LNet+ in run/lnet_plus on the object sets of a data folder.
 
     Raises:
-        DataError: no object sets.
+        DataError: no object sets, or too few pictures to hold some out.
     """
     task = ObjectTask(DataFolder(data).objects(), recipe.lnet, recipe.lnet_plus)
     return train(task, recipe.lnet_plus.loop, run / task.name, options)
@@ -156,7 +173,7 @@ def pretrain_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     Its faces lie where the aligned frame has them: the paper follows [23], which pre-trains on aligned faces.
 
     Raises:
-        DataError: no CelebA images, labels or identities.
+        DataError: no CelebA images, labels or identities, or too few identities to hold some out.
     """
     nets = DataFolder(data).celeba().subset(0)
     box = np.array([ALIGNED_FACE.x, ALIGNED_FACE.y, ALIGNED_FACE.width, ALIGNED_FACE.height, 1.0], np.float32)
