@@ -31,7 +31,7 @@ from facetag.training import checkpoint, finetune
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
-from facetag.training.fit import Fitted, fit
+from facetag.training.fit import Fitted, fit, require_identities
 from facetag.training.loop import Outcome, RunOptions, train
 from facetag.training.propose import Boxes, as_box, kept, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
@@ -91,8 +91,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         DataError: data, an LNet or the pre-trained ANet is missing.
     """
     stage = recipe.anet_attributes
-    nets = DataFolder(data).celeba().subset(0)
-    split = finetune.split_training(nets, stage.held_out)
+    split = finetune.split_training(DataFolder(data).celeba(), stage.held_out)
     usual = recipe.localizer
     quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
     asked = replace(recipe, localizer=quick)
@@ -124,9 +123,14 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     """Fit the SVMs on partition 1, whose identities no net saw, and write the model folder.
 
     Raises:
-        DataError: data or a trained net is missing.
+        DataError: data or a trained net is missing, partition 1 has too few identities, or a net is not of this recipe.
     """
-    svms = DataFolder(data).celeba().subset(1)
+    celeba = DataFolder(data).celeba()
+    svms = celeba.subset(1)
+    if not len(svms):
+        raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
+    require_identities(svms.identities, recipe.svm.folds)
+    record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
     localizer = trained_localizer(run, recipe, options.device)
     boxes = proposed_faces(run, "svm", localizer, svms, options)
     found = ~np.isnan(boxes[:, 0])
@@ -138,6 +142,12 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     features = region_features(extract, chosen, boxes[found], options)
     fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm)
     anet.cpu()
+    record["svm"] = {
+        "faces": len(chosen),
+        "without_a_box": int((~found).sum()),
+        "cost": fitted.cost,
+        "cross_fitted_accuracy": fitted.accuracy,
+    }
     model = Model(
         name=out.name,
         lnet_o=localizer.lnet_o,
@@ -148,7 +158,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         thresholds=fitted.thresholds,
         localizer=plain(recipe.localizer),
         tagger=plain(recipe.tagger),
-        training=training_record(run, recipe, len(chosen), int((~found).sum()), fitted),
+        training=record,
     )
     save_model(model, out, model_card(model))
     return fitted
@@ -184,12 +194,53 @@ def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, optio
     return np.concatenate(parts)
 
 
-def training_record(run: Path, recipe: Recipe, faces: int, missed: int, fitted: Fitted) -> dict[str, Any]:
-    """How the model was made, for model.json."""
-    stages = ("lnet_plus", "lnet_o", "lnet_s", "anet_identities", "anet_attributes")
-    figures = {stage: checkpoint.figures(run / stage) for stage in stages if has_stage(run, stage)}
-    svm = {"faces": faces, "without_a_box": missed, "cost": fitted.cost, "cross_fitted_accuracy": fitted.accuracy}
-    return {"recipe": plain(recipe), "validation": figures, "svm": svm}
+def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
+    """How the nets were made, for model.json; `settings_checked`: the stages whose checkpoint agrees with the recipe.
+
+    Raises:
+        DataError: a stage was trained with other settings than the recipe's.
+    """
+    trained = [stage for stage in _stages_behind(recipe) if has_stage(run, stage)]
+    checked = [stage for stage in trained if _settings_agree(run, recipe, stage)]
+    figures = {stage: checkpoint.figures(run / stage) for stage in trained}
+    return {"recipe": plain(recipe), "validation": figures, "settings_checked": checked}
+
+
+def _stages_behind(recipe: Recipe) -> list[str]:
+    """The stages that the recipe's model comes from, in the paper's order; who starts from nothing needs none before."""
+    needed = {
+        "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
+        "lnet_o": True,
+        "lnet_s": True,
+        "anet_identities": recipe.anet_attributes.start == "identities",
+        "anet_attributes": True,
+    }
+    return [stage for stage, wanted in needed.items() if wanted]
+
+
+def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
+    """True when the stage's checkpoint says these settings, False when there is none any more to say it."""
+    if not (run / name / checkpoint.CHECKPOINT).is_file():
+        return False
+    stage = getattr(recipe, name)
+    try:
+        checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))
+    except DataError as error:
+        raise DataError(f"stage {name}: {error.args[0]}", f"use its recipe, or train {name} again") from error
+    return True
+
+
+def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
+    """How many pictures a model comes from; objects and backgrounds only where the data folder still has them."""
+    nets, svms = int((celeba.partition == 0).sum()), int((celeba.partition == 1).sum())
+    counts: dict[str, Any] = {"celeba": {"nets": nets, "svms": svms}}
+    if (data / "objects").is_dir():
+        objects = DataFolder(data).objects()
+        counts["objects"] = {"images": len(objects.paths), "classes": len(objects.class_names)}
+    if "objects" in counts and (data / "backgrounds").is_dir():
+        groups = DataFolder(data).backgrounds()
+        counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}
+    return counts
 
 
 def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
