@@ -207,7 +207,7 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _stages_behind(recipe: Recipe) -> list[str]:
-    """The stages that the recipe's model comes from, in the paper's order; who starts from nothing needs none before."""
+    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
     needed = {
         "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
         "lnet_o": True,

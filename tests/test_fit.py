@@ -1,0 +1,122 @@
+"""SVMs, calibration and thresholds: separable faces are separated, and no score comes from an SVM that saw the face."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold
+
+from facetag.errors import DataError
+from facetag.training import fit as fitting
+from facetag.training.fit import cross_fitted, cross_fitted_accuracy, fit, require_identities
+from facetag.training.recipe import FitStage
+
+STAGE = FitStage(costs=(0.01, 0.1), folds=3)
+PEOPLE = np.repeat(np.arange(30), 4)
+
+
+def toy(noise: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """120 faces of 30 people: attributes 0 and 1 show in features 0 and 1, everybody has 2, nobody has 3."""
+    rng = np.random.default_rng(seed)
+    labels = rng.random((len(PEOPLE), 4)) < 0.5
+    labels[:, 2], labels[:, 3] = True, False
+    features = rng.normal(0, noise, (len(PEOPLE), 6)) + 5
+    features[:, :2] += np.where(labels[:, :2], 1, -1)
+    return features.astype(np.float32), labels
+
+
+def test_separable_attributes_are_separated_and_their_probabilities_mean_something() -> None:
+    features, labels = toy()
+    fitted = fit(features, labels, PEOPLE, STAGE, jobs=1)
+    svm = fitted.svm
+    scores = (features - svm.mean) / svm.scale @ svm.weights.T + svm.bias
+    probabilities = fitted.calibration.probabilities(scores)
+    present = probabilities >= fitted.thresholds
+    assert (present == labels).mean(0).min() > 0.98
+    assert fitted.accuracy > 0.97 and fitted.cost in STAGE.costs
+    for column in (0, 1):
+        assert probabilities[labels[:, column], column].min() > probabilities[~labels[:, column], column].max() - 0.2
+        assert (
+            probabilities[labels[:, column], column].mean()
+            > 0.9
+            > 0.1
+            > probabilities[~labels[:, column], column].mean()
+        )
+    assert (probabilities[:, 2] > 0.95).all() and (probabilities[:, 3] < 0.05).all()
+
+
+def test_calibration_says_how_often_it_is_right_where_features_say_little() -> None:
+    features, labels = toy(noise=2.5)
+    fitted = fit(features, labels, PEOPLE, STAGE, jobs=1)
+    scores = (features - fitted.svm.mean) / fitted.svm.scale @ fitted.svm.weights.T + fitted.svm.bias
+    probabilities = fitted.calibration.probabilities(scores)[:, :2]
+    # nothing is sure, and the mean probability is the share
+    assert 0.02 < probabilities.min() and probabilities.max() < 0.98
+    assert np.abs(probabilities.mean(0) - labels[:, :2].mean(0)).max() < 0.05
+    assert fitted.accuracy < 0.9
+
+
+def test_labels_that_depend_on_nothing_but_the_person_are_not_learnt_across_people() -> None:
+    """Each person has a feature of their own: whoever sees the identity can tell, whoever does not is at a loss."""
+    rng = np.random.default_rng(1)
+    labels = (rng.permutation(30) < 15)[PEOPLE][:, None]
+    features = np.eye(30, dtype=np.float32)[PEOPLE]
+    folds = list(GroupKFold(3).split(features, groups=PEOPLE))
+    unseen = cross_fitted(features, labels, folds, 10.0, 0, 1)
+    weights, bias = fitting.fit_attributes(features, labels, 10.0, 0, 1)
+    assert ((features @ weights.T + bias > 0) == labels).all()
+    for _, fold in folds:  # an unknown feature leaves the bias alone
+        assert np.ptp(unseen[fold]) < 1e-6
+    assert cross_fitted_accuracy(unseen, labels, folds) <= 0.6
+
+
+def test_every_face_is_scored_once_by_svms_of_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = toy()
+    features[:, 5] = PEOPLE  # carries who it is
+    seen: list[set[int]] = []
+
+    def remembering(part: np.ndarray, *rest: object) -> tuple[np.ndarray, np.ndarray]:
+        seen.append({round(float(value)) for value in part[:, 5]})
+        weights = np.zeros((4, 6))
+        weights[:, 5] = 1
+        return weights, np.full(4, 1000.0 * len(seen))  # which fold's SVMs scored
+
+    monkeypatch.setattr(fitting, "fit_attributes", remembering)
+    folds = list(GroupKFold(3, shuffle=True, random_state=0).split(features, groups=PEOPLE))
+    scores = cross_fitted(features, labels, folds, 0.1, 0, 1)
+    scorer = np.round((scores[:, 0] - PEOPLE) / 1000).astype(int) - 1
+    assert set(scorer) == {0, 1, 2}
+    assert all(person not in seen[number] for person, number in zip(PEOPLE, scorer, strict=True))
+
+
+def test_no_identity_stands_in_two_folds_of_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = toy()
+    given: list[list[tuple[np.ndarray, np.ndarray]]] = []
+    real = cross_fitted
+
+    def watching(standard, labels, folds, *rest):
+        given.append(folds)
+        return real(standard, labels, folds, *rest)
+
+    monkeypatch.setattr(fitting, "cross_fitted", watching)
+    fit(features, labels, PEOPLE, STAGE, jobs=1)
+    assert len(given) == len(STAGE.costs)
+    for folds in given:
+        assert len(folds) == STAGE.folds
+        assert sorted(np.concatenate([unseen for _, unseen in folds])) == list(range(len(PEOPLE)))
+        assert all(not set(PEOPLE[seen]) & set(PEOPLE[unseen]) for seen, unseen in folds)
+
+
+@pytest.mark.parametrize(
+    ("people", "folds", "message"),
+    [
+        (2, 3, "2 identities are too few for the recipe's 3 folds under [svm]; bring more"),
+        (0, 2, "0 identities are too few"),
+        (9, 1, "folds = 1 under [svm] of the recipe cannot cross-validate; set two or more"),
+    ],
+)
+def test_too_few_identities_are_refused_in_one_line(people: int, folds: int, message: str) -> None:
+    with pytest.raises(DataError) as refused:
+        require_identities(np.repeat(np.arange(people), 5), folds)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+    features, labels = toy()
+    with pytest.raises(DataError, match="under \\[svm\\]"):
+        fit(features, labels, PEOPLE % 2, STAGE, jobs=1)
