@@ -3,6 +3,8 @@
 An error is one line: what happened, to which file, and what to do about it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -65,3 +67,19 @@ class UnsupportedImage(ImageError):
 
 class ImageTooLarge(ImageError):
     """The image has more pixels than allowed (--max-pixels)."""
+
+
+@contextmanager
+def writing(name: object) -> Iterator[None]:
+    """Turns an OSError inside into one line about `name`, what is written; a pipe whose reader has gone passes.
+
+    Raises:
+        FacetagError: it cannot be written; names it and why.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise FacetagError(f"cannot write {name}: {reason}", "choose another place or make room") from error

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError, ModelError
+from facetag.errors import DataError, ModelError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
@@ -214,7 +214,16 @@ def _load_anet(path: Path, values: Mapping[str, Any]) -> ANet:
 
 
 def save_model(model: Model, folder: Path, card: str) -> None:
-    """Write a model folder: weights as fp16 safetensors, model.json last, so that half a folder is never a model."""
+    """Write a model folder: weights as fp16 safetensors, model.json last, so that half a folder is never a model.
+
+    Raises:
+        FacetagError: it cannot be written.
+    """
+    with writing(folder):
+        _write(model, folder, card)
+
+
+def _write(model: Model, folder: Path, card: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").unlink(missing_ok=True)
     for name, lnet in (("lnet_o", model.lnet_o), ("lnet_s", model.lnet_s)):

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.batch.output import writing
 from facetag.batch.reading import Photo
+from facetag.errors import writing
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 from facetag.localizer import Localizer, scaled_shape

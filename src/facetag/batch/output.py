@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from facetag.errors import FacetagError
+from facetag.errors import writing
 
 
 @contextmanager
@@ -31,19 +31,6 @@ def open_output(out: str) -> Iterator[TextIO]:
     else:
         with _as_it_comes(out) as stream:
             yield stream
-
-
-@contextmanager
-def writing(name: str) -> Iterator[None]:
-    """Turns an OSError inside into one line about `name`; a pipe whose reader has gone passes as it is."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FacetagError(
-            f"cannot write {name}: {error.strerror or error}", "choose another place or make room"
-        ) from error
 
 
 @contextmanager

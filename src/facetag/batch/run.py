@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from facetag.batch.draw import Drawer
-from facetag.batch.output import writing
 from facetag.batch.pipeline import Cascade, answers
 from facetag.batch.reading import ReadSettings
 from facetag.batch.writers import WRITERS
+from facetag.errors import writing
 from facetag.records import ImageRecord
 
 

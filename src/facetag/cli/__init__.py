@@ -92,10 +92,13 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _stop_talking()
-    except SystemExit as end:  # typer's own answer to a broken pipe is 1
-        if not isinstance(end.__context__, BrokenPipeError):
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer's own answer to it is 1
+            return _stop_talking()
+        if end.code != ExitCode.TERMINATED:
             raise
-        return _stop_talking()
+        say("facetag: terminated")
+        return ExitCode.TERMINATED
     except FacetagError as error:
         if session.debug:
             traceback.print_exc()

@@ -1,5 +1,6 @@
 """`facetag eval attributes|localization|speed|convention`: what the model is worth, measured."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import typer
 from facetag.cli.console import say
 from facetag.cli.options import Device, ModelName
 from facetag.cli.stages import Quiet, torch_device
-from facetag.errors import UsageError
+from facetag.errors import UsageError, writing
 
 if TYPE_CHECKING:
     from facetag.evaluate.report import Table
@@ -63,6 +64,8 @@ def attributes(
     from facetag.evaluate.pictures import evenly
 
     _check_outputs(json, sheet)
+    if card:
+        _check_card(model, limit)
     celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
     shares, part = evaluate.training_shares(celeba), celeba.subset(evaluate.PARTITIONS[partition])
     chosen = evenly(len(part), limit)
@@ -75,7 +78,8 @@ def attributes(
     tables = report.attribute_tables(measured)
     _answer(json, facts, report.attribute_json(measured), tables)
     if card:
-        _write_card(model, f"facetag eval attributes --partition {partition} --mode {mode} --card", tables)
+        words = ["facetag", "eval", "attributes", "--partition", partition, "--mode", mode]
+        _write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
 
@@ -252,7 +256,8 @@ def _write(path: Path, text: str) -> None:
     if str(path) == "-":
         print(text)
     else:
-        path.write_text(text + "\n", encoding="utf-8")
+        with writing(path):
+            path.write_text(text + "\n", encoding="utf-8")
 
 
 def _print_rich(table: "Table") -> None:
@@ -282,11 +287,32 @@ def _progress(what: str, quiet: bool) -> Callable[[int, int], None]:
     return report
 
 
-def _write_card(model: str | None, command: str, tables: "list[Table]") -> None:
-    """Replace the measured section of the model's CARD.md."""
-    from facetag.evaluate.card import with_measurements
+def _card(model: str | None) -> Path:
     from facetag.model import DEFAULT, find_model
 
-    path = find_model(model or DEFAULT) / "CARD.md"
-    path.write_text(with_measurements(path.read_text(encoding="utf-8"), command, tables), encoding="utf-8")
+    return find_model(model or DEFAULT) / "CARD.md"
+
+
+def _check_card(model: str | None, limit: int | None) -> None:
+    """See before a long run that the model's CARD.md can take its figures, and that they are of all pictures.
+
+    Raises:
+        UsageError: they are not.
+        FacetagError: the card is missing, has no measured section, or cannot be written.
+    """
+    from facetag.evaluate.card import read_card
+
+    if limit is not None:
+        raise UsageError("--card holds figures of a whole partition", "leave out --limit, or --card")
+    read_card(_card(model))
+
+
+def _write_card(model: str | None, command: str, tables: "list[Table]") -> None:
+    """Replace the measured section of the model's CARD.md."""
+    from facetag.evaluate.card import read_card, with_measurements
+
+    path = _card(model)
+    measured = with_measurements(read_card(path), command, tables)
+    with writing(path):
+        path.write_text(measured, encoding="utf-8")
     say(f"{path} now holds these figures")

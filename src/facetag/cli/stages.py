@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +28,43 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Save and stop after this long: 90s, 20m, 2h.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
-_signals: list[int] = []  # received while training; the loop saves and stops after the step
+
+class Signals:
+    """Ctrl-C and SIGTERM. While a loop takes steps, the first is kept for it, so that it saves after the step;
+    any other ends the command at once, with that signal's exit code.
+
+    Attributes:
+        received: their numbers in order.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._stepping = False
+
+    def install(self) -> None:
+        """Receive the signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """A loop takes steps here, and asks after each whether a signal came."""
+        self._stepping = True
+        try:
+            yield
+        finally:
+            self._stepping = False
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        if self._stepping and len(self.received) == 1:
+            return
+        if number == signal.SIGTERM:
+            raise SystemExit(int(ExitCode.TERMINATED))
+        raise KeyboardInterrupt
+
+
+_signals = Signals()
 
 
 def torch_device(name: str) -> "torch.device":
@@ -50,17 +89,17 @@ def torch_device(name: str) -> "torch.device":
 
 
 def run_options(device: str, workers: int, resume: bool, max_time: str | None, quiet: bool) -> "RunOptions":
-    """RunOptions in which Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
+    """RunOptions in which Ctrl-C and SIGTERM end a loop after the step, with a checkpoint, and all else at once."""
     from facetag.training.loop import RunOptions
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: _signals.append(received))
+    _signals.install()
     return RunOptions(
         device=torch_device(device),
         workers=workers,
         resume=resume,
         max_time=seconds(max_time),
-        should_stop=lambda: bool(_signals),
+        should_stop=lambda: bool(_signals.received),
+        stepping=_signals.stepping,
         report=metrics_reporter(quiet),
     )
 
@@ -81,8 +120,8 @@ def finish(outcome: "Outcome") -> None:
         say(f"finished after {outcome.steps} steps, best figure {outcome.best:.4f}")
         return
     say(f"stopped after {outcome.steps} steps; the same command with --resume goes on")
-    if _signals:
-        raise typer.Exit(ExitCode.TERMINATED if signal.SIGTERM in _signals else ExitCode.INTERRUPTED)
+    if _signals.received:
+        raise typer.Exit(ExitCode.TERMINATED if signal.SIGTERM in _signals.received else ExitCode.INTERRUPTED)
 
 
 def add_stage(app: typer.Typer, name: str, function: str, text: str) -> None:

@@ -1,9 +1,24 @@
 """The measured section of a model's CARD.md: accuracy per attribute beside the majority baseline."""
 
-from facetag.errors import ModelError
+from pathlib import Path
+
+from facetag.errors import ModelError, writing
 from facetag.evaluate.report import Table
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+
+
+def read_card(path: Path) -> str:
+    """The card, when its measured section can be replaced; the file is opened as for writing and left as it is.
+
+    Raises:
+        ModelError: it has no such section.
+        FacetagError: it is missing or cannot be written.
+    """
+    with writing(path), path.open("r+", encoding="utf-8") as file:
+        card = file.read()
+    with_measurements(card, "", [])
+    return card
 
 
 def with_measurements(card: str, command: str, tables: list[Table]) -> str:

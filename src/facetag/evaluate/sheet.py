@@ -9,7 +9,7 @@ import numpy as np
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.scenes import ALIGNED_FACE
-from facetag.errors import UsageError
+from facetag.errors import UsageError, writing
 from facetag.evaluate.attributes import Tagged
 from facetag.evaluate.localization import Examined
 from facetag.evaluate.pictures import evenly, read_picture
@@ -83,11 +83,13 @@ def write_sheet(path: Path, sheet: Image) -> None:
 
     Raises:
         UsageError: another suffix.
+        FacetagError: it cannot be written.
     """
     check_sheet(path)
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     assert done
-    path.write_bytes(data.tobytes())
+    with writing(path):
+        path.write_bytes(data.tobytes())
 
 
 def check_sheet(path: Path) -> None:

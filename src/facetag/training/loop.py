@@ -8,6 +8,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from facetag.errors import DataError, FacetagError
+from facetag.errors import DataError, FacetagError, writing
 from facetag.networks.layout import channels_last
 from facetag.training import checkpoint, distributed
 
@@ -66,6 +67,7 @@ class RunOptions:
         max_time: seconds after which this run saves and stops; None = none.
         checkpoint_every: seconds between checkpoints.
         should_stop: asked after every step; True saves and stops.
+        stepping: entered while steps are taken, that is, while should_stop is asked.
         report: receives every row of metrics.
     """
 
@@ -75,6 +77,7 @@ class RunOptions:
     max_time: float | None = None
     checkpoint_every: float = 180.0
     should_stop: Callable[[], bool] = lambda: False
+    stepping: Callable[[], AbstractContextManager[None]] = nullcontext
     report: Callable[[dict[str, Any]], None] = lambda row: None
 
 
@@ -129,7 +132,8 @@ class Loop:
         self.epoch = self.position = self.step = 0
         self.best = -math.inf
         self.started = self.saved = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         s = self.settings
@@ -151,15 +155,22 @@ class Loop:
 
     def run(self) -> Outcome:
         """Train to the end, or to the time limit."""
-        if self.options.resume:
-            self._restore()
-        elif distributed.rank() == 0:
-            checkpoint.clear(self.folder)
-        while self.epoch < self.settings.epochs and self._run_epoch():
-            self._validate()
-            self.epoch, self.position = self.epoch + 1, 0
-            self._save()
-        return Outcome(self.epoch >= self.settings.epochs, self.step, self.best)
+        with writing(self.folder):
+            if self.options.resume:
+                self._restore()
+            elif distributed.rank() == 0:
+                checkpoint.clear(self.folder)
+        with self.options.stepping():
+            while self.epoch < self.settings.epochs and self._run_epoch():
+                self._validate()
+                self.epoch, self.position = self.epoch + 1, 0
+                self._save()
+            finished = self.epoch >= self.settings.epochs and not self._is_told_to_stop()
+        return Outcome(finished, self.step, self.best)
+
+    def _is_told_to_stop(self) -> bool:
+        """Asked once more at the end: when a signal came while the last epoch was validated, no stage is to follow."""
+        return distributed.any_process(self.options.should_stop(), self.options.device)
 
     def _run_epoch(self) -> bool:
         """The rest of the current epoch; False when the run is to stop before its end."""
@@ -233,7 +244,8 @@ class Loop:
                 figures = self.task.validate(self.model, self.options.device)
             if figures[self.task.metric] > self.best:
                 self.best = figures[self.task.metric]
-                checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
+                with writing(self.folder / checkpoint.BEST):
+                    checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
             self._log({"epoch": self.epoch, "step": self.step, "validation": figures, "best": self.best})
         self.best = distributed.from_first(self.best, self.options.device)
 
@@ -241,7 +253,8 @@ class Loop:
         if distributed.rank() != 0:
             return
         row = {"stage": self.task.name, "seconds": round(time.monotonic() - self.started, 1), **row}
-        checkpoint.append_metrics(self.folder, row)
+        with writing(self.folder / checkpoint.METRICS):
+            checkpoint.append_metrics(self.folder, row)
         self.options.report(row)
 
     def _save(self) -> None:
@@ -252,7 +265,8 @@ class Loop:
             raise self._diverged("the weights are not finite")
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
         place = {"epoch": self.epoch, "position": self.position, "step": self.step}
-        checkpoint.save(self.folder, {**state, **place}, self.settings, self.task.stage)
+        with writing(self.folder / checkpoint.CHECKPOINT):
+            checkpoint.save(self.folder, {**state, **place}, self.settings, self.task.stage)
 
     def _restore(self) -> None:
         state = checkpoint.load(self.folder, self.settings, self.task.stage, device=self.options.device)
@@ -283,6 +297,7 @@ def train(task: Task, settings: LoopSettings, folder: Path, options: RunOptions)
     Raises:
         DataError: `resume` without a checkpoint, or with other settings than it was made with.
         Diverged: the loss became infinite or no number.
+        FacetagError: the folder cannot be written.
     """
     with distributed.process_group(options.device):
         torch.manual_seed(settings.seed)
