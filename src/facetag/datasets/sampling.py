@@ -5,8 +5,6 @@ run with one. Every process gets the same number of batches: one that ran out ea
 Anything that iterates over index lists serves as torch's `batch_sampler`.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,18 +36,10 @@ class IdentityBatches:
         self._members = [group for group in groups if len(group) > 1]
         self._p = _equal_share(len(self._members), p, world, "identities with two images or more")
         self._k, self._seed, self._rank, self._world = k, seed, rank, world
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch that the next iteration gives."""
-        self._epoch = epoch
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self._members) // self._p
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches(self._epoch))
 
     def batches(self, epoch: int) -> list[list[int]]:
         """This process's part of each batch of an epoch; to go on after `s` batches, take them from `s`."""

@@ -84,10 +84,10 @@ def load_webfaces(root: Path) -> WebFaces:
     seen: set[bytes] = set()
     listed = [name for name in files if name in boxes]
     for name in listed:
-        digest = _digest(root / name)
+        digest = content_digest(root / name)
         if digest not in seen:
             seen.add(digest)
-            photographs.append(Photograph(root / name, tuple(boxes[name]), _half(digest)))
+            photographs.append(Photograph(root / name, tuple(boxes[name]), half_of(digest)))
     if not listed:
         raise DataError(
             f"{root}: none of its {len(files)} images has boxes", "the file column holds names as in the folder"
@@ -101,7 +101,7 @@ def split_half(path: Path) -> Half:
     Raises:
         DataError: the file cannot be read.
     """
-    return _half(_digest(path))
+    return half_of(content_digest(path))
 
 
 def box_of_points(left_eye: Point, right_eye: Point, mouth: Point) -> Box:
@@ -154,12 +154,18 @@ def _boxes(root: Path) -> dict[str, list[Box]]:
     raise DataError(f"{root} has neither boxes.csv nor {GROUND_TRUTH}", "put one of them beside the photographs")
 
 
-def _digest(path: Path) -> bytes:
+def content_digest(path: Path) -> bytes:
+    """SHA-256 of the file's bytes.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}", "check the path and its permissions") from None
 
 
-def _half(digest: bytes) -> Half:
+def half_of(digest: bytes) -> Half:
+    """`split_half` of the file with this digest."""
     return "test" if digest[0] % 2 else "tune"

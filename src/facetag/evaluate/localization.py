@@ -3,7 +3,6 @@
 Curves over false positives need the boxes that the model drops, so faces are asked for down to score 0 and cut here.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.boxes import load_boxes_csv
-from facetag.datasets.webfaces import Half, Photograph, load_webfaces, split_half
+from facetag.datasets.webfaces import Half, Photograph, content_digest, half_of, load_webfaces
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
@@ -150,10 +149,10 @@ def _listed(images: Path, boxes: dict[str, list[Box]]) -> tuple[list[Photograph]
     seen: set[bytes] = set()
     present = [name for name in boxes if (images / name).is_file()]
     for name in present:
-        digest = hashlib.sha256((images / name).read_bytes()).digest()
+        digest = content_digest(images / name)
         if digest not in seen:
             seen.add(digest)
-            photographs.append(Photograph(images / name, tuple(boxes[name]), split_half(images / name)))
+            photographs.append(Photograph(images / name, tuple(boxes[name]), half_of(digest)))
     return photographs, len(boxes) - len(present), len(present) - len(photographs)
 
 

@@ -23,10 +23,13 @@ def climb(peaks: Peaks) -> NDArray[np.int64]:
     return owner
 
 
-def windows(response: NDArray[np.floating[Any]], threshold: float) -> list[Window]:
+def labelled_windows(response: NDArray[np.floating[Any]], threshold: float) -> tuple[list[Window], NDArray[np.int64]]:
     """The windows of a response map, one per peak, d (Eq. 3) descending; equal d in the peaks' total order.
 
     A window is the box of the positions that climb to its peak. Windows may overlap, their members never do.
+
+    Returns:
+        The windows, and (H, W) the index of the window that each cell is a member of; -1 where none.
 
     Args:
         response: (H, W) finite responses, H and W in cells.
@@ -34,18 +37,13 @@ def windows(response: NDArray[np.floating[Any]], threshold: float) -> list[Windo
     """
     peaks = density_peaks(response, threshold)
     owner = climb(peaks)
-    return [_window(peaks, summit, peaks.positions[owner == summit]) for summit in _summits(peaks)]
-
-
-def window_labels(response: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.int64]:
-    """(H, W) index into `windows(response, threshold)` of the window that each cell is a member of; -1 where none."""
-    peaks = density_peaks(response, threshold)
     summits = _summits(peaks)
+    found = [_window(peaks, summit, peaks.positions[owner == summit]) for summit in summits]
     rank = np.full(len(peaks.rho), -1)
     rank[summits] = np.arange(len(summits))
     labels = np.full(response.shape, -1)
-    labels[peaks.positions[:, 0], peaks.positions[:, 1]] = rank[climb(peaks)]
-    return labels
+    labels[peaks.positions[:, 0], peaks.positions[:, 1]] = rank[owner]
+    return found, labels
 
 
 def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, containment: float = 1.0) -> list[int]:

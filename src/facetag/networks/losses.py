@@ -1,6 +1,5 @@
 """The losses of the paper's section 4."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,4 +35,4 @@ def identity_loss(features: Tensor, logits: Tensor, identities: Tensor, similari
 
 def category_loss(logits: Tensor, categories: Tensor) -> Tensor:
     """Softmax loss over object categories (pre-training of LNet+). Shape: (N, classes), (N,) -> scalar."""
-    return torch.nn.functional.cross_entropy(logits, categories)
+    return F.cross_entropy(logits, categories)
