@@ -68,6 +68,20 @@ def test_the_first_screen_shows_the_two_commands():
     assert re.fullmatch(r"pip install -e '\.\[dev\]' -c constraints\.txt && pytest", blocks[1])
 
 
+def test_the_readme_names_every_command():
+    from facetag import cli
+
+    def names(app, path):
+        commands = [(*path, command.name or command.callback.__name__) for command in app.registered_commands]
+        groups = [names(group.typer_instance, (*path, group.name)) for group in app.registered_groups]
+        return [*commands, *chain.from_iterable(groups)]
+
+    readme = (ROOT / "README.md").read_text()
+    every = [" ".join(path) for path in names(cli.app, ("facetag",))]
+    assert len(every) > len(cli.COMMANDS)
+    assert [name for name in every if name not in readme] == []
+
+
 def test_the_version_is_said_once():
     from facetag import __version__
 
