@@ -1,0 +1,290 @@
+"""Every training command's function in the paper's order on a tiny made data set, to a model that predicts."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from readback import read_csv
+
+from facetag import cli
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.celeba import load_celeba
+from facetag.datasets.scenes import SceneSettings
+from facetag.errors import DataError, ExitCode
+from facetag.localizer import LocalizerSettings
+from facetag.model import load_model
+from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.settings import plain
+from facetag.training import cascade, finetune
+from facetag.training.data import DataFolder
+from facetag.training.fit import Fitted
+from facetag.training.loop import LoopSettings, RunOptions
+from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
+from facetag.training.recipe import (
+    CropStage,
+    FaceStage,
+    FitStage,
+    IdentityStage,
+    ObjectStage,
+    Recipe,
+    SceneStage,
+)
+
+LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
+HEAD = HeadSettings(pooling="average", hidden=(), dropout=0.0)
+SCENES = SceneSettings(side=67, heads=(0.3, 0.7))
+RECIPE = Recipe(
+    name="tiny",
+    lnet=LNetSettings("batch"),
+    lnet_plus=ObjectStage(side=67, held_out=0.25, head=HEAD, loop=LOOP),
+    lnet_o=SceneStage(held_out=0.5, head=HEAD, scenes=SCENES, loop=LOOP),
+    lnet_s=CropStage(start="lnet_o", held_out=0.5, side=67, head=HEAD, scenes=SCENES, loop=LOOP),
+    anet_identities=IdentityStage(people=2, images=2, held_out=0.5, loop=LOOP),
+    anet_attributes=FaceStage(held_out=0.5, loop=LOOP),
+    svm=FitStage(costs=(0.001,), folds=2),
+    localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
+)
+OPTIONS = RunOptions(workers=0)
+STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
+PROPOSALS = ("heads_train", "heads_validation", "faces_train", "faces_validation", "faces_svm")
+
+#: (partition, identities, images of each)
+PARTS = ((0, range(1, 7), 3), (1, range(11, 15), 3), (2, range(21, 24), 2))
+
+
+def face(identity: int, rng: np.random.Generator) -> np.ndarray:
+    """A drawn face in the aligned frame; the identity has its own skin, the picture its own light."""
+    own = np.random.default_rng(identity)
+    picture = np.full((218, 178, 3), rng.integers(0, 256, 3), np.uint8)
+    cv2.ellipse(picture, (89, 132), (46, 58), 0, 0, 360, own.integers(120, 256, 3).tolist(), -1)
+    for x in (69, 108):
+        cv2.circle(picture, (x, 112), 7, own.integers(0, 90, 3).tolist(), -1)
+    cv2.line(picture, (72, 152), (106, 152), (160, 30, 30), 4)
+    return picture
+
+
+def scribble(rng: np.random.Generator) -> np.ndarray:
+    picture = np.full((90, 110, 3), rng.integers(0, 256, 3), np.uint8)
+    for _ in range(4):
+        cv2.line(
+            picture,
+            rng.integers(0, 90, 2).tolist(),
+            rng.integers(0, 90, 2).tolist(),
+            rng.integers(0, 256, 3).tolist(),
+            5,
+        )
+    return picture
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def download(root: Path) -> None:
+    """What a user might have: CelebA's files in one folder, pictures of two objects, and scenes."""
+    rng = np.random.default_rng(0)
+    rows = [(partition, identity) for partition, people, images in PARTS for identity in people for _ in range(images)]
+    names = [f"{number:06d}.jpg" for number in range(1, len(rows) + 1)]
+    for name, (_, identity) in zip(names, rows, strict=True):
+        save(root / "celeba" / "img_align_celeba" / name, face(identity, rng))
+    labels = np.where(rng.random((len(rows), len(ATTRIBUTES))) < 0.5, 1, -1)
+    lines = [f"{name} {' '.join(map(str, row))}" for name, row in zip(names, labels.tolist(), strict=True)]
+    texts = {
+        "list_attr_celeba": [str(len(rows)), " ".join(ATTRIBUTES), *lines],
+        "list_eval_partition": [f"{name} {row[0]}" for name, row in zip(names, rows, strict=True)],
+        "identity_CelebA": [f"{name} {row[1]}" for name, row in zip(names, rows, strict=True)],
+    }
+    for stem, text in texts.items():
+        (root / "celeba" / f"{stem}.txt").write_text("\n".join(text) + "\n")
+    for number in range(8):
+        save(root / "objects" / "lines" / f"{number}.png", scribble(rng))
+        save(root / "objects" / "noise" / f"{number}.png", rng.integers(0, 256, (80, 80, 3), np.uint8))
+    for number in range(4):
+        save(root / "scenes" / f"{number}.png", scribble(rng))
+
+
+@dataclass(frozen=True)
+class Trained:
+    data: Path
+    run: Path
+    model: Path
+    fitted: Fitted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_core() -> Iterator[None]:
+    """The fits are too small to start processes for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder, arranged by the command."""
+    have, folder = tmp_path_factory.mktemp("download"), tmp_path_factory.mktemp("data")
+    download(have)
+    for kind, source, place in (
+        ("celeba", "celeba", "celeba"),
+        ("objects", "objects", "objects/toys"),
+        ("backgrounds", "scenes", "backgrounds/scenes"),
+    ):
+        assert cli.run(["data", "arrange", kind, str(have / source), str(folder / place)]) == ExitCode.OK
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """All stages, each by the function of its command."""
+    run = tmp_path_factory.mktemp("run")
+    for stage in (
+        pretrain_lnet, pretrain_anet, cascade.finetune_lnet_o, cascade.finetune_lnet_s, cascade.finetune_anet,
+    ):  # fmt: skip
+        outcome = stage(data, run, RECIPE, OPTIONS)
+        assert outcome.finished and 2 <= outcome.steps <= 4
+    fitted = cascade.fit_svm(data, run, RECIPE, OPTIONS, run / "model")
+    return Trained(data, run, run / "model", fitted)
+
+
+def test_the_commands_arrange_and_check_the_data(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    said = {}
+    for kind, place in (("celeba", "celeba"), ("objects", "objects/toys"), ("backgrounds", "backgrounds/scenes")):
+        assert cli.run(["data", "check", kind, str(data / place)]) == ExitCode.OK
+        said[kind] = capsys.readouterr().out
+    assert "36 images with labels: 18 to train nets, 12 for SVMs, 6 to test" in said["celeba"]
+    assert "13 identities" in said["celeba"]
+    assert said["objects"] == "16 images in 2 classes, 8 to 8 in each\n"
+    assert said["backgrounds"] == "4 images\n"
+
+
+def test_every_stage_leaves_its_files(trained: Trained) -> None:
+    for stage in STAGES:
+        assert {path.name for path in (trained.run / stage).iterdir()} == {
+            "checkpoint.pt", "best.safetensors", "metrics.jsonl",
+        }  # fmt: skip
+        rows = [json.loads(line) for line in (trained.run / stage / "metrics.jsonl").read_text().splitlines()]
+        assert "validation" in rows[-1] and all(row["stage"] == stage for row in rows)
+    assert {path.stem for path in (trained.run / "proposals").iterdir()} == set(PROPOSALS)
+
+
+def test_the_model_loads_verified_and_says_how_it_was_made(trained: Trained) -> None:
+    model = load_model(str(trained.model))
+    record = model.training
+    assert record["recipe"] == json.loads(json.dumps(plain(RECIPE)))
+    assert set(record["validation"]) == set(record["settings_checked"]) == set(STAGES)
+    assert record["data"] == {
+        "celeba": {"nets": 18, "svms": 12},
+        "objects": {"images": 16, "classes": 2},
+        "backgrounds": {"images": 4, "groups": 1},
+    }
+    assert record["svm"]["faces"] + record["svm"]["without_a_box"] == 12 and record["svm"]["faces"] > 0
+    assert record["svm"]["cross_fitted_accuracy"] == pytest.approx(trained.fitted.accuracy)
+    assert "Recipe `tiny`" in (trained.model / "CARD.md").read_text()
+    assert model.svm.weights.shape[0] == len(model.thresholds) == len(ATTRIBUTES)
+
+
+def test_the_model_predicts(trained: Trained, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name, face(30, rng))
+    out = tmp_path / "tags.csv"
+    inputs = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert cli.run(["predict", *inputs, "--model", str(trained.model), "--out", str(out), "-q"]) == ExitCode.OK
+    records = read_csv(out.read_text())
+    assert [(Path(record.path).name, record.status) for record in records] == [("a.png", "ok"), ("b.png", "ok")]
+    for record in records:
+        assert record.faces and (record.width, record.height) == (178, 218)
+        for found in record.faces:
+            assert tuple(found.probabilities) == ATTRIBUTES and set(found.tags) <= set(ATTRIBUTES)
+            assert all(0 <= probability <= 1 for probability in found.probabilities.values())
+
+
+def test_finetune_all_with_resume_trains_nothing_again(trained: Trained, tmp_path: Path) -> None:
+    def files() -> dict[str, tuple[int, bytes]]:
+        kept = [path for path in trained.run.rglob("*") if path.is_file() and trained.model not in path.parents]
+        # metrics are written anew up to the checkpoint's step, with the same rows
+        times = {path: 0 if path.name == "metrics.jsonl" else path.stat().st_mtime_ns for path in kept}
+        return {str(path): (times[path], path.read_bytes()) for path in kept}
+
+    before, said = files(), []
+    options = replace(OPTIONS, resume=True, report=said.append)
+    outcome = cascade.finetune_all(trained.data, trained.run, RECIPE, options, tmp_path / "again")
+    assert files() == before
+    assert outcome.finished and outcome.best == trained.fitted.accuracy
+    assert {row["stage"] for row in said} == {"features"}  # neither a step nor a proposal
+    assert load_model(str(tmp_path / "again")).training == load_model(str(trained.model)).training
+
+
+def test_a_stage_of_another_recipe_is_refused_before_the_svms_are_fitted(trained: Trained, tmp_path: Path) -> None:
+    other = replace(RECIPE, lnet_s=replace(RECIPE.lnet_s, shift=0.3))
+    with pytest.raises(DataError, match=r"^stage lnet_s: .*other settings; use its recipe, or train lnet_s again$"):
+        cascade.fit_svm(trained.data, trained.run, other, OPTIONS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def refuse_to_propose(*_: Any) -> None:
+    raise AssertionError("proposed before the data was looked at")
+
+
+def without_partition_1(data: Any) -> Any:
+    return data.select(data.partition != 1)
+
+
+def without_identities(data: Any) -> Any:
+    return replace(data, identity_ids=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "folds", "message"),
+    [
+        (without_partition_1, 2, "has no CelebA picture of partition 1"),
+        (without_identities, 2, r"no identity_CelebA\.txt"),
+        (lambda data: data, 5, "4 identities are too few for the recipe's 5 folds"),
+    ],
+)
+def test_fit_svm_looks_at_the_data_before_it_proposes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, folds: int, message: str
+) -> None:
+    monkeypatch.setattr(DataFolder, "celeba", lambda folder: change(load_celeba(folder.root / "celeba")))
+    monkeypatch.setattr(cascade, "trained_localizer", refuse_to_propose)
+    recipe = replace(RECIPE, svm=replace(RECIPE.svm, folds=folds))
+    with pytest.raises(DataError, match=message) as refused:
+        cascade.fit_svm(data, tmp_path, recipe, OPTIONS, tmp_path / "model")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("share", "use"), [(0.0, "validate"), (1.0, "train")])
+def test_a_stage_that_would_train_or_validate_on_nothing_is_refused(data: Path, share: float, use: str) -> None:
+    folder = DataFolder(data)
+    celeba = folder.celeba()
+    boxes = np.tile(np.array([43, 74, 92, 116, 1], np.float32), (18, 1))
+    identities = replace(RECIPE.anet_identities, held_out=share)
+    message = rf"held_out = {share} leaves none of 18 pictures of partition 0 to {use} on; change held_out"
+    with pytest.raises(DataError, match=message):
+        IdentityTask(celeba.subset(0), boxes, RECIPE.anet, RECIPE.tagger, identities)
+    with pytest.raises(DataError, match=message):
+        finetune.scene_task(celeba, folder.backgrounds(), replace(RECIPE.lnet_o, held_out=share), RECIPE.lnet)
+    with pytest.raises(DataError, match=message):
+        cascade.finetune_anet(data, data, replace(RECIPE, anet_attributes=FaceStage(held_out=share)), OPTIONS)
+    with pytest.raises(DataError, match=rf"leaves none of 16 object pictures to {use} on"):
+        ObjectTask(folder.objects(), RECIPE.lnet, replace(RECIPE.lnet_plus, held_out=share))
+
+
+@pytest.mark.parametrize(("jittered", "use"), [(True, "train"), (False, "validate")])
+def test_faces_that_the_lnets_found_nowhere_are_refused(data: Path, jittered: bool, use: str) -> None:
+    nets = DataFolder(data).celeba().subset(0)
+    nowhere = np.full((len(nets), 5), np.nan, np.float32)
+    with pytest.raises(DataError, match=rf"found no face in any of 18 pictures to {use} ANet on; .*held_out"):
+        finetune.face_examples(nets, nowhere, RECIPE.tagger, RECIPE.anet_attributes, jittered)
