@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 from facetag.attributes import ATTRIBUTES
 from facetag.cli.eval import app
 from facetag.datasets.webfaces import split_half
-from facetag.errors import DataError, UsageError
+from facetag.errors import DataError, FacetagError, ModelError, UsageError
+from facetag.evaluate.card import BEGIN, END
 from models import model_folder  # noqa: F401
 
 runner = CliRunner()
@@ -112,6 +114,46 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(photographs,
         run(*no_model, "--json", tmp_path / "nowhere" / "figures.json")
     with pytest.raises(UsageError, match="a sheet cannot be written"):
         run(*no_model, "--sheet", tmp_path / "sheet.txt")
+
+
+@pytest.fixture
+def carded(model_folder, tmp_path) -> Path:  # noqa: F811
+    """The random model with a card that has a measured section."""
+    folder = shutil.copytree(model_folder, tmp_path / "a model")
+    (folder / "CARD.md").write_text(f"# Card\n{BEGIN}\nearlier figures\n{END}\n")
+    return folder
+
+
+def test_the_card_holds_the_command_that_makes_its_figures(celeba, carded):
+    assert run("attributes", "--data", celeba, "--model", carded, "--mode", "crops", "--card").exit_code == 0
+    card = (carded / "CARD.md").read_text()
+    assert f"By `facetag eval attributes --partition test --mode crops --model '{carded}' --card`." in card
+    assert "| mean |" in card and "earlier figures" not in card
+
+
+def test_a_card_is_refused_figures_of_some_pictures(celeba, carded):
+    before = (carded / "CARD.md").read_text()
+    with pytest.raises(UsageError, match="leave out --limit"):
+        run("attributes", "--data", celeba, "--model", carded, "--card", "--limit", 1)
+    assert (carded / "CARD.md").read_text() == before
+
+
+def test_a_card_that_cannot_be_written_is_said_before_anything_is_computed(tmp_path, carded):
+    command = ("attributes", "--data", tmp_path / "no data is asked for", "--model", carded, "--card")
+    (carded / "CARD.md").write_text("# Card\n")
+    with pytest.raises(ModelError, match="no measured section"):
+        run(*command)
+    (carded / "CARD.md").unlink()
+    with pytest.raises(FacetagError, match=r"cannot write .*CARD\.md: No such file"):
+        run(*command)
+    (carded / "CARD.md").mkdir()
+    with pytest.raises(FacetagError, match=r"cannot write .*CARD\.md: Is a directory"):
+        run(*command)
+
+
+def test_json_that_cannot_be_written_is_one_line(celeba, model_folder, tmp_path):  # noqa: F811
+    with pytest.raises(FacetagError, match=r"^cannot write .*: Is a directory; "):
+        run("attributes", "--data", celeba, "--model", model_folder, "--mode", "crops", "--json", tmp_path)
 
 
 def test_no_data_is_said(tmp_path, model_folder):  # noqa: F811

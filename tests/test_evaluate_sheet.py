@@ -7,7 +7,7 @@ import pytest
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.datasets.webfaces import Photograph
-from facetag.errors import UsageError
+from facetag.errors import FacetagError, UsageError
 from facetag.evaluate.attributes import Tagged
 from facetag.evaluate.localization import Examined
 from facetag.evaluate.sheet import (
@@ -107,3 +107,9 @@ def test_few_tiles_make_a_narrow_sheet():
 def test_a_sheet_is_jpeg_or_png(tmp_path):
     with pytest.raises(UsageError, match=r"sheet\.txt"):
         write_sheet(tmp_path / "sheet.txt", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "sheet.png").mkdir()
+    with pytest.raises(FacetagError, match=r"^cannot write .*sheet\.png: Is a directory; "):
+        write_sheet(tmp_path / "sheet.png", np.zeros((4, 4, 3), np.uint8))

@@ -1,11 +1,13 @@
 """The training loop: broken anywhere and resumed, it ends at the very weights of an unbroken run."""
 
+import errno
 import json
 import math
 import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -293,6 +295,47 @@ def test_rows_are_reported_as_they_are_logged(tmp_path):
     seen = []
     run(tmp_path, report=seen.append)
     assert seen == rows(tmp_path)
+
+
+def test_steps_are_taken_where_signals_are_awaited(tmp_path):
+    inside, asked = [False], []
+
+    @contextmanager
+    def stepping():
+        inside[0] = True
+        yield
+        inside[0] = False
+
+    def should_stop():
+        asked.append(inside[0])
+        return False
+
+    assert run(tmp_path, stepping=stepping, should_stop=should_stop).finished
+    assert asked == [True] * (STEPS + 1) and not inside[0]
+
+
+def test_a_signal_during_the_last_validation_is_no_finish_but_resumes_to_one(unbroken, tmp_path):
+    seen = []
+    told = run(tmp_path, report=seen.append, should_stop=lambda: sum("validation" in row for row in seen) == 3)
+    assert not told.finished and told.steps == STEPS
+    assert run(tmp_path, resume=True).finished
+    assert_same_weights(tmp_path, unbroken)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FacetagError, match=r"^cannot write .*file.*: Not a directory; choose another place"):
+        run(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("name", ["append_metrics", "save", "save_best"])
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch, name):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, name, full)
+    with pytest.raises(FacetagError, match=r"^cannot write .*: No space left on device; "):
+        run(tmp_path)
 
 
 def start(folder, *words):

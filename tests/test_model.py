@@ -357,3 +357,9 @@ def test_parts_complain_alone(folder):
     verify_model(folder, description)
     with pytest.raises(FacetagError, match="altered"):
         verify_model(folder, {**description, "thresholds": [0.0] * 40})
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FacetagError, match=r"^cannot write .*file.*: Not a directory; choose another place"):
+        save_model(made_model(), tmp_path / "file" / "model", "# Card")
