@@ -22,7 +22,7 @@ from facetag.localizer import LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.settings import plain
-from facetag.training import cascade, finetune
+from facetag.training import cascade, checkpoint, finetune
 from facetag.training.data import DataFolder
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, RunOptions
@@ -232,6 +232,20 @@ def test_a_stage_of_another_recipe_is_refused_before_the_svms_are_fitted(trained
     with pytest.raises(DataError, match=r"^stage lnet_s: .*other settings; use its recipe, or train lnet_s again$"):
         cascade.fit_svm(trained.data, trained.run, other, OPTIONS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_an_old_or_absent_checkpoint_cannot_say_is_not_held_against_it(tmp_path: Path) -> None:
+    (tmp_path / "lnet_o").mkdir()
+    (tmp_path / "lnet_s").mkdir()
+    checkpoint.save_best(tmp_path / "lnet_s", torch.nn.Linear(1, 1), {"step": 1})  # its checkpoint was deleted
+    checkpoint.save_best(tmp_path / "lnet_o", torch.nn.Linear(1, 1), {"step": 2})
+    checkpoint.save(tmp_path / "lnet_o", {}, RECIPE.lnet_o.loop)  # as before stages were saved beside the loop
+    record = cascade.training_record(tmp_path, replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, any_weight=5.0)))
+    assert record["settings_checked"] == ["lnet_o"]
+    assert record["validation"] == {"lnet_o": {"step": 2}, "lnet_s": {"step": 1}}
+    other = replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, loop=replace(LOOP, rate=0.5)))
+    with pytest.raises(DataError, match="stage lnet_o: "):
+        cascade.training_record(tmp_path, other)
 
 
 def refuse_to_propose(*_: Any) -> None:
