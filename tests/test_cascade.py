@@ -18,7 +18,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, ExitCode
-from facetag.localizer import LocalizerSettings
+from facetag.localizer import Localizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.settings import plain
@@ -36,6 +36,7 @@ from facetag.training.recipe import (
     Recipe,
     SceneStage,
 )
+from models import random_model
 
 LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
 HEAD = HeadSettings(pooling="average", hidden=(), dropout=0.0)
@@ -246,6 +247,27 @@ def test_what_an_old_or_absent_checkpoint_cannot_say_is_not_held_against_it(tmp_
     other = replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, loop=replace(LOOP, rate=0.5)))
     with pytest.raises(DataError, match="stage lnet_o: "):
         cascade.training_record(tmp_path, other)
+
+
+def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def propose(what: str) -> Any:
+        return lambda *_: made.append(what) or np.zeros((1, 5), np.float32)
+
+    monkeypatch.setattr(cascade, "propose_faces", propose("faces"))
+    monkeypatch.setattr(cascade, "propose_heads", propose("heads"))
+    model, nets = random_model(), DataFolder(data).celeba().subset(0)
+    whole, half = Localizer(model), Localizer(model, half=True)
+    for localizer in (whole, whole, half, half):
+        cascade.proposed_faces(tmp_path, "train", localizer, nets, OPTIONS)
+    assert made == ["faces", "faces"]
+    for groups in ([["a/1.png", "a/2.png"]], [["b/1.png", "b/2.png"]], [["a/1.png"], ["a/2.png"]], [["a/1.png"]]):
+        scenes = finetune.composer(nets, groups, SCENES, 0)
+        cascade._proposed_heads(tmp_path, "train", whole, scenes, 1, OPTIONS)
+    assert made[2:] == ["heads"] * 3  # a folder that moved holds the same pictures
 
 
 def refuse_to_propose(*_: Any) -> None:

@@ -78,7 +78,8 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
 def _proposed_heads(
     run: Path, part: str, localizer: Localizer, scenes: SceneComposer, rounds: int, options: RunOptions
 ) -> Boxes:
-    key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, [Path(head).name for head in scenes.heads]])
+    heads, *backgrounds = [[Path(path).name for path in group] for group in (scenes.heads, *scenes.backgrounds)]
+    key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, heads, backgrounds])
     report = _progress(f"heads of {part}", options)
     path = run / "proposals" / f"heads_{part}.npz"
     return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
@@ -295,8 +296,9 @@ def _start_from(folder: Path, model: nn.Module, part: str) -> None:
 
 
 def _key(localizer: Localizer, what: Any) -> str:
-    """A hash of the nets, the settings and the pictures: proposals made with other ones are not used again."""
-    digest = hashlib.sha256(json.dumps([plain(localizer.settings), what], sort_keys=True).encode())
+    """A hash of nets, precision, settings and pictures: proposals made with other ones are not used again."""
+    settings = [plain(localizer.settings), str(localizer.dtype), what]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for lnet in (localizer.lnet_o, localizer.lnet_s):
         for tensor in (*lnet.net.state_dict().values(), lnet.weights):
             digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
