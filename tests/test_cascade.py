@@ -189,10 +189,13 @@ def test_the_model_loads_verified_and_says_how_it_was_made(trained: Trained) -> 
         "celeba": {"nets": 18, "svms": 12},
         "objects": {"images": 16, "classes": 2},
         "backgrounds": {"images": 4, "groups": 1},
+        "sets": ["scenes", "toys"],
     }
     assert record["svm"]["faces"] + record["svm"]["without_a_box"] == 12 and record["svm"]["faces"] > 0
     assert record["svm"]["cross_fitted_accuracy"] == pytest.approx(trained.fitted.accuracy)
-    assert "Recipe `tiny`" in (trained.model / "CARD.md").read_text()
+    card = (trained.model / "CARD.md").read_text()
+    assert "Recipe `tiny`" in card and "18 images train nets, 12 others SVMs" in card
+    assert "  - toys (terms: see its owner)" in card and "ImageNet" not in card
     assert model.svm.weights.shape[0] == len(model.thresholds) == len(ATTRIBUTES)
 
 

@@ -13,12 +13,12 @@ Attributes in the Wild" (ICCV 2015): LNet_o and LNet_s localise, ANet describes,
 person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgement.
 
 ## Data and licences
-- Attributes and identities: CelebA, aligned images, official split (nets on partition 0, SVMs on partition 1).
-  CelebA is for **non-commercial research** only, and so are these weights (LICENSE-WEIGHTS.md).
-- LNet+: object categories of mini-ImageNet, Imagenette (ImageNet terms) and Caltech-101 (research).
-- Scenes without faces: Caltech-101, mini-ImageNet, Hays and Efros scenes, fifteen scene categories (research).
-- No face box was trained on. One global convention (size and offset of a face box against a response window) was set
-  with boxes of the tuning half of Caltech 10k WebFaces.
+- Attributes and identities: CelebA's aligned images, official split: {nets} images train nets, {svms} others SVMs.
+  CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
+- Object categories for LNet+ and scenes without faces:
+{sets}
+- No face box was trained on. One global convention (size and offset of a face box against a response window) stands in
+  the recipe; such a convention is set with boxes (`quick`: of the tuning half of Caltech 10k WebFaces, research).
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures on identities (or pictures) held out of the
@@ -46,13 +46,27 @@ inferring origin, orientation, belief or character; surveillance. No feature tha
 """
 
 
+#: Sets that are known by the names of their folders.
+TERMS = {
+    "caltech101": "Caltech-101 (research)",
+    "hays": "Hays and Efros scenes (research)",
+    "imagenette": "Imagenette (ImageNet terms)",
+    "miniimagenet": "mini-ImageNet (ImageNet terms)",
+    "scene15": "fifteen scene categories (research)",
+}
+
+
 def model_card(model: Model) -> str:
     """The card of a freshly fitted model; accuracy is filled in by the evaluation that measures it."""
     record = model.training
     svm: dict[str, Any] = record["svm"]
+    data: dict[str, Any] = record["data"]
     return _TEXT.format(
         name=model.name,
         recipe=record["recipe"]["name"],
+        nets=data["celeba"]["nets"],
+        svms=data["celeba"]["svms"],
+        sets="\n".join(f"  - {TERMS.get(name, f'{name} (terms: see its owner)')}" for name in data.get("sets", ())),
         stages="\n".join(_stage_line(name, figures) for name, figures in record["validation"].items()),
         faces=svm["faces"],
         missed=svm["without_a_box"],

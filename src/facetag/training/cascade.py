@@ -238,6 +238,7 @@ def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
     if (data / "objects").is_dir():
         objects = DataFolder(data).objects()
         counts["objects"] = {"images": len(objects.paths), "classes": len(objects.class_names)}
+        counts["sets"] = DataFolder(data).set_names()
     if "objects" in counts and (data / "backgrounds").is_dir():
         groups = DataFolder(data).backgrounds()
         counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}

@@ -29,6 +29,13 @@ class DataFolder:
         groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
         return [[str(path) for path in group] for group in groups]
 
+    def set_names(self) -> list[str]:
+        """Names of the sets under objects/ and backgrounds/, each once, sorted."""
+        folders = (self.root / part for part in ("objects", "backgrounds"))
+        return sorted(
+            {path.name for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_dir()}
+        )
+
     def _sets(self, name: str) -> Iterator[Path]:
         folder = self.root / name
         found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
