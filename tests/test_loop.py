@@ -66,7 +66,7 @@ def test_a_run_leaves_its_files_and_its_best(unbroken):
     assert found[-1]["best"] == best["validation"]["figure"]
     assert checkpoint.figures(unbroken) == {"epoch": best["epoch"], "step": best["step"], **best["validation"]}
     assert [row["step"] for row in rows(unbroken) if "loss" in row] == [5, 10, 15]
-    assert rows(unbroken)[0].keys() == {"stage", "seconds", "epoch", "step", "loss", "images_per_second"}
+    assert rows(unbroken)[0].keys() == {"stage", "seconds", "epoch", "step", "of", "loss", "images_per_second"}
 
 
 def test_training_learns(unbroken):
@@ -231,10 +231,11 @@ def test_the_best_of_before_the_break_counts(tmp_path):
 
 def rates(tmp_path, warmup, total=40):
     state = Loop(TinyTask(TinyStage()), replace(LOOP, rate=2.0, warmup=warmup), tmp_path, RunOptions())
+    state.total = total
     found = []
     for step in range(total):
         state.step = step
-        found.append(state._rate(total))
+        found.append(state._rate())
     return found
 
 

@@ -129,7 +129,7 @@ class Loop:
         self.model = channels_last(task.model.to(options.device))
         self.parallel = distributed.parallel(self.model, options.device)
         self.optimizer = self._optimizer()
-        self.epoch = self.position = self.step = 0
+        self.epoch = self.position = self.step = self.total = 0  # total: steps of the whole stage
         self.best = -math.inf
         self.started = self.saved = time.monotonic()
         with writing(folder):
@@ -146,8 +146,8 @@ class Loop:
             return torch.optim.AdamW(groups, lr=s.rate)
         return torch.optim.SGD(groups, lr=s.rate, momentum=s.momentum)
 
-    def _rate(self, total: int) -> float:
-        share = (self.step + 1) / total
+    def _rate(self) -> float:
+        share = (self.step + 1) / self.total
         warmup = self.settings.warmup
         if share <= warmup:
             return self.settings.rate * share / warmup
@@ -175,12 +175,12 @@ class Loop:
     def _run_epoch(self) -> bool:
         """The rest of the current epoch; False when the run is to stop before its end."""
         batches = self.task.batches(self.epoch, distributed.rank(), distributed.world())
-        total = len(batches) * self.settings.epochs
+        self.total = len(batches) * self.settings.epochs
         self.model.train()
         recent: list[Tensor] = []
         since = time.monotonic()
         for images, *targets in self._load(batches[self.position :]):
-            recent.append(self._step(images, targets, total))
+            recent.append(self._step(images, targets))
             stop = self._time_is_up()
             if stop or len(recent) == REPORT_EVERY or self.position == len(batches):
                 self._report_loss(recent, len(images), since)
@@ -202,11 +202,11 @@ class Loop:
             worker_init_fn=leave_signals_alone,
         )
 
-    def _step(self, images: Tensor, targets: list[Tensor], total: int) -> Tensor:
+    def _step(self, images: Tensor, targets: list[Tensor]) -> Tensor:
         s, device = self.settings, self.options.device
         torch.manual_seed(hash((s.seed, self.step, distributed.rank())) % 2**63)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(total)
+            group["lr"] = self._rate()
         moved = [target.to(device, non_blocking=True) for target in targets]
         with torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bfloat16"):
             loss = self.task.loss(self.parallel, to_input(images, device), *moved)
@@ -229,7 +229,13 @@ class Loop:
             raise self._diverged(f"the loss is {loss}")
         speed = len(losses) * images * distributed.world() / (time.monotonic() - since)
         self._log(
-            {"epoch": self.epoch, "step": self.step, "loss": round(loss, 6), "images_per_second": round(speed, 1)}
+            {
+                "epoch": self.epoch,
+                "step": self.step,
+                "of": self.total,
+                "loss": round(loss, 6),
+                "images_per_second": round(speed, 1),
+            }
         )
 
     def _diverged(self, what: str) -> Diverged:
