@@ -47,8 +47,9 @@ class SceneStage:
         start: from LNet+, or from nothing (the paper's comparison).
         held_out: share of the training identities that validates.
         any_weight: weight of the output "any attribute" in the loss, as many single attributes.
-        response: `mean` = the paper's plain average over channels; `any` = channels weighted by what they give
-            to "any attribute" (needs a pooled head without hidden layers).
+        response: `mean` = the paper's plain average over channels, never negative, so that every score is at least
+            0.5 and the localizer's `score` has to lie above it; `any` = channels weighted by what they give to "any
+            attribute" (needs a pooled head without hidden layers).
     """
 
     start: Literal["lnet_plus", "nothing"] = "lnet_plus"
