@@ -27,10 +27,9 @@ def test_a_file_appears_whole(tmp_path):
 def test_a_run_that_ends_early_leaves_what_was_there(tmp_path, error):
     out = tmp_path / "tags.csv"
     out.write_text("old")
-    output = open_output(str(out))
-    output.__enter__().write("half")
-    with pytest.raises(error):
-        output.__exit__(error, error("stop"), None)
+    with pytest.raises(error), open_output(str(out)) as stream:
+        stream.write("half")
+        raise error("stop")
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["tags.csv"]
 
