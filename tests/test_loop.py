@@ -50,6 +50,15 @@ def stop_after(steps):
     return lambda: next(left) == 0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The very same weights need the very same number of threads; the processes started here have one too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
