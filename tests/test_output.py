@@ -27,9 +27,14 @@ def test_a_file_appears_whole(tmp_path):
 def test_a_run_that_ends_early_leaves_what_was_there(tmp_path, error):
     out = tmp_path / "tags.csv"
     out.write_text("old")
-    with pytest.raises(error), open_output(str(out)) as stream:
-        stream.write("half")
-        raise error("stop")
+
+    def break_off():
+        with open_output(str(out)) as stream:
+            stream.write("half")
+            raise error("stop")
+
+    with pytest.raises(error):
+        break_off()
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["tags.csv"]
 
