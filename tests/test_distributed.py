@@ -54,6 +54,7 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path, monkeypatch):
     assert [(each["finished"], each["steps"]) for each in stopped] == [(False, 7)] * 2
     finished = torchrun(there, "--dropout", "0", "--resume", "--pause", "1.5")
     assert [(each["finished"], each["steps"]) for each in finished] == [(True, STEPS)] * 2
+    assert not [name for each in stopped + finished for name in each["threads"] if "gloo" in name]  # all were joined
     assert finished[0]["best"] == finished[1]["best"] == pytest.approx(outcome.best, rel=1e-4)
 
     assert losses(there) == pytest.approx(losses(here), rel=1e-4, abs=2e-6)

@@ -77,6 +77,11 @@ def run(folder: Path, stage: TinyStage | None = None, pause: float = 0.0, **opti
     return train(TinyTask(stage, pause), stage.loop, folder, RunOptions(**{"workers": 0, **options}))
 
 
+def threads() -> list[str]:
+    """Names of this process's threads, where the system tells."""
+    return sorted(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -102,7 +107,7 @@ def main() -> None:
         given.folder, TinyStage(given.dropout), given.pause, resume=given.resume, workers=given.workers,
         should_stop=should_stop, checkpoint_every=0.0,
     )  # fmt: skip
-    report = {"finished": outcome.finished, "steps": outcome.steps, "best": outcome.best}
+    report = {"finished": outcome.finished, "steps": outcome.steps, "best": outcome.best, "threads": threads()}
     (given.folder / f"outcome_{os.environ.get('RANK', '0')}.json").write_text(json.dumps(report))
 
 

@@ -1,5 +1,7 @@
 """Several processes by torch's own DDP: torchrun starts them, these few functions join them."""
 
+import gc
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,12 +31,16 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
+    # DDP imports it anyway. Imported while a group exists, it holds that group for ever, so that the group's threads
+    # outlive it and may meet an interpreter that is gone: "terminate called without an active exception".
+    importlib.import_module("torch._dynamo")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:
+        gc.collect()  # DDP's reducer holds the group as well
         distributed.destroy_process_group()
 
 
