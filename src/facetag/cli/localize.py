@@ -17,6 +17,8 @@ def localize(
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
     no_recursive: options.NoRecursive = False,
+    follow_links: options.FollowLinks = False,
+    hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
@@ -38,7 +40,7 @@ def localize(
       facetag localize group.jpg --draw drawn --format json
       facetag localize portraits --faces dominant --min-face 40 --out faces.json
     """
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext)
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     request = request_of(out, format, None, draw, quiet, verbose)
 
     from facetag.batch.pipeline import Cascade

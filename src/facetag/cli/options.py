@@ -31,6 +31,8 @@ MinFace = Annotated[float, typer.Option(min=0, metavar="PX", help="Leave out fac
 MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse truncated JPEGs.")]
 NoRecursive = Annotated[bool, typer.Option("--no-recursive", help="Do not enter folders in folders.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Enter symlinked folders below the inputs too.")]
+Hidden = Annotated[bool, typer.Option("--hidden", help="In folders, also what begins with a dot.")]
 Exclude = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="Leave alone what matches in folders: names, or paths where it has a slash."),
@@ -61,6 +63,8 @@ def inputs_of(
     no_recursive: bool,
     exclude: list[str] | None,
     extensions: list[str] | None,
+    follow_links: bool,
+    hidden: bool,
 ) -> "Discovery":
     """The stream of inputs that the command line names.
 
@@ -79,6 +83,8 @@ def inputs_of(
         recursive=not no_recursive,
         extensions=words(extensions) or None,
         exclude=exclude or (),
+        follow_links=follow_links,
+        hidden=hidden,
     )
 
 

@@ -56,6 +56,8 @@ def predict(
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
     no_recursive: options.NoRecursive = False,
+    follow_links: options.FollowLinks = False,
+    hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
@@ -76,7 +78,7 @@ def predict(
       facetag predict photos --attributes Smiling,hair --threshold Smiling=0.7 --out tags.json
       find . -name '*.jpg' -print0 | facetag predict --files-from - -0 --format jsonl
     """
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext)
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     chosen = chosen_attributes(attributes, exclude_attributes)
     changed = changed_thresholds(threshold)
     request = request_of(out, format, [ATTRIBUTES[index] for index in chosen], draw, quiet, verbose)
