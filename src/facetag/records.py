@@ -33,12 +33,14 @@ class FaceRecord:
         probabilities: attribute name -> calibrated probability in [0, 1], in the order of ATTRIBUTES;
             empty when only localised.
         tags: the attributes decided present, in the order of ATTRIBUTES.
+        unsure: those whose probability lies in the unsure band, in that order; never among the tags.
     """
 
     box: Box
     score: float
     probabilities: dict[str, float] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
