@@ -1,0 +1,66 @@
+"""JSON and JSON Lines: one object an input, with a list of faces; locating alone leaves out tags and probabilities.
+
+`facetag schema` (batch.schema) states the form.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from facetag.batch.paths import escape
+from facetag.batch.writers.base import Writer
+from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
+
+
+class JsonLinesWriter(Writer):
+    """One object a line."""
+
+    def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
+        self._stream = stream
+        self._tagged = attributes is not None
+
+    def write(self, record: ImageRecord) -> None:
+        self._stream.write(_text(record, self._tagged) + "\n")
+
+    def finish(self) -> None:
+        """Lines have no end of their own."""
+
+
+class JsonWriter(Writer):
+    """An array, one object a line, written as the objects come."""
+
+    def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
+        self._stream = stream
+        self._tagged = attributes is not None
+        self._before = "[\n"
+
+    def write(self, record: ImageRecord) -> None:
+        self._stream.write(self._before + _text(record, self._tagged))
+        self._before = ",\n"
+
+    def finish(self) -> None:
+        self._stream.write("[]\n" if self._before == "[\n" else "\n]\n")
+
+
+def _text(record: ImageRecord, tagged: bool) -> str:
+    """One input as one line of JSON."""
+    return json.dumps(_object(record, tagged), ensure_ascii=False, allow_nan=False)
+
+
+def _object(record: ImageRecord, tagged: bool) -> dict[str, Any]:
+    """One input as plain data; image_width and image_height are null when unknown."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": escape(record.path),
+        "status": record.status.value,
+        "error": record.error,
+        "image_width": record.width or None,
+        "image_height": record.height or None,
+        "faces": [_face(face, tagged) for face in record.faces],
+    }
+
+
+def _face(face: FaceRecord, tagged: bool) -> dict[str, Any]:
+    box = face.box
+    place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
+    return {**place, "tags": list(face.tags), "probabilities": face.probabilities} if tagged else place

@@ -1,0 +1,80 @@
+"""Parquet: the table of CSV with types; what is empty there is null here, and tags are a list."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+from facetag.batch.paths import escape
+from facetag.batch.writers.base import Writer
+from facetag.batch.writers.tables import COLUMNS
+from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
+
+ROWS = 8192  #: of a row group, about; as many are held in memory
+_TEXT = ("path", "status", "error")
+_REAL = ("x", "y", "width", "height", "score")
+
+
+class ParquetWriter(Writer):
+    """Row groups as they fill, so that memory stays flat; the bytes depend on the records alone."""
+
+    needs = "pyarrow"
+
+    def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
+        from pyarrow import parquet
+
+        self._attributes = attributes
+        self._schema = _schema(attributes)
+        self._rows: list[dict[str, Any]] = []
+        self._below = stream.buffer
+        self._file = parquet.ParquetWriter(self._below, self._schema, compression="zstd")
+
+    def write(self, record: ImageRecord) -> None:
+        self._rows.extend(_rows(record, self._attributes))
+        if len(self._rows) >= ROWS:
+            self._write_group()
+
+    def finish(self) -> None:
+        if self._rows:
+            self._write_group()
+        self._file.close()
+        self._below.flush()
+
+    def _write_group(self) -> None:
+        import pyarrow
+
+        self._file.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
+        self._rows.clear()
+
+
+def _schema(attributes: Sequence[str] | None) -> Any:
+    import pyarrow
+
+    kinds = {**dict.fromkeys(_TEXT, pyarrow.string()), **dict.fromkeys(_REAL, pyarrow.float64())}
+    fields = [(name, kinds.get(name, pyarrow.int32())) for name in COLUMNS]
+    if attributes is not None:
+        fields += [("tags", pyarrow.list_(pyarrow.string())), *((name, pyarrow.float64()) for name in attributes)]
+    return pyarrow.schema(fields)
+
+
+def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows of one input, as in `writers.tables`; a column that is left out is null."""
+    start = {
+        "schema_version": SCHEMA_VERSION,
+        "path": escape(record.path),
+        "status": record.status.value,
+        "error": record.error,
+        "image_width": record.width or None,
+        "image_height": record.height or None,
+        "faces": None if record.status.is_failure else len(record.faces),
+    }
+    for number, face in enumerate(record.faces, 1):
+        yield {**start, "face": number, **_face(face, attributes)}
+    if not record.faces:
+        yield start
+
+
+def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
+    box = face.box
+    place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
+    if attributes is None:
+        return place
+    return {**place, "tags": list(face.tags), **{name: face.probabilities[name] for name in attributes}}
