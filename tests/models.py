@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localizer import LocalizerSettings, WindowSettings
+from facetag.localizer import LocalizerSettings, PeakSettings
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet, save_model
@@ -23,12 +23,12 @@ CARD = "# random\n\nRandom weights, for tests; must not be used for anything.\n"
 def random_model(name: str = "random") -> Model:
     """Finds "faces" where a picture has contrast, and none in one that is all GREY."""
     rng = np.random.default_rng(7)
-    window = WindowSettings(threshold=0.05, relative=0.8, size=1.2, ratio=0.8)
+    peaks = PeakSettings(threshold=0.05, height=40, ratio=0.8)
     localizer = LocalizerSettings(
         sides=(99, 131),
         crop_side=67,
-        head=window,
-        face=window,
+        head=peaks,
+        face=peaks,
         heads=3,
         score=0.55,
         double_iou=0.7,  # random nets put their boxes close together

@@ -14,7 +14,10 @@ from facetag.attributes import ATTRIBUTES
 from facetag.cli.eval import app
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError, FacetagError, ModelError, UsageError
+from facetag.evaluate import convention
 from facetag.evaluate.card import BEGIN, END
+from facetag.evaluate.convention import Convention, Fitted, Scoring
+from facetag.localizer import PeakSettings
 from models import model_folder  # noqa: F401
 
 runner = CliRunner()
@@ -96,10 +99,19 @@ def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_fold
     assert "photographs with one face: recall (percent) by IoU" in result.stdout
 
 
-def test_convention_prints_a_recipes_sections(photographs, model_folder):  # noqa: F811
+def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeypatch):  # noqa: F811
+    """What is fitted is another test's business: a random net responds anywhere."""
+
+    def fit(localizer, chosen, progress, heads_alone):
+        assert not heads_alone and localizer.settings.sides == (99, 131)
+        head, face = (Fitted(PeakSettings(height=height), 0.9, 0.7) for height in (50.0, 60.0))
+        return Convention(len(chosen), head, face, Scoring(1.5, 0.25, 0.6, 0.8))
+
+    monkeypatch.setattr(convention, "fit_convention", fit)
     result = run("convention", "--images", photographs, "--model", model_folder, "--limit", 2, "--quiet")
     settings = tomllib.loads(result.stdout)["localizer"]
-    assert settings["head"]["ratio"] == 1 and settings["face"]["ratio"] == 0.8
+    assert settings["head"]["height"] == 50 and settings["face"]["height"] == 60
+    assert (settings["slope"], settings["offset"], settings["score"]) == (1.5, 0.25, 0.6)
     assert "# Fitted on 2 photographs" in result.stdout
 
 

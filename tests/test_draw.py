@@ -11,7 +11,7 @@ from facetag.batch.draw import SIDE, Drawer, file_name, spread
 from facetag.batch.reading import Photo
 from facetag.errors import FacetagError
 from facetag.geometry import Box
-from facetag.localizer import Localizer
+from facetag.localizer import Frame, Localizer, PeakSettings, as_layer
 from facetag.records import FaceRecord, ImageRecord, Status
 from models import random_model
 
@@ -26,11 +26,13 @@ def record(*boxes, path="a.jpg"):
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (12, 12)])
-@pytest.mark.parametrize("place", [Box(0, 0, 454, 227), Box(100, 40, 227, 227)])
-def test_a_cell_is_drawn_where_its_centre_looks(row, column, place):
+@pytest.mark.parametrize("factor", [1.0, 0.25, 3.0])
+@pytest.mark.parametrize("place", [Box(0, 0, 395, 395), Box(100, 40, 227, 227)])
+def test_a_cell_is_drawn_where_its_centre_looks(row, column, place, factor):
     response = np.zeros((13, 13), np.float32)
     response[row, column] = 1
-    panel = spread(response, (227, 227), place, 600, 400)
+    layer = as_layer(response, Frame(place.scaled(1 / factor), 227, 227), PeakSettings(smooth=0.0))
+    panel = spread(layer, factor, 600, 400)
     at = np.unravel_index(panel.argmax(), panel.shape)
     expected_x = place.x + (16 * column + 17.5) * place.width / 227
     expected_y = place.y + (16 * row + 17.5) * place.height / 227

@@ -10,12 +10,12 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate import report
 from facetag.evaluate.attributes import AttributeReport
-from facetag.evaluate.convention import Convention, Fitted
+from facetag.evaluate.convention import Convention, Fitted, Scoring
 from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
 from facetag.evaluate.speed import Comparison, Counts, SpeedReport
 from facetag.geometry import Box
-from facetag.localizer import LocalizerSettings, Located, WindowSettings
+from facetag.localizer import LocalizerSettings, Located, PeakSettings
 from facetag.method.metrics import AttributeMetrics
 from facetag.settings import settings_from
 
@@ -99,12 +99,25 @@ def test_speed_tables():
 
 
 def test_the_printed_convention_is_a_recipes_localizer():
-    head = Fitted(WindowSettings(threshold=0.1, relative=0.4, refine=2, size=1.23456789), 0.9, 0.75)
-    face = Fitted(WindowSettings(relative=0.6, ratio=0.8, right=-0.02, down=0.31), 0.8, 0.7)
-    text = report.convention_toml(Convention(100, head, face))
+    head = Fitted(PeakSettings(threshold=0.1, refine=2, height=51.23456789), 0.9, 0.75)
+    face = Fitted(PeakSettings(smooth=1.0, ratio=0.8, right=-0.02, down=0.31, mirror=True), 0.8, 0.7)
+    convention = Convention(100, head, face, Scoring(1.5, -0.123456789, 0.6, 0.85))
+    text = report.convention_toml(convention)
     settings = settings_from(LocalizerSettings, tomllib.loads(text)["localizer"], "text")
-    assert settings.head == WindowSettings(threshold=0.1, relative=0.4, refine=2, size=1.2346)
+    assert settings.head == PeakSettings(threshold=0.1, refine=2, height=51.235)
     assert settings.face == face.settings
+    assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
     assert "# Fitted on 100 photographs" in text and "# head: recall at IoU 0.5 90.0 %" in text
-    data = json.loads(to_json(report.convention_json(Convention(100, head, face))))
+    assert "# score: 85.0 % of the faces found at 0.1 false positives an image" in text
+    data = json.loads(to_json(report.convention_json(convention)))
+    assert data["scoring"] == {"slope": 1.5, "offset": -0.1234568, "score": 0.6, "recall": 0.85}
     assert data["face"]["settings"]["down"] == 0.31 and data["head"]["recall"] == pytest.approx(0.9)
+
+
+def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
+    alone = Convention(7, Fitted(PeakSettings(), 0.9, 0.75), None, None)
+    values = tomllib.loads(report.convention_toml(alone))["localizer"]
+    assert set(values) == {"head"}
+    assert settings_from(LocalizerSettings, values, "text").head == PeakSettings()
+    data = json.loads(to_json(report.convention_json(alone)))
+    assert data["face"] is data["scoring"] is None and data["head"]["recall"] == 0.9

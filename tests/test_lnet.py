@@ -1,6 +1,7 @@
 """LNet's geometry is what turns a response into a place, so it is held to the exact pixel."""
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import nn
 
+from facetag.errors import UsageError
 from facetag.networks import lnet
 from facetag.networks.lnet import (
     CHANNELS,
@@ -25,7 +27,6 @@ from facetag.networks.lnet import (
     LNetSettings,
     map_side,
     response_map,
-    symmetric_side,
     weighted_sum,
 )
 
@@ -146,13 +147,6 @@ def test_only_sides_16n_plus_3_are_seen_alike_from_both_ends(thin, side):
     assert same == (side % 16 == 3)
 
 
-@given(st.floats(0.01, 5000))
-def test_symmetric_side_is_the_nearest_of_its_kind(side):
-    found = symmetric_side(side)
-    assert found % 16 == 3 and found >= MIN_SIDE
-    assert found == MIN_SIDE or abs(found - side) <= 8
-
-
 def with_statistics(net):
     """Batch normalisation as if it had seen data."""
     for layer in net.layers:
@@ -234,6 +228,60 @@ def test_class_activation_map_adds_up_to_the_logit():
         response = weighted_sum(features, head.channel_weights(output))
         logit = response.mean((1, 2)) + head.outputs.bias[output]
         torch.testing.assert_close(logit, head(features)[:, output], rtol=1e-12, atol=1e-12)
+
+
+@examples(max_examples=20)
+@given(st.integers(1, 4), st.integers(1, 5), st.floats(0.1, 60))
+def test_peak_head_is_the_log_mean_exp_of_its_cells_by_hand(rows, columns, strength):
+    head = Head(2, HeadSettings("peak", ())).double().eval()
+    features = strength * torch.rand(3, CHANNELS, rows, columns, dtype=torch.float64)
+    found = head(features).detach()
+    assert found.shape == (3, 2)
+    for n in range(3):
+        for output in range(2):
+            weights, bias = head.channel_weights(output), head.outputs.bias[output].item()
+            cells = [
+                float(features[n, :, row, column] @ weights) + bias for row in range(rows) for column in range(columns)
+            ]
+            largest = max(cells)
+            mean = sum(math.exp(cell - largest) for cell in cells) / len(cells)
+            assert float(found[n, output]) == pytest.approx(largest + math.log(mean), rel=1e-5, abs=1e-4)
+
+
+def test_one_sure_cell_suffices_a_peak_head_and_learns_for_all():
+    """The gradient of a logit goes to its cells by their share in the sum: softmax of their logits."""
+    torch.manual_seed(6)
+    head = Head(1, HeadSettings("peak", ())).double().eval()
+    features = torch.rand(1, CHANNELS, 3, 4, dtype=torch.float64, requires_grad=True)
+    cells = weighted_sum(features, head.channel_weights(0))
+    (gradient,) = torch.autograd.grad(head(features).sum(), features)
+    expected = cells.flatten().softmax(0).view(1, 1, 3, 4) * head.channel_weights(0)[None, :, None, None]
+    torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-7)
+    with torch.no_grad():
+        sure = features.clone()
+        sure[0, :, 1, 2] += 1000 * head.channel_weights(0)
+        peak = weighted_sum(sure, head.channel_weights(0)).max() + head.outputs.bias
+        torch.testing.assert_close(head(sure)[0], (peak - math.log(12)).float(), rtol=1e-5, atol=1e-4)
+
+
+def test_peak_head_takes_any_size_and_drops_in_training_alone():
+    net = ClassifyingLNet(3, LNetSettings("folded"), HeadSettings("peak", (), dropout=0.5)).eval()
+    for height, width in ((67, 67), (83, 131)):
+        assert net(torch.rand(2, 3, height, width)).shape == (2, 3)
+    features = torch.rand(1, CHANNELS, 3, 3)
+    assert torch.equal(net.head(features), net.head(features))
+    net.head.train()
+    assert not torch.equal(net.head(features), net.head(features))
+
+
+def test_peak_head_is_single_precision_whatever_its_features():
+    head = Head(1, HeadSettings("peak", ())).bfloat16().eval()
+    assert head(torch.rand(1, CHANNELS, 5, 5, dtype=torch.bfloat16)).dtype == torch.float32
+
+
+def test_hidden_layers_under_a_peak_head_are_a_users_mistake():
+    with pytest.raises(UsageError, match=r"no hidden layers .*set hidden = \[\]"):
+        HeadSettings("peak")
 
 
 @pytest.mark.parametrize("settings", [HeadSettings("average", (8,)), HeadSettings("flatten", (), side=67)])

@@ -1,4 +1,4 @@
-"""From images to boxes. A net that answers brightness, cell by cell with LNet's geometry, says where boxes must be."""
+"""From images to boxes. A net of LNet's geometry that answers bright patches of one size says where boxes must be."""
 
 import math
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import nn
@@ -15,22 +15,29 @@ from torch.nn import functional as F
 from facetag.errors import DataError, UsageError
 from facetag.geometry import Box, Window
 from facetag.localizer import (
+    Frame,
     Localizer,
     LocalizerSettings,
     Located,
-    WindowSettings,
-    find_windows,
-    map_to_box,
+    PeakSettings,
+    as_layer,
+    find_peaks,
+    logit_of,
+    peak_to_box,
     refined,
-    scaled_shape,
+    whole_frame,
 )
+from facetag.method.scale_space import Layer
 from facetag.model import RespondingLNet
-from facetag.networks.lnet import map_side
+from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_side
 from models import random_model
 
+INNER, OUTER = 49, 83
 
-class Brightness(nn.Module):
-    """One channel: the mean of the 17 pixels around pixel 16 k + 17, each way."""
+
+class Patches(nn.Module):
+    """One channel, at pixel 16 k + 17: the mean of the 49 pixels around less that of the 83, the largest for a bright
+    patch of about 49 pixels."""
 
     def __init__(self):
         super().__init__()
@@ -38,26 +45,34 @@ class Brightness(nn.Module):
 
     def forward(self, images):
         self.batches.append(tuple(images.shape))
-        answer = F.avg_pool2d(images.mean(1, keepdim=True)[:, :, 9:, 9:], 17, 16)
-        assert answer.shape[2:] == (map_side(images.shape[2]), map_side(images.shape[3]))
-        return answer
+        grey = images.mean(1, keepdim=True)
+        return mean_around(grey, INNER) - mean_around(grey, OUTER)
 
 
-#: A patch falls from its middle to half at its edge, where half a cell sees it: a quarter of the peak.
-FINE = WindowSettings(relative=0.25, refine=8)
-#: LNet_o's square is twice as large as the bright patch; LNet_s answers the patch itself.
-SETTINGS = LocalizerSettings(head=replace(FINE, size=2.0), face=FINE, around=2.0, score=0.0)
+def mean_around(grey, side):
+    reach = side // 2
+    padded = F.pad(grey, (reach, reach, reach, reach), mode="replicate")[:, :, FIRST_CENTER:, FIRST_CENTER:]
+    return F.avg_pool2d(padded, side, STRIDE)[:, :, : map_side(grey.shape[2]), : map_side(grey.shape[3])]
+
+
+PEAKS = PeakSettings(height=56.0, ratio=1.0)
+SETTINGS = LocalizerSettings(
+    sides=(38, 54, 76, 108, 152, 216, 304, 430, 608), crop_side=131, zooms=(0.84, 1.0, 1.19), head=PEAKS, face=PEAKS,
+    around=2.5, score=0.0,
+)  # fmt: skip
+#: For images in which a patch is about as large as what the net answers.
+FEW = replace(SETTINGS, sides=(152, 216, 304), enlarge=9.0)
 
 MODEL = random_model()
 
 
-def localizer(settings=SETTINGS):
-    bright = RespondingLNet(Brightness(), torch.ones(1))
-    return Localizer(replace(MODEL, lnet_o=bright, lnet_s=bright), settings=settings)
+def localizer(settings=FEW, weight=10.0, bias=0.0):
+    patches = [RespondingLNet(Patches(), torch.tensor([weight]), bias) for _ in range(2)]
+    return Localizer(replace(MODEL, lnet_o=patches[0], lnet_s=patches[1]), settings=settings)
 
 
 def scene(width, height, *boxes, level=255):
-    """Bright patches on black."""
+    """Patches on black, bright in their middle and half as bright at their edge."""
     image = np.zeros((height, width, 3), np.uint8)
     rows, columns = np.indices((height, width)) + 0.5
     for box in boxes:
@@ -67,26 +82,19 @@ def scene(width, height, *boxes, level=255):
     return image
 
 
-@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (12, 1)])
-def test_a_cell_is_the_16_pixels_around_its_centre(row, column):
-    box = map_to_box(Window(row, column, row, column, row, column, 1.0), 1, WindowSettings())
-    assert box == Box(16 * column + 9.5, 16 * row + 9.5, 16, 16)
-    # pixel 16 k + 17 lies from 16 k + 17 to 16 k + 18
-    assert box.center == (16 * column + 17.5, 16 * row + 17.5)
+sides = st.integers(1, 6000)
 
 
-cells = st.integers(0, 12)
-
-
-@given(cells, cells, cells, cells, st.integers(1, 8))
-def test_refined_cells_lie_between_the_centres(top, left, more_down, more_right, refine):
-    coarse = Window(top, left, top + more_down, left + more_right, top, left, 1.0)
-    fine = Window(*(refine * edge for edge in (coarse.top, coarse.left, coarse.bottom, coarse.right)), 0, 0, 1.0)
-    shape = WindowSettings(size=1.0, ratio=(more_right + 1 / refine) / (more_down + 1 / refine))
-    box = map_to_box(fine, refine, shape)
-    assert box.center == pytest.approx(map_to_box(coarse, 1, WindowSettings()).center)
-    area = (16 * more_down + 16 / refine) * (16 * more_right + 16 / refine)
-    assert box.height**2 == pytest.approx(area)
+@given(sides, sides, st.integers(1, 1000))
+@example(1, 1, 1)
+def test_frames_hold_the_whole_image_alike_on_all_sides(width, height, side):
+    frame = whole_frame(width, height, side)
+    assert all(length % 16 == 3 and length >= 67 for length in (frame.width, frame.height))
+    assert frame.box.center == pytest.approx((width / 2, height / 2))
+    scale = side / max(width, height)
+    assert (frame.box.width * scale, frame.box.height * scale) == pytest.approx((frame.width, frame.height))
+    for length, given_ in ((frame.width, width), (frame.height, height)):
+        assert length - given_ * scale >= -1e-4 and (length == 67 or length - given_ * scale < 16)
 
 
 @pytest.mark.parametrize("refine", [1, 2, 3, 8])
@@ -104,124 +112,286 @@ def test_refining_is_linear_between_cells_and_keeps_them(refine):
             assert fine[row, column] == pytest.approx(np.array([1 - y, y]) @ corners @ np.array([1 - x, x]))
 
 
-def test_convention_of_size_ratio_and_offset():
-    settings = WindowSettings(size=2.0, ratio=0.75, right=0.1, down=-0.25)
-    box = map_to_box(Window(2, 1, 3, 8, 2, 1, 1.0), 1, settings)  # 2 x 8 cells: 32 x 128 px, the side of a square 64
-    x, y = 16 * 4.5 + 17.5, 16 * 2.5 + 17.5
-    assert box.height == 128 and box.width == 96
-    assert box.center == pytest.approx((x + 0.1 * 128, y - 0.25 * 128))
+cells = st.integers(0, 12)
 
 
-def test_windows_keep_what_is_near_their_peaks_response():
-    response = np.zeros((5, 9), np.float32)
-    response[2] = (0, 1, 3, 8, 10, 8, 3, 1, 0)
-    (window,) = find_windows(response, WindowSettings(relative=0.5))
-    assert (window.top, window.left, window.bottom, window.right) == (2, 3, 2, 5)
-    assert (window.peak_row, window.peak_column, window.score) == (2, 4, 10.0)
-    (window,) = find_windows(response, WindowSettings(relative=0.1))
-    assert (window.left, window.right) == (1, 7)
-    (window,) = find_windows(response, WindowSettings(relative=1.0))
-    assert (window.left, window.right) == (4, 4)
-    assert find_windows(response, WindowSettings(threshold=10.0)) == []
+@examples(max_examples=40)
+@given(cells, cells, st.integers(1, 8), st.floats(0.1, 10), st.floats(-500, 500), st.floats(-500, 500))
+def test_cell_k_of_a_layer_lies_on_pixel_16k_plus_17_of_its_input(row, column, refine, scale, x, y):
+    frame = Frame(Box(x, y, 227 / scale, 211 / scale), 227, 211)
+    response = np.random.default_rng(1).random((13, 13)).astype(np.float32)
+    layer = as_layer(response, frame, PeakSettings(refine=refine, smooth=0.0))
+    assert layer.scale == pytest.approx(scale)
+    # pixel 16 k + 17 lies from 16 k + 17 to 16 k + 18
+    expected = x + (16 * column + 17.5) / scale, y + (16 * row + 17.5) / scale
+    assert layer.place(row * refine, column * refine) == pytest.approx(expected)
+    assert layer.response[row * refine, column * refine] == response[row, column]
+
+
+def test_layers_are_smoothed_in_cells_whatever_the_refining():
+    response = np.zeros((13, 13), np.float32)
+    response[6, 6] = 1
+    frame = Frame(Box(0, 0, 227, 227), 227, 227)
+    for refine in (2, 4):
+        fine = as_layer(response, frame, PeakSettings(refine=refine, smooth=1.0)).response
+        rows = np.arange(len(fine)) / refine - 6
+        variance = (fine.sum(1) * rows**2).sum() / fine.sum()  # a tent has 1/6, less 1/(6 refine^2) than a smooth one
+        assert variance == pytest.approx(1 + 1 / 6, abs=0.06)
+
+
+def test_convention_of_height_ratio_and_offset():
+    settings = PeakSettings(height=48.0, ratio=0.75, right=0.1, down=-0.25)
+    layer = Layer(np.zeros((9, 9)), x=10.0, y=20.0, step=4.0, scale=2.0)
+    box = peak_to_box(layer, Window(0, 0, 8, 8, 3, 5, 1.0), 1.5, settings)
+    assert (box.height, box.width) == (32, 24)
+    assert box.center == pytest.approx((10 + 5 * 4 + 0.1 * 32, 20 + 3 * 4 - 0.25 * 32))
+
+
+def bump(row, column, size=2.0, shape=(11, 13)):
+    rows, columns = np.indices(shape)
+    return np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / size**2)
 
 
 @examples(max_examples=30)
 @given(st.floats(2, 10), st.floats(2, 8), st.sampled_from([2, 4, 8]))
 def test_refining_finds_places_between_cells(x, y, refine):
     """And one bump stays one peak, however near to the map's edge."""
-    rows, columns = np.indices((11, 13))
-    response = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 4).astype(np.float32)
-    (window,) = find_windows(response, WindowSettings(relative=0.5, refine=refine))
-    box = map_to_box(window, refine, WindowSettings())
-    assert box.center == pytest.approx((16 * x + 17.5, 16 * y + 17.5), abs=16 / refine + 1)
+    frame = Frame(Box(0, 0, 227, 195), 227, 195)
+    layer = as_layer(bump(y, x).astype(np.float32), frame, PeakSettings(refine=refine))
+    ((box, _),) = find_peaks([layer], PeakSettings(refine=refine))
+    assert box.center == pytest.approx((16 * x + 17.5, 16 * y + 17.5), abs=6.5)
 
 
-@given(st.integers(1, 6000), st.integers(1, 6000), st.integers(67, 1000))
-def test_scaled_sides_are_symmetric_and_of_the_image_alone(width, height, side):
-    scaled = scaled_shape(np.empty((height, width, 0), np.uint8), side)
-    assert all(s % 16 == 3 and s >= 67 for s in scaled)
-    assert abs(max(scaled) - side) <= 8
-    for found, given_ in zip(scaled, (width, height), strict=True):
-        assert found == 67 or abs(found - given_ * side / max(width, height)) <= 8
+def test_a_peak_is_over_the_threshold_and_stronger_than_in_other_scales():
+    weak, strong = (Layer(height * bump(5, 6), 0.0, 0.0, 16.0, scale) for height, scale in ((1.0, 0.5), (3.0, 1.0)))
+    ((box, response),) = find_peaks([weak, strong], PEAKS)
+    assert response == 3.0 and box.height == 56, "a scale at the end is the layer's own"
+    assert find_peaks([weak], PeakSettings(threshold=1.0)) == []
+    assert len(find_peaks([weak], PeakSettings(threshold=0.99))) == 1
 
 
-@examples(max_examples=25)
+@examples(max_examples=8)
 @given(
-    width=st.integers(120, 900), height=st.integers(120, 900), share=st.floats(0.25, 0.5), x=st.floats(0, 1),
+    width=st.integers(304, 420), aspect=st.floats(0.4, 1), share=st.floats(0.1, 0.9), x=st.floats(0, 1),
     y=st.floats(0, 1),
 )  # fmt: skip
-def test_the_box_is_where_the_patch_was_drawn(width, height, share, x, y):
-    side = share * min(width, height)
-    patch = Box(0.1 * width + x * (0.8 * width - side), 0.1 * height + y * (0.8 * height - side), side, side)
-    image = scene(width, height, patch)
-    (heads,) = localizer().heads([image])
-    assert heads[0].box.width == pytest.approx(heads[0].box.height)
-    ((face,),) = localizer()([image])
-    assert face.box.iou(patch) > 0.75
-    assert face.box.center == pytest.approx(patch.center, abs=0.08 * side)
+@example(width=304, aspect=1.0, share=0.1, x=0.3, y=0.8)
+@example(width=304, aspect=1.0, share=0.9, x=0.0, y=1.0)
+def test_the_box_is_where_the_patch_was_drawn_and_as_large(width, aspect, share, x, y):
+    side = share * width
+    height = round(max(aspect * width, 1.1 * side))
+    patch = Box(0.03 * width + x * (0.94 * width - side), 0.03 * height + y * (0.94 * height - side), side, side)
+    image, finder = scene(width, height, patch), localizer(SETTINGS)
+    (heads,) = finder.heads([image])
+    assert heads[0].box.iou(patch) > 0.6
+    ((face, *_),) = finder.faces([image], [heads])
+    assert face.box.iou(patch) > 0.7
 
 
 @pytest.mark.parametrize("aspect", [0.1, 0.2, 5, 10])
-def test_slender_images_are_not_stretched_for_the_second_look(aspect):
-    """LNet_o sees no side under 67 pixels, so that a slender image is stretched there; boxes must come out square."""
-    height = round(200 / min(aspect, 1)) if aspect < 1 else 200
+def test_slender_images_are_not_stretched(aspect):
+    height = round(120 * max(1 / aspect, 1))
     width = round(height * aspect)
-    patch = Box.around(width / 2 + 7, height / 2 - 9, 110, 110)
-    ((face,),) = localizer()([scene(width, height, patch)])
-    assert face.box.iou(patch) > 0.75
+    patch = Box.around(width / 2 + 7, height / 2 - 5, 100, 100)
+    ((face, *_),) = localizer(SETTINGS)([scene(width, height, patch)])
+    assert face.box.iou(patch) > 0.7
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.4, 0.8])
-def test_small_and_large_faces_on_several_scales(share):
-    settings = replace(SETTINGS, sides=(227, 451), head=replace(FINE, size=1.5))
-    patch = Box.around(430, 380, 800 * share, 800 * share)
-    ((face,),) = localizer(settings)([scene(900, 800, patch)])
-    assert face.box.iou(patch) > 0.75
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_turned_and_mirrored_images_give_turned_and_mirrored_boxes(turns, mirrored):
+    patch = Box(60, 110, 90, 90)
+    image, drawn = scene(300, 260, patch), scene(300, 260, patch) > 0
+    for pixels in (image, drawn):
+        pixels[:] = pixels[:, ::-1] if mirrored else pixels
+    image, drawn = np.rot90(image, turns), np.rot90(drawn[..., 0], turns)
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    expected = Box(columns[0], rows[0], len(columns), len(rows))
+    ((face, *_),) = localizer()([np.ascontiguousarray(image)])
+    assert face.box.iou(expected) > 0.75
+
+
+TWO = Box(60, 80, 130, 130), Box(330, 230, 90, 90)
+
+
+def two_patches():
+    return np.maximum(scene(500, 400, TWO[0], level=200), scene(500, 400, TWO[1], level=255))
 
 
 def test_two_patches_are_two_faces_the_surer_first():
-    large, small = Box(60, 80, 130, 130), Box(330, 230, 90, 90)
-    image = np.maximum(scene(500, 400, large, level=200), scene(500, 400, small, level=255))
+    image = two_patches()
     (faces,) = localizer()([image])
-    assert [face.box.iou(patch) > 0.7 for face, patch in zip(faces, (small, large), strict=True)] == [True, True]
-    assert faces[0].score > faces[1].score > 0
+    assert [face.box.iou(patch) > 0.7 for face, patch in zip(faces, TWO[::-1], strict=False)] == [True, True]
+    assert [face.score for face in faces] == sorted((face.score for face in faces), reverse=True)
     ((only,),) = localizer().dominant([image])
     assert only == faces[0]
-    (strongest,) = localizer(replace(SETTINGS, heads=1))([image])
-    assert strongest == faces[:1]
+    ((strongest,),) = localizer(replace(FEW, heads=1))([image])
+    assert strongest.box.iou(TWO[1]) > 0.7
+
+
+def test_heads_below_head_score_are_not_looked_at_but_by_the_dominant_face():
+    image = two_patches()
+    (heads,) = localizer(SETTINGS).heads([image])
+    finder = localizer(replace(SETTINGS, head_score=heads[1].score))
+    assert finder.heads([image]) == [heads[:2]]
+    assert len(heads) > 2 and finder.heads([image], minimum=0.0) == [heads]
+    nothing = localizer(replace(SETTINGS, head_score=heads[0].score + 1e-6))
+    assert nothing([image]) == [[]] and nothing.dominant([image]) == localizer(SETTINGS).dominant([image])
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_at_most_so_many_heads_the_strongest(most):
+    (heads,) = localizer(SETTINGS).heads([two_patches()])
+    assert [head.score for head in heads] == sorted((head.score for head in heads), reverse=True)
+    assert len(heads) > 3
+    assert localizer(replace(SETTINGS, heads=most)).heads([two_patches()]) == [heads[:most]]
 
 
 def test_scores_below_the_setting_are_dropped_but_the_dominant_face_stays():
     image = scene(300, 300, Box(100, 90, 100, 100))
-    ((face,),) = localizer()([image])
-    unsure = localizer(replace(SETTINGS, score=face.score + 0.01))
+    face = localizer()([image])[0][0]
+    unsure = localizer(replace(FEW, score=face.score + 0.001))
     assert unsure([image]) == [[]]
     assert unsure.dominant([image]) == [[face]]
-    assert localizer(replace(SETTINGS, score=face.score))([image]) == [[face]]
+    assert localizer(replace(FEW, score=face.score))([image])[0][0] == face
 
 
-def test_the_score_is_the_heads_answer():
-    """sigmoid(mean of the signed response + bias), as the head that was trained would have said."""
-    image = scene(227, 227, Box(80, 80, 70, 70))
+IMAGE, HEAD = scene(300, 300, Box(100, 90, 100, 100)), Located(Box(110, 95, 100, 120), 0.7)
+
+
+def face_at_the_head(bias=0.0, **changes):
+    ((face,),) = localizer(replace(FEW, **changes), bias=bias).faces([IMAGE], [[HEAD]], minimum=0.0)
+    return face
+
+
+def test_the_score_is_the_peaks_logit_with_trust_slope_and_offset():
     finder = localizer()
-    finder.lnet_s = RespondingLNet(finder.lnet_s.net, torch.tensor([-2.0]), bias=0.5)
-    inputs = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
-    (seen,) = finder.look(finder.lnet_s, image[None])
-    expected = torch.sigmoid(-2 * Brightness()(inputs).mean() + 0.5)
-    assert seen.score == pytest.approx(float(expected))
-    assert seen.response.max() == 0, "what weighs against a face is no response"
+    (layers,) = finder.layers(finder.lnet_s, [IMAGE], [finder.head_frames(HEAD.box)], PEAKS)
+    peak = max(response for _, response in find_peaks(layers, PEAKS))
+    assert 0.5 < peak < 10
+    assert logit_of(face_at_the_head().score) == pytest.approx(peak)
+    assert logit_of(face_at_the_head(bias=-1.5).score) == pytest.approx(peak - 1.5)
+    assert logit_of(face_at_the_head(trust=0.3).score) == pytest.approx(peak + 0.3 * math.log(0.7 / 0.3))
+    scaled = face_at_the_head(bias=-1.5, trust=0.3, slope=0.5, offset=0.25)
+    assert logit_of(scaled.score) == pytest.approx(0.5 * (peak - 1.5 + 0.3 * math.log(0.7 / 0.3)) + 0.25)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (2, 3), (16, 16), (1, 300), (300, 1), (40, 5000), (5000, 40), (67, 67), (226, 228)]
-)
-@pytest.mark.parametrize("level", [0, 255])
-def test_odd_sizes_give_boxes_or_none(shape, level):
-    image = np.full((*shape, 3), level, np.uint8)
-    (faces,) = localizer()([image])
-    assert bool(faces) == (level > 0)
-    assert all(np.isfinite([face.box.x, face.box.y, face.box.width, face.box.height]).all() for face in faces)
-    assert localizer().dominant([image])[0] == faces[:1]
+def test_a_heads_score_is_the_sigmoid_of_its_response_with_the_bias():
+    ((plain, *_),), ((biased, *_),) = (localizer(bias=bias).heads([IMAGE]) for bias in (0.0, -2.0))
+    assert logit_of(biased.score) == pytest.approx(logit_of(plain.score) - 2)
+    assert biased.box == plain.box
+
+
+@given(st.floats(0, 1))
+def test_logits_of_scores_are_finite_and_come_back(score):
+    assert math.isfinite(logit_of(score))
+    assert 1 / (1 + math.exp(-logit_of(score))) == pytest.approx(score, abs=2e-12)
+
+
+def test_blending_goes_from_the_faces_box_to_the_heads():
+    own = face_at_the_head()
+    assert face_at_the_head(blend=1.0).box.iou(HEAD.box) == pytest.approx(1)
+    half = face_at_the_head(blend=0.5)
+    assert half.score == own.score
+    assert half.box.center == pytest.approx(np.add(own.box.center, HEAD.box.center) / 2)
+    assert half.box.height == pytest.approx(math.sqrt(own.box.height * 120))
+    assert half.box.width == pytest.approx(math.sqrt(own.box.width * 100))
+
+
+def test_lnet_s_sees_squares_around_the_implied_face():
+    finder = localizer(replace(FEW, around=2.5, below=0.2, zooms=(0.5, 1.0, 2.0)))
+    square = finder.around(HEAD.box)
+    assert square.center == pytest.approx((160, 155 + 0.2 * 120))
+    assert square.width == square.height == pytest.approx(300)
+    frames = finder.head_frames(HEAD.box)
+    assert [(frame.width, frame.height) for frame in frames] == [(131, 131)] * 3
+    assert [frame.box.width for frame in frames] == pytest.approx([600, 300, 150])
+    assert all(frame.box.center == pytest.approx(square.center) for frame in frames)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_zooms_mend_a_head_of_a_wrong_size(factor):
+    patch = Box(100, 90, 100, 100)
+    heads = [[Located(patch.enlarged(factor), 0.9)]]
+    ((alone,),) = localizer(replace(FEW, zooms=(1.0,))).faces([IMAGE], heads)
+    ((zoomed,),) = localizer(replace(FEW, zooms=(0.7, 0.84, 1.0, 1.19, 1.41))).faces([IMAGE], heads)
+    assert abs(math.log(zoomed.box.height / 100)) < 0.11 < 0.15 < abs(math.log(alone.box.height / 100))
+
+
+class RightEdges(Patches):
+    """Sees what its mirror image does not: bright on the left of a cell, dark on its right."""
+
+    def forward(self, images):
+        grey = images.mean(1, keepdim=True)
+        return (mean_around(grey, 33) - mean_around(torch.roll(grey, -17, 3), 33)).clamp_min(0)
+
+
+def test_mirroring_is_the_mean_of_both_views():
+    finder = localizer()
+    finder.lnet_o = RespondingLNet(RightEdges(), torch.ones(1))
+    batch = np.random.default_rng(0).integers(0, 256, (3, 99, 131, 3), dtype=np.uint8)
+    plain, other = (list(finder.look(finder.lnet_o, view)) for view in (batch, batch[:, :, ::-1]))
+    both = list(finder.look(finder.lnet_o, batch, mirror=True))
+    for one, two, mean in zip(plain, other, both, strict=True):
+        assert (one != two[:, ::-1]).any()
+        np.testing.assert_allclose(mean, (one + two[:, ::-1]) / 2, atol=1e-7)
+    again = list(finder.look(finder.lnet_o, batch[:, :, ::-1], mirror=True))
+    np.testing.assert_allclose([response[:, ::-1] for response in again], both, atol=1e-7)
+
+
+def test_a_mirroring_localizer_mirrors_its_boxes():
+    mirrored = replace(PEAKS, mirror=True)
+    finder = localizer(replace(FEW, head=mirrored, face=mirrored))
+    finder.lnet_o = finder.lnet_s = RespondingLNet(RightEdges(), torch.ones(1))
+    image = scene(300, 260, Box(60, 110, 90, 90))
+    (faces,), (others,) = (finder.dominant([view]) for view in (image, np.ascontiguousarray(image[:, ::-1])))
+    flipped = Box(300 - others[0].box.right, others[0].box.y, others[0].box.width, others[0].box.height)
+    assert faces[0].box.iou(flipped) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (16, 16), (1, 300), (300, 1), (40, 5000), (5000, 40), (67, 67)])
+def test_odd_sizes_give_boxes_that_show_in_the_image_or_none(shape):
+    images = [np.full((*shape, 3), level, np.uint8) for level in (0, 255)]
+    images.append(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
+    images.append(scene(shape[1], shape[0], Box.around(shape[1] / 2, shape[0] / 2, *(2 * [max(0.5 * min(shape), 1)]))))
+    for finder in (localizer(SETTINGS), Localizer(MODEL)):
+        for image in images:
+            (faces,) = finder([image])
+            for face in (*faces, *finder.heads([image])[0]):
+                assert np.isfinite([face.box.x, face.box.y, face.box.width, face.box.height, face.score]).all()
+                assert face.box.clipped(shape[1], shape[0]).area > 0
+    assert localizer(SETTINGS)([images[0]]) == [[]]
+    assert not 16 <= max(shape) < 100 or localizer(SETTINGS)([images[3]]) != [[]]
+
+
+class Everywhere(nn.Module):
+    """Answers the most at the top left cell, wherever it looks."""
+
+    def forward(self, images):
+        rows, columns = map_side(images.shape[2]), map_side(images.shape[3])
+        place = torch.arange(rows)[:, None] + torch.arange(columns)
+        return (1 / (1.0 + place)).expand(len(images), 1, rows, columns)
+
+
+def test_what_lies_beyond_the_image_is_neither_head_nor_face():
+    """A slender image is shown with what its edges go on to."""
+    finder, image = localizer(replace(SETTINGS, sides=(76,))), np.zeros((20, 400, 3), np.uint8)
+    finder.lnet_o = RespondingLNet(Everywhere(), torch.ones(1))
+    frame = whole_frame(400, 20, 76)
+    (layers,) = finder.layers(finder.lnet_o, [image], [[frame]], replace(PEAKS, height=4.0))
+    assert find_peaks(layers, replace(PEAKS, height=4.0)) != []
+    assert localizer_heads(finder, image, height=4.0) == []
+    assert len(localizer_heads(finder, image, height=56.0)) == 1
+    finder.lnet_s = finder.lnet_o
+    finder.settings = replace(finder.settings, face=replace(PEAKS, height=20.0))
+    head = [[Located(Box(10, 0, 20, 20), 0.9)]]
+    assert finder.faces([image], head, minimum=0.0) == [[]]
+    assert len(finder.faces([np.zeros((400, 400, 3), np.uint8)], [[Located(Box(200, 200, 20, 20), 0.9)]])[0]) == 1
+
+
+def localizer_heads(finder, image, height):
+    finder.settings = replace(finder.settings, head=replace(PEAKS, height=height))
+    return finder.heads([image])[0]
 
 
 def test_nothing_responds_nothing_is_found():
@@ -230,29 +400,12 @@ def test_nothing_responds_nothing_is_found():
     assert localizer()([]) == []
 
 
-def test_passes_look_again_around_the_face_found():
-    """The first square is far off; the second is the one that the face implies."""
-    settings = replace(SETTINGS, head=replace(FINE, size=3.0, right=0.2, down=-0.2), below=0.1, passes=2)
-    image = scene(600, 500, Box(250, 200, 100, 100))
-    finder, squares = localizer(settings), []
-    cut = finder.x_s
-    finder.x_s = lambda image, square: squares.append(square) or cut(image, square)
-    ((again,),) = finder([image])
-    ((once,),) = localizer(replace(settings, passes=1))([image])
-    assert len(squares) == 2 and squares[1] == finder.around(once.box)
-    x, y = once.box.center
-    assert squares[1].center == pytest.approx((x, y + 0.1 * once.box.height))
-    assert squares[1].width == squares[1].height == pytest.approx(2 * once.box.height)
-    assert again.box.iou(Box(250, 200, 100, 100)) > 0.85
-
-
 def test_doubles_are_one_face():
     """Two heads whose faces coincide."""
     image = scene(400, 400, Box(150, 150, 100, 100))
-    heads = [Located(Box.around(195, 205, 210, 210), 1.0), Located(Box.around(210, 200, 240, 240), 0.5)]
-    finder = localizer()
-    assert len(finder.faces([image], [heads])[0]) == 1
-    never = replace(SETTINGS, double_iou=1.0, double_containment=1.0)
+    heads = [Located(Box(152, 155, 95, 95), 1.0), Located(Box(148, 146, 105, 105), 0.5)]
+    assert len(localizer().faces([image], [heads])[0]) == 1
+    never = replace(FEW, double_iou=1.0, double_containment=1.0)
     assert len(localizer(never).faces([image], [heads])[0]) == 2
 
 
@@ -281,51 +434,69 @@ def photographs():
     return [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) // (1 + index % 2) for index, shape in enumerate(shapes)]
 
 
-def test_batches_and_order_change_nothing(real, photographs):
-    """To the last bit, with real convolutions: only images of one scaled shape share a batch, of a fixed size."""
+@pytest.mark.parametrize("mirror", [False, True])
+def test_batches_and_order_change_nothing(photographs, mirror):
+    """To the last bit, with real convolutions: only frames of one size share a batch, of a fixed size."""
+    settings = Localizer(MODEL).settings
+    head, face = (replace(peaks, mirror=mirror) for peaks in (settings.head, settings.face))
+    real = Localizer(MODEL, settings=replace(settings, head=head, face=face, zooms=(0.8, 1.0), score=0.0))
     alone = [real([photograph])[0] for photograph in photographs]
     assert sum(map(len, alone)) >= 8
     assert real(photographs) == alone
-    for seed in range(2):
-        order = np.random.default_rng(seed).permutation(len(photographs))
-        assert real([photographs[index] for index in order]) == [alone[index] for index in order]
-    assert real(photographs[:3] * 3) == alone[:3] * 3
+    order = np.random.default_rng(0).permutation(len(photographs))
+    assert real([photographs[index] for index in order]) == [alone[index] for index in order]
+    assert real(photographs[:3] * 2) == alone[:3] * 2
 
 
-def test_equally_strong_heads_of_two_scales_have_one_order_in_any_company():
-    """The second image has the first's shape at the larger scale and another at the smaller, so it comes in between."""
-    finder = localizer(replace(SETTINGS, sides=(227, 451), head=WindowSettings()))
-    image, other = (np.full((height, 400, 3), 255, np.uint8) for height in (300, 304))
-    assert [scaled_shape(image, side) == scaled_shape(other, side) for side in (227, 451)] == [False, True]
+def test_layers_come_back_to_their_frames(real, photographs):
+    """Frames of several sizes and images, in any order: each layer is the one that it is alone."""
+    frames = [[whole_frame(image.shape[1], image.shape[0], side) for side in (99, 131)] for image in photographs]
+    frames[2] = []
+    together = real.layers(real.lnet_o, photographs, frames, real.settings.head)
+    assert [len(layers) for layers in together] == [2, 2, 0, 2, 2, 2, 2, 2]
+    for image, of_image, layers in zip(photographs, frames, together, strict=True):
+        for frame, layer in zip(of_image, layers, strict=True):
+            ((alone,),) = real.layers(real.lnet_o, [image], [[frame]], real.settings.head)
+            np.testing.assert_array_equal(layer.response, alone.response)
+            assert (layer.x, layer.y, layer.step, layer.scale) == (alone.x, alone.y, alone.step, alone.scale)
+
+
+def test_equally_strong_heads_have_one_order_in_any_company():
+    """The second image has the first's frame at the larger scale and another at the smaller, so it comes in between."""
+    image = np.maximum(scene(400, 300, Box(40, 100, 80, 80)), scene(400, 300, Box(280, 100, 80, 80)))
+    other = np.full((304, 400, 3), 255, np.uint8)
+    finder = localizer(replace(FEW, sides=(108, 131)))
+    frames = [[whole_frame(each.shape[1], each.shape[0], side) for side in (108, 131)] for each in (image, other)]
+    assert [one.height == two.height for one, two in zip(*frames, strict=True)].count(True) == 1
     (alone,) = finder.heads([image])
-    assert len({head.score for head in alone}) == 1
+    assert len(alone) >= 2
     assert finder.heads([other, image])[1] == alone
 
 
 def test_settings_come_from_the_model():
     model = replace(MODEL, localizer={"sides": [99], "head": {"refine": 2}})
     settings = Localizer(model).settings
-    assert settings == LocalizerSettings(sides=(99,), head=WindowSettings(refine=2))
+    assert settings == LocalizerSettings(sides=(99,), head=PeakSettings(refine=2))
     with pytest.raises(DataError, match=r"model\.json"):
         Localizer(replace(model, localizer={"side": 99}))
+
+
+SHARES = ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment")
 
 
 @pytest.mark.parametrize(
     ("cls", "values"),
     [
-        *[(WindowSettings, {"threshold": value}) for value in (-0.1, math.nan)],
-        *[(WindowSettings, {"relative": value}) for value in (0.0, 1.1)],
-        *[(WindowSettings, {name: value}) for name in ("size", "ratio") for value in (0.0, -1.0)],
-        (WindowSettings, {"refine": 0}),
-        (WindowSettings, {"smooth": -0.5}),
-        *[(LocalizerSettings, {"sides": value}) for value in ((), (227, 0))],
-        *[(LocalizerSettings, {name: 0}) for name in ("enlarge", "around", "passes", "heads")],
+        *[(PeakSettings, {"threshold": value}) for value in (-0.1, math.nan)],
+        *[(PeakSettings, {name: value}) for name in ("height", "ratio") for value in (0.0, -1.0, math.nan)],
+        (PeakSettings, {"refine": 0}),
+        (PeakSettings, {"smooth": -0.5}),
+        *[(LocalizerSettings, {"sides": value}) for value in ((), (227, 0), (227, 99), (99, 99))],
+        *[(LocalizerSettings, {"zooms": value}) for value in ((), (0.0,), (1.0, 0.5), (1.0, 1.0))],
+        *[(LocalizerSettings, {name: 0}) for name in ("enlarge", "around", "heads", "slope")],
+        (LocalizerSettings, {"trust": -0.1}),
         (LocalizerSettings, {"crop_side": 66}),
-        *[
-            (LocalizerSettings, {name: value})
-            for name in ("head_iou", "score", "double_iou", "double_containment")
-            for value in (-0.1, 1.1)
-        ],
+        *[(LocalizerSettings, {name: value}) for name in SHARES for value in (-0.1, 1.1)],
     ],
 )
 def test_settings_out_of_range_are_refused(cls, values):
@@ -334,16 +505,23 @@ def test_settings_out_of_range_are_refused(cls, values):
         cls(**values)
 
 
+def test_only_crops_seen_alike_from_both_ends_can_be_mirrored():
+    LocalizerSettings(crop_side=200)
+    LocalizerSettings(crop_side=195, face=PeakSettings(mirror=True))
+    with pytest.raises(UsageError, match=r"^crop_side = 200 .*16 n \+ 3"):
+        LocalizerSettings(crop_side=200, face=PeakSettings(mirror=True))
+
+
 def test_settings_at_the_ends_of_their_ranges_are_taken():
-    WindowSettings(threshold=0, relative=1, refine=1, smooth=0)
-    LocalizerSettings(
-        sides=(1,), crop_side=67, passes=1, heads=1, head_iou=0, score=0, double_iou=1, double_containment=1
-    )
+    PeakSettings(threshold=0, refine=1, smooth=0)
+    ends = dict.fromkeys(SHARES, 0.0)
+    LocalizerSettings(sides=(1,), crop_side=67, heads=1, trust=0, **ends)
+    LocalizerSettings(**dict.fromkeys(SHARES, 1.0))
 
 
 def test_doubles_of_heads_go_by_the_settings():
-    one, other, last = (Located(Box(x, 0, 10, 10), 1 - x / 10) for x in (0, 2, 7))  # IoU 2/3 and less
-    by_iou = {iou: localizer(replace(SETTINGS, head_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
+    one, other, last = (Located(Box(x, 0, 4, 4), 1 - x / 10) for x in (0, 2, 7))  # squares of 10: IoU 2/3 and less
+    by_iou = {iou: localizer(replace(FEW, head_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
     assert LocalizerSettings().head_iou == 0.6
     assert by_iou == {0.6: [one, last], 0.7: [one, other, last]}
 

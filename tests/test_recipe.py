@@ -65,7 +65,9 @@ def test_unknown_keys_are_named_wherever_they_stand(written, stage):
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),
-    ("[tagger]\nradius = 4", "radius"), ("name = 'a'\nname = 'b'", "mend its TOML"),
+    ("[tagger]\nradius = 4", "radius"), ("[lnet_s.head]\npooling = 'peak'", "set hidden = []"),
+    ("[localizer.head]\nheight = 0.0", "height"), ("[lnet_o.scenes]\nothers = 0.5\nhugest = 1.0", "leave no room"),
+    ("[localizer.head]\nrelative = 0.5", "relative"), ("name = 'a'\nname = 'b'", "mend its TOML"),
 ])  # fmt: skip
 def test_mistakes_are_one_line(written, text, words):
     assert words in refused(written(text))

@@ -9,7 +9,18 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from facetag.datasets.augment import ColourSettings
-from facetag.datasets.scenes import ALIGNED_FACE, Scene, SceneComposer, SceneSettings, moved_box, paste, soft_mask
+from facetag.datasets.scenes import (
+    ALIGNED_FACE,
+    Scene,
+    SceneComposer,
+    SceneSettings,
+    head_height,
+    log_uniform,
+    moved_box,
+    other_height,
+    paste,
+    soft_mask,
+)
 from facetag.errors import UsageError
 from facetag.geometry import Box
 
@@ -110,13 +121,14 @@ def inside(place, side, reach):
 def test_what_is_pasted_lies_where_the_transform_says(rotation):
     center = ALIGNED_FACE.center
     places = np.array([center, (center[0] + 25, center[1]), (center[0], center[1] - 25)])
-    settings = SceneSettings(side=300, smallest=0.2, largest=1.2, rotation=rotation)
     checked = 0
     for seed in range(40):
         scene = np.zeros((300, 300, 3), np.uint8)
-        transform = paste(scene, dots(*places), np.random.default_rng(seed), settings)
+        height = np.geomspace(60, 360, 40)[seed]
+        transform = paste(scene, dots(*places), np.random.default_rng(seed), height, rotation)
         expected = places @ transform[:, :2].T + transform[:, 2]
         scale = np.hypot(*transform[:, 0])
+        assert 218 * np.hypot(*transform[:, 1]) == pytest.approx(height, abs=0.51)
         for channel in range(3):
             if inside(expected[channel], 300, 25 * scale):
                 assert middle(scene[..., channel].astype(float)) == pytest.approx(expected[channel], abs=0.3)
@@ -144,14 +156,69 @@ def test_faces_are_said_where_they_are_even_if_mirrored():
 
 
 def test_places_turns_and_sizes_range_as_set():
-    settings, patch = SceneSettings(side=100, smallest=0.5, largest=0.8, rotation=30), np.zeros((218, 178, 3), np.uint8)
-    found = [paste(np.zeros((100, 100, 3), np.uint8), patch, np.random.default_rng(s), settings) for s in range(300)]
+    settings, patch = SceneSettings(side=100, smallest=0.5, largest=0.8), np.zeros((218, 178, 3), np.uint8)
+    found = [
+        paste(np.zeros((100, 100, 3), np.uint8), patch, rng, head_height(rng, settings), 30.0)
+        for rng in map(np.random.default_rng, range(300))
+    ]
     heights = np.array([218 * np.hypot(*transform[:, 1]) for transform in found])
     turns = np.degrees([np.arctan2(transform[0, 1], transform[0, 0]) for transform in found])
     places = np.array([transform @ (89, 109, 1) for transform in found])
     assert 49 <= heights.min() < 52 and 78 < heights.max() <= 81
     assert -31 < turns.min() < -25 and 25 < turns.max() < 31
     assert places.min() >= 0 and places.max() <= 100 and (np.ptp(places, axis=0) > 55).all()
+
+
+@pytest.mark.parametrize("height", [20, 100, 250, 400])
+def test_middles_stay_in_the_scene_however_large_the_head(height):
+    patch = np.zeros((218, 178, 3), np.uint8)
+    scene = np.zeros((100, 100, 3), np.uint8)
+    places = [paste(scene, patch, np.random.default_rng(s), height, 20.0) @ (89, 109, 1) for s in range(60)]
+    reach = sorted((0.25 * height, 100 - 0.25 * height))
+    assert reach[0] - 0.6 <= np.min(places) < reach[0] + 5 and reach[1] - 5 < np.max(places) <= reach[1] + 0.6
+
+
+def test_logarithms_are_drawn_evenly():
+    rng = np.random.default_rng(0)
+    drawn = np.log([log_uniform(rng, 0.5, 8.0) for _ in range(4000)])
+    shares = np.histogram(drawn, np.log([0.5, 1, 2, 4, 8]))[0] / 4000
+    assert shares == pytest.approx([0.25] * 4, abs=0.03)
+
+
+def test_others_are_well_under_or_well_over_the_sizes_that_have_tags():
+    settings = SceneSettings(side=100, smallest=0.5, largest=0.8, tiniest=0.1, hugest=3.0, margin=1.25)
+    heights = np.array([other_height(np.random.default_rng(seed), settings) for seed in range(600)])
+    small, large = heights[heights < 60], heights[heights > 60]
+    assert 10 <= small.min() < 10.5 and 39 < small.max() <= 40
+    assert 100 <= large.min() < 102 and 290 < large.max() <= 300
+    assert len(small) / 600 == pytest.approx(0.5, abs=0.07)
+
+
+def test_a_head_of_another_size_shows_and_brings_no_tag():
+    """Heads are blue: a bare scene is blue where the other lies, and says that nobody is there."""
+    seen = []
+    for epoch in range(60):
+        scene = composer(heads=(1.0,), others=0.5, smallest=0.5, largest=0.8, colour=ColourSettings()).compose(epoch, 0)
+        assert scene.faces == () and not scene.attributes.any()
+        seen.append(scene.image[..., 2].any())
+    assert 0.3 < np.mean(seen) < 0.7
+
+
+def test_the_other_lies_behind_and_leaves_tags_as_they_are():
+    for epoch in range(30):
+        scene = composer(heads=(0.0, 1.0), others=1.0, distractors=0.0, colour=ColourSettings()).compose(epoch, 1)
+        assert scene.attributes.tolist() == [*ATTRIBUTES[1], 1]
+        (face,) = scene.faces
+        x, y = (int(np.clip(place, 0, 95)) for place in face.center)
+        if inside(np.array(face.center), 96, 2):
+            assert abs(int(scene.image[y, x, 2]) - 215) <= 2, "head 1, whatever is behind it"
+
+
+@pytest.mark.parametrize("values", [{"tiniest": 0.3}, {"hugest": 1.5}, {"margin": 0.9}, {"margin": 4.0}])
+def test_others_without_room_beside_the_tagged_sizes_are_refused(values):
+    SceneSettings(**values)
+    with pytest.raises(UsageError, match="leave no room"):
+        SceneSettings(others=0.5, **values)
 
 
 def test_moved_box_of_a_plain_scaling():

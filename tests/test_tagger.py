@@ -102,6 +102,18 @@ def test_views_are_the_plain_net_on_crops_in_row_major_order(net, regions, step,
     assert_close(average, np.mean(views, axis=0))
 
 
+def test_mirrored_features_are_the_mean_of_both_sides(net, regions):
+    plainly = TaggerSettings(combination="average")
+    extract = FeatureExtractor(net, replace(plainly, mirror=True))
+    flipped = [np.ascontiguousarray(region[:, ::-1]) for region in regions[:4]]
+    sides = [FeatureExtractor(net, plainly)(part) for part in (regions[:4], flipped)]
+    assert not np.allclose(*sides)
+    assert_close(extract(regions[:4]), np.mean(sides, axis=0))
+    np.testing.assert_array_equal(extract(regions[:4]), extract(flipped))
+    with pytest.raises(UsageError, match="averaged views"):
+        TaggerSettings(mirror=True)
+
+
 def test_a_searched_anchor_is_the_strongest_block(net, regions):
     """Eq. (5) by plain forwards: the anchor's views are those around it, not around the middle."""
     settings = TaggerSettings(radius=8, search=8)

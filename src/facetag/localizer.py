@@ -1,23 +1,25 @@
 """Coarse-to-fine face localisation (paper, section 3.1): LNet_o finds heads, LNet_s finds the face in each.
 
-Images in, face boxes out. The response maps say where; one global convention turns a window of a map into a box.
+Images in, face boxes out. Each net was trained to respond to heads of one size alone, so each is shown the picture at
+several scales: the response maps say where, the scale of the strongest says how large, and one global convention turns
+both into a box.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from facetag.errors import UsageError
 from facetag.geometry import Box, Window
-from facetag.images.resample import Image, crop, resize
+from facetag.images.resample import Image, crop
+from facetag.method.scale_space import Layer, peak_scale, smoothed
 from facetag.method.windows import labelled_windows, suppress_doubles
 from facetag.model import Model, RespondingLNet
-from facetag.networks.lnet import FIRST_CENTER, MIN_SIDE, STRIDE, symmetric_side, weighted_sum
+from facetag.networks.lnet import FIRST_CENTER, MIN_SIDE, STRIDE, weighted_sum
 from facetag.settings import settings_from
 
 
@@ -27,38 +29,36 @@ def _require(holds: bool, name: str, value: object, range_: str) -> None:
 
 
 @dataclass(frozen=True)
-class WindowSettings:
-    """From a response map to a box.
+class PeakSettings:
+    """From a net's response maps to boxes.
 
     Attributes:
         threshold: responses over it are visited; a peak is over it.
-        relative: a window keeps the cells with at least this share of its peak's response.
         refine: the map is interpolated to steps of a cell by this many before peaks are sought.
-        smooth: standard deviation in cells of the Gaussian that then smooths it, so that one head is one peak and not
-            one at each edge of its hair; 0 = not.
-        size: height of the box per side of the window, sqrt(height x width) in pixels.
+        smooth: standard deviation in cells of the Gaussian that then smooths it.
+        height: of the box, in pixels of the net's input at the scale at which the net responds most.
         ratio: width / height of the box.
-        right, down: from the window's middle to the box's middle, in heights of the box.
+        right, down: from the peak to the box's middle, in heights of the box.
+        mirror: respond with the mean of a picture's map and its mirror image's.
 
     Raises:
         UsageError: a value is out of its range.
     """
 
     threshold: float = 0.0
-    relative: float = 0.5
-    refine: int = 1
-    smooth: float = 0.0
-    size: float = 1.0
-    ratio: float = 1.0
+    refine: int = 4
+    smooth: float = 0.5
+    height: float = 48.0
+    ratio: float = 0.8
     right: float = 0.0
     down: float = 0.0
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         _require(self.threshold >= 0, "threshold", self.threshold, "0 or more")
-        _require(0 < self.relative <= 1, "relative", self.relative, "over 0 and at most 1")
         _require(self.refine >= 1, "refine", self.refine, "1 or more")
         _require(self.smooth >= 0, "smooth", self.smooth, "0 or more")
-        _require(self.size > 0, "size", self.size, "over 0")
+        _require(self.height > 0, "height", self.height, "over 0")
         _require(self.ratio > 0, "ratio", self.ratio, "over 0")
 
 
@@ -67,15 +67,19 @@ class LocalizerSettings:
     """The whole of localisation.
 
     Attributes:
-        sides: the longer side in pixels that LNet_o sees, one pass each; a function of the image alone.
-        enlarge: passes that would enlarge an image more than this are left out (the first never is).
+        sides: the longer sides in pixels at which LNet_o sees an image, ascending; a function of the image alone.
+        enlarge: those that would enlarge an image more than this are left out (the first never is).
         crop_side: pixels of the square head-shoulder image x_s (227 in the paper).
-        head: from LNet_o's map to the head-shoulder square; face: from LNet_s's map to the face.
-        around: side of the head-shoulder square around a found face, in heights of the face box.
+        zooms: LNet_s sees each head at these magnifications: in squares of x_s's side divided by them, ascending.
+        head: from LNet_o's maps to the face that a head implies; face: from LNet_s's maps to the face.
+        around: side of the head-shoulder square around a face, in heights of the face box.
         below: how far that square's middle lies under the face's, likewise.
-        passes: how often LNet_s looks; each later pass looks at the square around the face found before.
         heads: the most heads of one image that LNet_s looks at, the strongest first.
+        head_score: heads below it are not looked at.
         head_iou: a head whose square has more than this IoU with a stronger one's is its double.
+        trust: weight of a head's logit, beside 1 for LNet_s's, in a face's score.
+        blend: weight of the face that the head implies, beside LNet_s's, in the box; 0 to 1.
+        slope, offset: a face's score is sigmoid(slope x logit + offset), so that it says how sure the face is.
         score: faces below it are dropped.
         double_iou, double_containment: a face that overlaps a surer one by more is its double.
 
@@ -83,28 +87,39 @@ class LocalizerSettings:
         UsageError: a value is out of its range.
     """
 
-    sides: tuple[int, ...] = (227,)
+    sides: tuple[int, ...] = (76, 108, 152, 216, 304, 430)
     enlarge: float = 2.0
     crop_side: int = 227
-    head: WindowSettings = field(default_factory=WindowSettings)
-    face: WindowSettings = field(default_factory=WindowSettings)
-    around: float = 1.9
+    zooms: tuple[float, ...] = (1.0,)
+    head: PeakSettings = field(default_factory=PeakSettings)
+    face: PeakSettings = field(default_factory=PeakSettings)
+    around: float = 2.3
     below: float = 0.0
-    passes: int = 1
     heads: int = 32
+    head_score: float = 0.0
     head_iou: float = 0.6
+    trust: float = 0.0
+    blend: float = 0.0
+    slope: float = 1.0
+    offset: float = 0.0
     score: float = 0.5
     double_iou: float = 0.3
     double_containment: float = 0.7
 
     def __post_init__(self) -> None:
         _require(min(self.sides, default=0) >= 1, "sides", self.sides, "one side or more, each 1 or more")
+        _require(list(self.sides) == sorted(set(self.sides)), "sides", self.sides, "ascending")
+        _require(min(self.zooms, default=0) > 0, "zooms", self.zooms, "one zoom or more, each over 0")
+        _require(list(self.zooms) == sorted(set(self.zooms)), "zooms", self.zooms, "ascending")
         _require(self.enlarge > 0, "enlarge", self.enlarge, "over 0")
         _require(self.crop_side >= MIN_SIDE, "crop_side", self.crop_side, f"{MIN_SIDE} or more")
+        symmetric = self.crop_side % STRIDE == 3  # else the mirror image's cells lie elsewhere
+        _require(symmetric or not self.face.mirror, "crop_side", self.crop_side, "16 n + 3, or face.mirror off")
         _require(self.around > 0, "around", self.around, "over 0")
-        _require(self.passes >= 1, "passes", self.passes, "1 or more")
         _require(self.heads >= 1, "heads", self.heads, "1 or more")
-        for name in ("head_iou", "score", "double_iou", "double_containment"):
+        _require(self.trust >= 0, "trust", self.trust, "0 or more")
+        _require(self.slope > 0, "slope", self.slope, "over 0")
+        for name in ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
@@ -117,34 +132,35 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an LNet answered for one input: its response map (rows, columns) and the head's "any attribute" score."""
+class Frame:
+    """What a net is shown of an image: this part of it, which may reach beyond its edges, at this size in pixels."""
 
-    response: NDArray[np.float32]
-    score: float
+    box: Box
+    width: int
+    height: int
 
 
-def map_to_box(window: Window, refine: int, settings: WindowSettings) -> Box:
-    """The box of a window of a (refined) map, in pixels of the net's input.
+def whole_frame(width: int, height: int, side: int) -> Frame:
+    """An image at this longer side, extended on all sides alike to sides 16 n + 3 that the net sees from both ends
+    alike; its proportions stay. A function of the image's own width and height alone."""
+    scale = side / max(width, height)
+    wide, high = (_symmetric_side(length * scale) for length in (width, height))
+    return Frame(Box.around(width / 2, height / 2, wide / scale, high / scale), wide, high)
 
-    Cell k is centred on pixel 16 k + 17 and stands for the 16 pixels around it, refined ones for 16 / refine.
+
+def _symmetric_side(length: float) -> int:
+    return max(STRIDE * int(np.ceil((length - 3) / STRIDE - 1e-6)) + 3, MIN_SIDE)
+
+
+def as_layer(response: NDArray[np.float32], frame: Frame, settings: PeakSettings) -> Layer:
+    """A net's map, refined and smoothed, over the image that its input is a frame of.
+
+    Cell k is centred on pixel 16 k + 17 of the input; pixel centres lie at half coordinates.
     """
-    step = STRIDE / refine
-    origin = FIRST_CENTER + 0.5 - step / 2
-    width, height = (window.right - window.left + 1) * step, (window.bottom - window.top + 1) * step
-    x, y = Box(origin + window.left * step, origin + window.top * step, width, height).center
-    tall = settings.size * (width * height) ** 0.5
-    return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
-
-
-def find_windows(response: NDArray[np.float32], settings: WindowSettings) -> list[Window]:
-    """The windows of a map's density peaks, each cut to the cells near its peak's response; in refined cells."""
-    fine = refined(response, settings.refine)
-    if settings.smooth > 0:  # nothing responds beyond the map
-        sigma = settings.smooth * settings.refine
-        fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
-    found, labels = labelled_windows(fine, settings.threshold)
-    return [_cut(window, fine, labels == index, settings.relative) for index, window in enumerate(found)]
+    fine = smoothed(refined(response, settings.refine), settings.smooth * settings.refine)
+    scale = frame.width / frame.box.width
+    first = (FIRST_CENTER + 0.5) / scale
+    return Layer(fine, frame.box.x + first, frame.box.y + first, STRIDE / settings.refine / scale, scale)
 
 
 def refined(response: NDArray[np.float32], refine: int) -> NDArray[np.float64]:
@@ -162,22 +178,36 @@ def refined(response: NDArray[np.float32], refine: int) -> NDArray[np.float64]:
     return fine
 
 
-def _cut(window: Window, response: NDArray[np.float64], members: NDArray[np.bool_], relative: float) -> Window:
-    rows, columns = np.nonzero(members & (response >= relative * window.score))
-    edges = (int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
-    return Window(*edges, window.peak_row, window.peak_column, window.score)
+def peak_to_box(layer: Layer, window: Window, scale: float, settings: PeakSettings) -> Box:
+    """The box of a peak that is strongest at this scale, in pixels of the image."""
+    x, y = layer.place(window.peak_row, window.peak_column)
+    tall = settings.height / scale
+    return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
 
 
-def _square(box: Box) -> Box:
-    """The square of the same middle and area: LNet_o's picture is a little stretched, LNet_s's is not to be."""
-    side = box.area**0.5
-    return Box.around(*box.center, side, side)
+def find_peaks(layers: Sequence[Layer], settings: PeakSettings) -> list[tuple[Box, float]]:
+    """Boxes of the density peaks (Eq. 3) of all layers, ascending in scale, with the response at each."""
+    found = []
+    for index, layer in enumerate(layers):
+        for window in labelled_windows(layer.response, settings.threshold)[0]:
+            scale = peak_scale(layers, index, window.peak_row, window.peak_column)
+            if scale is not None:
+                found.append((peak_to_box(layer, window, scale, settings), window.score))
+    return found
 
 
-def scaled_shape(image: Image, side: int) -> tuple[int, int]:
-    """(width, height) that LNet_o sees of an image at this longer side; both are 16 n + 3."""
-    factor = side / max(image.shape[:2])
-    return symmetric_side(image.shape[1] * factor), symmetric_side(image.shape[0] * factor)
+def logit_of(score: float) -> float:
+    """The logit of a score in [0, 1]; certainty counts as 1e-12 less."""
+    return float(np.log(max(score, 1e-12)) - np.log(max(1 - score, 1e-12)))
+
+
+def _shows(image: Image, box: Box) -> bool:
+    """Whether any of the box lies in the image; what a net is shown goes on beyond its edges."""
+    return box.clipped(image.shape[1], image.shape[0]).area > 0
+
+
+def _sigmoid(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
 
 
 class Localizer:
@@ -210,53 +240,63 @@ class Localizer:
 
     def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
         """The paper's single face: the surest of each image, whatever its score; none only where nothing responds."""
-        return [found[:1] for found in self.faces(images, self.heads(images), minimum=0.0)]
+        return [found[:1] for found in self.faces(images, self.heads(images, minimum=0.0), minimum=0.0)]
 
-    def heads(self, images: Sequence[Image]) -> list[list[Located]]:
-        """LNet_o: head-shoulder squares of each image with the response at their peaks, the strongest first."""
-        found: list[list[Located]] = [[] for _ in images]
-        for indices, batch in self._levels(images):
-            for index, seen in zip(indices, self.look(self.lnet_o, batch), strict=True):
-                factor_x = images[index].shape[1] / batch.shape[2]
-                factor_y = images[index].shape[0] / batch.shape[1]
-                for window in find_windows(seen.response, self.settings.head):
-                    box = map_to_box(window, self.settings.head.refine, self.settings.head)
-                    found[index].append(Located(_square(box.scaled(factor_x, factor_y)), window.score))
-        return [self._strongest(heads) for heads in found]
+    def heads(self, images: Sequence[Image], minimum: float | None = None) -> list[list[Located]]:
+        """LNet_o: the face that each head of each image implies, the strongest first, those below `head_score` (or
+        `minimum`) and those beyond the image dropped."""
+        settings = self.settings
+        frames = [[whole_frame(image.shape[1], image.shape[0], side) for side in self.sides(image)] for image in images]
+        least = settings.head_score if minimum is None else minimum
+        found = []
+        for image, layers in zip(images, self.layers(self.lnet_o, images, frames, settings.head), strict=True):
+            peaks = find_peaks(layers, settings.head)
+            heads = [Located(box, _sigmoid(response + self.lnet_o.bias)) for box, response in peaks]
+            found.append(self._strongest([head for head in heads if head.score >= least and _shows(image, head.box)]))
+        return found
 
     def _strongest(self, heads: list[Located]) -> list[Located]:
-        # a total order: levels come grouped by shape, so their order depends on which other images came along
         heads = sorted(heads, key=lambda head: (-head.score, head.box.height, head.box.y, head.box.x))
-        boxes, scores = [head.box for head in heads], [head.score for head in heads]
+        boxes, scores = [self.around(head.box) for head in heads], [head.score for head in heads]
         kept = suppress_doubles(boxes, scores, self.settings.head_iou)
         return [heads[index] for index in kept[: self.settings.heads]]
 
     def sides(self, image: Image) -> list[int]:
-        """The longer sides at which LNet_o sees an image, one pass each."""
+        """The longer sides at which LNet_o sees an image."""
         first, *others = self.settings.sides
         return [first, *(side for side in others if side <= self.settings.enlarge * max(image.shape[:2]))]
 
-    def _levels(self, images: Sequence[Image]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-        """Scaled images of equal shape, together: (indices, (N, H, W, 3))."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, image in enumerate(images):
-            for side in self.sides(image):
-                groups.setdefault(scaled_shape(image, side), []).append(index)
+    def layers(
+        self, lnet: RespondingLNet, images: Sequence[Image], frames: Sequence[Sequence[Frame]], settings: PeakSettings
+    ) -> list[list[Layer]]:
+        """A net's response maps of these frames of each image; frames of equal size go through it together."""
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index, of_image in enumerate(frames):
+            for number, frame in enumerate(of_image):
+                groups.setdefault((frame.width, frame.height), []).append((index, number))
+        found: list[list[Layer | None]] = [[None] * len(of_image) for of_image in frames]
         for (width, height), members in groups.items():
             most = max(1, 2_000_000 // (width * height))
             for start in range(0, len(members), most):
                 chosen = members[start : start + most]
-                yield chosen, np.stack([resize(images[index], width, height) for index in chosen])
+                inputs = np.stack([crop(images[i], frames[i][n].box, width, height) for i, n in chosen])
+                for (index, number), response in zip(chosen, self.look(lnet, inputs, settings.mirror), strict=True):
+                    found[index][number] = as_layer(response, frames[index][number], settings)
+        return [[layer for layer in layers if layer is not None] for layers in found]
 
-    def look(self, lnet: RespondingLNet, batch: NDArray[np.uint8]) -> list[Seen]:
-        """Response maps and scores of equally large inputs (N, H, W, 3), each as if it had come alone."""
+    def look(
+        self, lnet: RespondingLNet, batch: NDArray[np.uint8], mirror: bool = False
+    ) -> Iterable[NDArray[np.float32]]:
+        """Response maps of equally large inputs (N, H, W, 3), each as if it had come alone."""
         size = self._together(lnet)
-        seen: list[Seen] = []
         for start in range(0, len(batch), size):
             group = batch[start : start + size]
             filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
-            seen += self._look(lnet, np.concatenate([group, filling]))[: len(group)]
-        return seen
+            filled = np.concatenate([group, filling])
+            maps = self._look(lnet, filled)
+            if mirror:
+                maps = (maps + self._look(lnet, filled[:, :, ::-1])[:, :, ::-1]) * np.float32(0.5)
+            yield from maps[: len(group)].clip(0)
 
     def _together(self, lnet: RespondingLNet) -> int:
         """How many inputs a net sees at once, always filled up to it: for another number a convolution takes another
@@ -266,49 +306,45 @@ class Localizer:
             return 16
         return 4 if lnet is self.lnet_s else 1
 
-    def _look(self, lnet: RespondingLNet, group: NDArray[np.uint8]) -> list[Seen]:
+    def _look(self, lnet: RespondingLNet, group: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            inputs = torch.from_numpy(group).to(self.device).permute(0, 3, 1, 2).float().div_(255).to(self.dtype)
-            signed = weighted_sum(lnet.net(inputs).float(), lnet.weights.to(self.device))
-            scores = torch.sigmoid(signed.mean((1, 2)) + lnet.bias)
-            maps = signed.clamp_min(0).cpu().numpy()
-        return [Seen(response, score) for response, score in zip(maps, scores.tolist(), strict=True)]
+            inputs = torch.from_numpy(np.ascontiguousarray(group)).to(self.device).permute(0, 3, 1, 2)
+            features = lnet.net(inputs.float().div_(255).to(self.dtype)).float()
+            signed: NDArray[np.float32] = weighted_sum(features, lnet.weights.to(self.device)).cpu().numpy()
+        return signed
 
     def faces(
         self, images: Sequence[Image], heads: Sequence[Sequence[Located]], minimum: float | None = None
     ) -> list[list[Located]]:
-        """LNet_s: the face in each head-shoulder square, doubles and those below the score (or `minimum`) dropped."""
-        places = [(index, head.box) for index, found in enumerate(heads) for head in found]
-        results: list[Located | None] = [None] * len(places)
-        squares = [box for _, box in places]
-        for _ in range(self.settings.passes):
-            crops = [self.x_s(images[index], box) for (index, _), box in zip(places, squares, strict=True)]
-            for number, (seen, square) in enumerate(zip(self._look_at(crops), squares, strict=True)):
-                results[number] = self._face(seen, square)
-            squares = [self.around(found.box) if found else box for found, box in zip(results, squares, strict=True)]
+        """LNet_s: the face at each head, doubles, those below the score (or `minimum`) and beyond the image dropped."""
+        settings = self.settings
+        owners = [index for index, found in enumerate(heads) for _ in found]
+        flat = [head for found in heads for head in found]
+        frames = [self.head_frames(head.box) for head in flat]
+        looked = self.layers(self.lnet_s, [images[index] for index in owners], frames, settings.face)
+        least = settings.score if minimum is None else minimum
         answer: list[list[Located]] = [[] for _ in images]
-        for (index, _), found in zip(places, results, strict=True):
-            if found and found.score >= (self.settings.score if minimum is None else minimum):
-                answer[index].append(found)
+        for owner, head, layers in zip(owners, flat, looked, strict=True):
+            face = self._face(head, layers)
+            if face and face.score >= least and _shows(images[owner], face.box):
+                answer[owner].append(face)
         return [self._distinct(found) for found in answer]
 
-    def x_s(self, image: Image, square: Box) -> Image:
-        """The head-shoulder image x_s (side, side, 3) of a square."""
-        return crop(image, square, self.settings.crop_side, self.settings.crop_side)
+    def head_frames(self, face: Box) -> list[Frame]:
+        """The head-shoulder squares x_s around a face, as LNet_s sees them; the largest first, so scales ascend."""
+        square, side = self.around(face), self.settings.crop_side
+        return [Frame(square.enlarged(1 / zoom), side, side) for zoom in self.settings.zooms]
 
-    def _look_at(self, crops: Sequence[Image], batch: int = 32) -> Iterator[Seen]:
-        for start in range(0, len(crops), batch):
-            yield from self.look(self.lnet_s, np.stack(crops[start : start + batch]))
-
-    def _face(self, seen: Seen, square: Box) -> Located | None:
-        found = find_windows(seen.response, self.settings.face)
+    def _face(self, head: Located, layers: Sequence[Layer]) -> Located | None:
+        """The strongest peak of LNet_s at a head."""
+        settings = self.settings
+        found = find_peaks(layers, settings.face)
         if not found:
             return None
-        window = max(found, key=lambda window: window.score)
-        box = map_to_box(window, self.settings.face.refine, self.settings.face)
-        side = self.settings.crop_side
-        box = box.scaled(square.width / side, square.height / side)
-        return Located(box.shifted(square.x, square.y), seen.score)
+        box, response = max(found, key=lambda peak: peak[1])
+        logit = response + self.lnet_s.bias + settings.trust * logit_of(head.score)
+        score = _sigmoid(settings.slope * logit + settings.offset)
+        return Located(_blended(box, head.box, settings.blend), score)
 
     def around(self, face: Box) -> Box:
         """The head-shoulder square that a face box implies, by the convention of `around` and `below`."""
@@ -321,3 +357,13 @@ class Localizer:
         boxes, scores = [face.box for face in found], [face.score for face in found]
         kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
         return [found[index] for index in kept]
+
+
+def _blended(first: Box, second: Box, share: float) -> Box:
+    """Between two boxes: middles and the logarithms of their sides, `share` of the second."""
+    x, y = (a * (1 - share) + b * share for a, b in zip(first.center, second.center, strict=True))
+    width, height = (
+        float(np.exp(np.log(a) * (1 - share) + np.log(b) * share))
+        for a, b in ((first.width, second.width), (first.height, second.height))
+    )
+    return Box.around(x, y, width, height)

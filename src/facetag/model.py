@@ -48,7 +48,7 @@ class RespondingLNet:
     Attributes:
         net: in evaluation mode.
         weights: (256,) of the response map.
-        bias: added to the mean of the weighted responses, gives the head's logit of "any attribute".
+        bias: added to a response, gives the head's logit of "any attribute" for what lies there.
     """
 
     net: LNet

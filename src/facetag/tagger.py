@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetag.errors import ModelError
+from facetag.errors import ModelError, UsageError
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop
 from facetag.method.views import best_anchor, combine, view_offsets
@@ -28,10 +28,11 @@ class TaggerSettings:
         radius: of the views around the anchor, in pixels; 0 = one view.
         search: of the anchor (Eq. 5) around the middle, in pixels; 0 = the middle is the anchor.
         combination: the views' features concatenated (the paper) or averaged (its revision).
+        mirror: the features are the mean of the face's and its mirror image's; views have to be averaged then.
         batch: faces that ANet sees at once; fixed, so that no answer depends on its companions.
 
     Raises:
-        UsageError: radius or search is not a whole number of steps.
+        UsageError: radius or search is not a whole number of steps, or mirrored views are to be concatenated.
     """
 
     context: float = 1.0
@@ -40,9 +41,12 @@ class TaggerSettings:
     radius: int = 8
     search: int = 0
     combination: Literal["concatenate", "average"] = "concatenate"
+    mirror: bool = False
     batch: int = 32
 
     def __post_init__(self) -> None:
+        if self.mirror and self.combination != "average":
+            raise UsageError("mirror = true of the tagger needs averaged views", 'set combination = "average"')
         for reach in (self.radius, self.search):
             view_offsets(reach, self.step)
 
@@ -105,11 +109,18 @@ class FeatureExtractor:
     def _features(self, regions: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             images = torch.from_numpy(regions).to(self.device).permute(0, 3, 1, 2).float().div_(255)
-            views = self._views(self.anet.windows(images, self.settings.step))
-            count, number = views.c4.shape[:2]
-            flat = Maps(*(part.flatten(0, 1) for part in views))
-            features = self.anet.features(flat).cpu().numpy().reshape(count, number, FEATURES)
-        return np.ascontiguousarray(combine(features, self.settings.combination), np.float32)
+            features = self._of_views(images)
+            if self.settings.mirror:
+                features = (features + self._of_views(images.flip(3))) / 2
+        return np.ascontiguousarray(features, np.float32)
+
+    def _of_views(self, images: torch.Tensor) -> NDArray[np.floating[Any]]:
+        """Features of the views, combined: (N, settings.width)."""
+        views = self._views(self.anet.windows(images, self.settings.step))
+        count, number = views.c4.shape[:2]
+        flat = Maps(*(part.flatten(0, 1) for part in views))
+        features = self.anet.features(flat).cpu().numpy().reshape(count, number, FEATURES)
+        return combine(features, self.settings.combination)
 
     def _views(self, maps: Maps) -> Maps:
         """The windows around each face's anchor: Maps with leading (N, I, J) -> (N, views)."""

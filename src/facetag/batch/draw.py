@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,8 @@ from facetag.batch.reading import Photo
 from facetag.errors import writing
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
-from facetag.localizer import Localizer, scaled_shape
-from facetag.networks.lnet import FIRST_CENTER, STRIDE
+from facetag.localizer import Localizer, whole_frame
+from facetag.method.scale_space import Layer
 from facetag.records import FaceRecord, ImageRecord
 
 SIDE = 640  #: pixels of the longer side of each panel
@@ -103,38 +104,30 @@ def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int])
 
 
 def _whole_response(localizer: Localizer, image: Image, width: int, height: int) -> Response:
-    """LNet_o's response over a panel: the largest of its passes at each pixel."""
-    panel = np.zeros((height, width), np.float32)
-    for side in localizer.sides(image):
-        shape = scaled_shape(image, side)
-        (seen,) = localizer.look(localizer.lnet_o, resize(image, *shape)[None])
-        np.maximum(panel, spread(seen.response, shape, Box(0, 0, width, height), width, height), out=panel)
-    return panel
+    """LNet_o's response over a panel: the largest of its scales at each pixel."""
+    frames = [whole_frame(image.shape[1], image.shape[0], side) for side in localizer.sides(image)]
+    (layers,) = localizer.layers(localizer.lnet_o, [image], [frames], localizer.settings.head)
+    return _largest(layers, width / image.shape[1], width, height)
 
 
 def _face_responses(localizer: Localizer, image: Image, record: ImageRecord, width: int, height: int) -> Response:
-    """LNet_s's responses over a panel, each in the square around its face."""
+    """LNet_s's responses over a panel, in the squares around each face."""
+    frames = [frame for face in record.faces for frame in localizer.head_frames(face.box)]
+    (layers,) = localizer.layers(localizer.lnet_s, [image], [frames], localizer.settings.face)
+    return _largest(layers, width / image.shape[1], width, height)
+
+
+def _largest(layers: Sequence[Layer], factor: float, width: int, height: int) -> Response:
     panel = np.zeros((height, width), np.float32)
-    side = localizer.settings.crop_side
-    for face in record.faces:
-        square = localizer.around(face.box)
-        (seen,) = localizer.look(localizer.lnet_s, localizer.x_s(image, square)[None])
-        place = square.scaled(width / image.shape[1], height / image.shape[0])
-        np.maximum(panel, spread(seen.response, (side, side), place, width, height), out=panel)
+    for layer in layers:
+        np.maximum(panel, spread(layer, factor, width, height), out=panel)
     return panel
 
 
-def spread(response: Response, seen: tuple[int, int], place: Box, width: int, height: int) -> Response:
-    """A response map over a panel (height, width), 0 outside it.
-
-    Args:
-        seen: (width, height) in pixels of the net's input; cell k is centred on its pixel 16 k + 17.
-        place: where that input lies in the panel.
-    """
-    scale_x, scale_y = place.width / seen[0], place.height / seen[1]
+def spread(layer: Layer, factor: float, width: int, height: int) -> Response:
+    """A layer over a panel (height, width) of `factor` pixels a pixel of its picture, 0 beyond the layer's cells."""
+    step = layer.step * factor
     # pixel centres lie at half coordinates, and OpenCV counts pixel centres
-    matrix = np.array([
-        [STRIDE * scale_x, 0, place.x + (FIRST_CENTER + 0.5) * scale_x - 0.5],
-        [0, STRIDE * scale_y, place.y + (FIRST_CENTER + 0.5) * scale_y - 0.5],
-    ])  # fmt: skip
+    matrix = np.array([[step, 0, layer.x * factor - 0.5], [0, step, layer.y * factor - 0.5]])
+    response = layer.response.astype(np.float32)
     return np.asarray(cv2.warpAffine(response, matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)

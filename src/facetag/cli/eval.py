@@ -1,4 +1,4 @@
-"""`facetag eval attributes|localization|speed|convention`: what the model is worth, measured."""
+"""`facetag eval attributes|robustness|localization|speed|convention`: what the model is worth, measured."""
 
 import shlex
 import sys
@@ -15,17 +15,23 @@ from facetag.cli.stages import Quiet, torch_device
 from facetag.errors import UsageError, writing
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from facetag.datasets.celeba import CelebA
+    from facetag.evaluate.attributes import Partition
     from facetag.evaluate.report import Table
     from facetag.localizer import Localizer
     from facetag.model import Model
     from facetag.tagger import Tagger
 
-app = typer.Typer(no_args_is_help=True, help="Measure attributes, localisation and speed; fit the box convention.")
+app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too; - prints them alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, spread evenly over all.")]
 Sheet = Annotated[Path | None, typer.Option(help="A contact sheet to look at, .jpg or .png.")]
 Count = Annotated[int, typer.Option(min=1, help="Photographs on the sheet.")]
+Data = Annotated[Path, typer.Option(help="CelebA, or the folder that holds celeba/.")]
 Images = Annotated[Path, typer.Option(help="Folder of photographs.")]
 Boxes = Annotated[
     Path | None,
@@ -35,7 +41,7 @@ Boxes = Annotated[
 
 @app.command()
 def attributes(
-    data: Annotated[Path, typer.Option(help="CelebA, or the folder that holds celeba/.")] = Path("data"),
+    data: Data = Path("data"),
     partition: Annotated[Literal["test", "val", "train"], typer.Option(help="Part of the official split.")] = "test",
     mode: Annotated[
         Literal["cascade", "crops"], typer.Option(help="Find the face first, or take the aligned pictures' fixed box.")
@@ -57,19 +63,15 @@ def attributes(
     Example:
       facetag eval attributes --data data --partition val --json attributes.json
     """
-    from facetag.datasets.celeba import load_celeba
     from facetag.evaluate import attributes as evaluate
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
-    from facetag.evaluate.pictures import evenly
 
     _check_outputs(json, sheet)
     if card:
         _check_card(model, limit)
-    celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
-    shares, part = evaluate.training_shares(celeba), celeba.subset(evaluate.PARTITIONS[partition])
-    chosen = evenly(len(part), limit)
-    paths, labels = [part.paths[index] for index in chosen], part.attributes[chosen]
+    shares, part = _celeba(data, partition, limit)
+    paths, labels = part.paths, part.attributes
     loaded, localizer, tagger = _cascade(model, device)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
     tagged = evaluate.tag_pictures(paths, locate, tagger, _progress("pictures", quiet))
@@ -82,6 +84,40 @@ def attributes(
         _write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
+
+
+@app.command()
+def robustness(
+    data: Data = Path("data"),
+    partition: Annotated[Literal["test", "val", "train"], typer.Option(help="Part of the official split.")] = "val",
+    limit: Limit = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the directions in which boxes and pictures go.")] = 0,
+    model: ModelName = None,
+    device: Device = "auto",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Attributes when the box or the picture is worse.
+
+    Aligned CelebA in its fixed box: shifted, scaled, blurred, compressed, grey, turned, small.
+
+    \b
+    Example:
+      facetag eval robustness --data data --limit 1000 --json robustness.json
+    """
+    from facetag.evaluate import report
+    from facetag.evaluate.robustness import FITTED, measure_robustness
+    from facetag.tagger import Tagger
+
+    _check_outputs(json)
+    shares, part = _celeba(data, partition, limit)
+    loaded = _model(model)
+    tagger = Tagger(loaded, torch_device(device))
+    progress = _progress("pictures", quiet)
+    measured = measure_robustness(part.paths, part.attributes, shares, tagger, seed, progress)
+    facts = {**_about(loaded), "partition": partition, "seed": seed}
+    tables = report.robustness_tables(measured, FITTED[partition])
+    _answer(json, facts, report.robustness_json(measured), tables)
 
 
 @app.command()
@@ -196,13 +232,30 @@ def convention(
         print(report.convention_toml(fitted))
 
 
+def _celeba(data: Path, partition: "Partition", limit: int | None) -> "tuple[NDArray[np.float64], CelebA]":
+    """Shares of the training partition's attributes, and this partition, or so many of its pictures."""
+    from facetag.datasets.celeba import load_celeba
+    from facetag.evaluate.attributes import PARTITIONS, training_shares
+    from facetag.evaluate.pictures import evenly
+
+    celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
+    part = celeba.subset(PARTITIONS[partition])
+    mask = part.partition < 0
+    mask[evenly(len(part), limit)] = True
+    return training_shares(celeba), part.select(mask)
+
+
+def _model(name: str | None) -> "Model":
+    from facetag.model import load_model
+
+    return load_model(name) if name else load_model()
+
+
 def _cascade(model: str | None, device: str) -> "tuple[Model, Localizer, Tagger]":
     from facetag.localizer import Localizer
-    from facetag.model import load_model
     from facetag.tagger import Tagger
 
-    place = torch_device(device)
-    loaded = load_model(model) if model else load_model()
+    place, loaded = torch_device(device), _model(model)
     return loaded, Localizer(loaded, place), Tagger(loaded, place)
 
 

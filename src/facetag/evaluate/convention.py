@@ -1,14 +1,14 @@
-"""The one global convention from windows of response maps to boxes (paper, section 3.1), fitted on photographs.
+"""The one global convention from peaks of response maps to boxes (paper, section 3.1), fitted on photographs.
 
-LNets are trained on image-level tags and know no boxes, so where a face's edges lie relative to its region of high
-response has to be told once: a size and an offset for LNet_o's head squares, and likewise for LNet_s's faces. Each net
-looks once at each photograph; everything is then searched over the small maps that it answered.
+LNets are trained on image-level tags and know no boxes, so where a face's edges lie relative to a peak has to be told
+once: a size and an offset for what LNet_o's heads imply, and likewise for LNet_s's faces. How sure a score is, and from
+which one on a face is kept, is told by the same photographs. Each net looks once at each photograph; what is fitted is
+found again and again in the maps that it answered.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,42 +16,20 @@ from numpy.typing import NDArray
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
+from facetag.evaluate.localization import Examined, examine
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
-from facetag.geometry import Box, Window
-from facetag.images.resample import Image, resize
-from facetag.localizer import Localizer, Located, WindowSettings, find_windows, map_to_box, scaled_shape
+from facetag.geometry import Box
+from facetag.images.resample import Image
+from facetag.localizer import Localizer, Located, PeakSettings, find_peaks, logit_of, whole_frame
+from facetag.method import recall
+from facetag.method.scale_space import Layer
+from facetag.training.fit import calibrate
 
-RELATIVE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-REFINE = (1, 2, 4)
-STEPS = (0.4, 0.2, 0.1, 0.05, 0.02, 0.01)  #: of the search for size and offset
+TURNS = 4  #: boxes found by the settings of one turn give those of the next
+RATE = 0.1  #: false positives an image at the score from which on faces are kept
+IOU = 0.5
 
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Looked:
-    """A net's response map (rows, columns) of one input, and the box to come of it, in pixels of that input."""
-
-    owner: int
-    response: NDArray[np.float32]
-    target: Box
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """M windows beside the boxes that they should become, in pixels of the net's input.
-
-    Attributes:
-        windows: (M, 3) middle x, middle y, and side, sqrt(width x height).
-        targets: (M, 4) x y width height.
-        owners: (M,) photograph of each, 0 <= owner < photographs.
-        photographs: how many; one without a window is a miss.
-    """
-
-    windows: Values
-    targets: Values
-    owners: NDArray[np.int64]
-    photographs: int
 
 
 @dataclass(frozen=True)
@@ -59,66 +37,72 @@ class Fitted:
     """Settings and what they reach on the photographs they were fitted on.
 
     Attributes:
-        recall: share of photographs with a box of IoU >= 0.5.
-        overlap: mean IoU of each photograph's best box, 0 where there is none.
+        recall: share of photographs whose strongest peak's box has IoU >= 0.5.
+        overlap: mean IoU of those boxes, 0 where there is none.
     """
 
-    settings: WindowSettings
+    settings: PeakSettings
     recall: float
     overlap: float
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """From a face's logit to its score, and the score from which on there are `RATE` false positives an image.
+
+    Attributes:
+        slope, offset: of the logit, so that the score is the share of such boxes that hold a face.
+        score: the model's.
+        recall: of single faces at IoU 0.5 by the boxes of at least that score.
+    """
+
+    slope: float
+    offset: float
+    score: float
+    recall: float
+
+
+@dataclass(frozen=True)
 class Convention:
-    """The fitted convention: LNet_o's windows to head squares, LNet_s's windows to faces (None: not fitted)."""
+    """The fitted convention; `face` and `scoring` are None where there is no LNet_s yet."""
 
     photographs: int
     head: Fitted
     face: Fitted | None
+    scoring: Scoring | None
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A net's layers of one photograph, ascending in scale, and the true face."""
+
+    layers: Sequence[Layer]
+    truth: Box
 
 
 def fit_convention(
     localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress, heads_alone: bool = False
 ) -> Convention:
-    """Fit both, the second on what LNet_s sees in head squares by the first.
+    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores.
 
     Args:
-        localizer: its settings but `head` and `face` hold; these two give the threshold.
+        localizer: its settings hold but for what is fitted.
         photographs: with one face each, and never any that localisation will be measured on.
         heads_alone: there is no LNet_s yet; it is trained on head squares by this convention.
 
     Raises:
-        DataError: there are none, a picture cannot be read, or a net responds in none.
+        DataError: there are none, a picture cannot be read, or a net responds near no face.
     """
     if not photographs:
         raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
     assert all(len(photograph.boxes) == 1 for photograph in photographs)
-    head = fit_heads(localizer, photographs, progress)
-    face = None if heads_alone else fit_faces(with_settings(localizer, head=head.settings), photographs, progress)
-    return Convention(len(photographs), head, face)
-
-
-def fit_heads(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress) -> Fitted:
-    """LNet_o's windows to the squares `Localizer.around` the true faces; needs no LNet_s.
-
-    A photograph counts by the best of its heads, because LNet_s looks at all of them.
-    """
-    looked = list(_head_maps(localizer, photographs, progress))
-    start = replace(localizer.settings.head, ratio=1.0)
-    return search(looked, len(photographs), start, localizer.settings.heads)
-
-
-def fit_faces(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress) -> Fitted:
-    """LNet_s's strongest windows to the true faces, in the head square that holds each face best.
-
-    With several passes the convention of the earlier ones decides what the last one sees, so it is fitted pass by pass.
-    """
-    ratio = float(np.median([photograph.boxes[0].width / photograph.boxes[0].height for photograph in photographs]))
-    fitted = Fitted(replace(localizer.settings.face, ratio=ratio), float("nan"), float("nan"))
-    for passes in range(1, localizer.settings.passes + 1):
-        current = with_settings(localizer, face=fitted.settings, passes=passes)
-        fitted = search(list(_face_maps(current, photographs, progress)), len(photographs), fitted.settings, most=1)
-    return fitted
+    head = fit_peaks(list(head_layers(localizer, photographs, progress)), localizer.settings.head)
+    if heads_alone:
+        return Convention(len(photographs), head, None, None)
+    localizer = with_settings(localizer, head=head.settings)
+    face = fit_peaks(list(face_layers(localizer, photographs, progress)), localizer.settings.face)
+    localizer = with_settings(localizer, face=face.settings, slope=1.0, offset=0.0)
+    return Convention(len(photographs), head, face, fit_scores(examine(photographs, localizer, progress)))
 
 
 def with_settings(localizer: Localizer, **changes: Any) -> Localizer:
@@ -128,151 +112,103 @@ def with_settings(localizer: Localizer, **changes: Any) -> Localizer:
     return changed
 
 
-def search(looked: Sequence[Looked], photographs: int, start: WindowSettings, most: int) -> Fitted:
-    """The best settings over the grid of REFINE and RELATIVE, each with the best size and offset; ties: the first.
+def fit_peaks(looked: Sequence[Looked], start: PeakSettings) -> Fitted:
+    """Size and offset as medians over the photographs whose strongest peak lies near the face, turn by turn.
 
-    Args:
-        most: windows of a photograph that count, the strongest first.
+    The medians hold as long as most of those peaks belong to the face.
 
     Raises:
-        DataError: no map responds anywhere near its face.
+        DataError: no peak lies near its face, or there is nothing looked at.
     """
-    found: list[Fitted] = []
-    for refine, relative in product(REFINE, RELATIVE):
-        pairs = pair(looked, photographs, replace(start, refine=refine, relative=relative), most)
-        if near(pairs).any():
-            found.append(fit_box(pairs, replace(start, refine=refine, relative=relative)))
-    if not found:
-        raise DataError("the net responds near none of the faces", "train it longer")
-    return max(found, key=_rank)
+    if not looked:
+        raise DataError("no head was found near any of the faces", "train LNet_o longer, or lower head_score")
+    ratio = float(np.median([one.truth.width / one.truth.height for one in looked]))
+    settings = replace(start, ratio=ratio)
+    for _ in range(TURNS):
+        found = [(strongest(one.layers, settings), one.truth) for one in looked]
+        close = [(box, truth) for box, truth in found if box and near(box, truth)]
+        if not close:
+            raise DataError("the net responds near none of the faces", "train it longer")
+        settings = medians(settings, close)
+    overlaps = np.array([box.iou(one.truth) if (box := strongest(one.layers, settings)) else 0.0 for one in looked])
+    return Fitted(settings, float((overlaps >= IOU).mean()), float(overlaps.mean()))
 
 
-def pair(looked: Iterable[Looked], photographs: int, settings: WindowSettings, most: int) -> Pairs:
-    """The strongest windows of each photograph's maps beside their targets."""
-    windows: dict[int, list[tuple[Window, Box]]] = {}
-    for one in looked:
-        windows.setdefault(one.owner, []).extend((found, one.target) for found in find_windows(one.response, settings))
-    plain = replace(settings, size=1.0, ratio=1.0, right=0.0, down=0.0)
-    rows = []
-    for owner, candidates in windows.items():
-        for window, target in sorted(candidates, key=lambda candidate: -candidate[0].score)[:most]:
-            square = map_to_box(window, settings.refine, plain)
-            rows.append((*square.center, square.width, target.x, target.y, target.width, target.height, owner))
-    table = np.array(rows, np.float64).reshape(-1, 8)
-    return Pairs(table[:, :3], table[:, 3:7], table[:, 7].astype(np.int64), photographs)
+def strongest(layers: Sequence[Layer], settings: PeakSettings) -> Box | None:
+    """The box of the strongest peak."""
+    found = find_peaks(layers, settings)
+    return max(found, key=lambda peak: peak[1])[0] if found else None
 
 
-def fit_box(pairs: Pairs, settings: WindowSettings) -> Fitted:
-    """Size and offset: medians over the windows near their faces, then climbing to the largest recall.
+def near(box: Box, truth: Box) -> bool:
+    """Whether the box's middle lies in the true face, enlarged twice about its middle."""
+    (x, y), (true_x, true_y) = box.center, truth.center
+    return abs(x - true_x) <= truth.width and abs(y - true_y) <= truth.height
 
-    The medians hold as long as most of those windows belong to the face; from there, size and both offsets move by
-    ever smaller STEPS while recall at IoU 0.5, or at equal recall the mean IoU, grows. The ratio is not sought: the
-    true boxes have it.
+
+def medians(settings: PeakSettings, pairs: Sequence[tuple[Box, Box]]) -> PeakSettings:
+    """The settings that would have put the median box right, given boxes by `settings` and their true ones.
+
+    Offsets are from peaks, and in heights of the box to be.
     """
-    best = _rated(pairs, medians(pairs, settings))
-    for step in STEPS:
-        best = _climb(pairs, best, step)
-    return best
-
-
-def medians(pairs: Pairs, settings: WindowSettings) -> WindowSettings:
-    """The settings of median log size and median offsets over the windows near their faces."""
-    chosen = near(pairs)
-    (x, y, side), target = pairs.windows[chosen].T, pairs.targets[chosen]
-    size = float(np.exp(np.median(np.log(target[:, 3] / side))))
-    tall = size * side
+    rows = np.array([(*box.center, box.height, *truth.center, truth.height) for box, truth in pairs])
+    x, y, height, true_x, true_y, true_height = rows.T
     return replace(
         settings,
-        size=size,
-        right=float(np.median((target[:, 0] + target[:, 2] / 2 - x) / tall)),
-        down=float(np.median((target[:, 1] + target[:, 3] / 2 - y) / tall)),
+        height=settings.height * float(np.exp(np.median(np.log(true_height / height)))),
+        right=float(np.median((true_x - x + settings.right * height) / true_height)),
+        down=float(np.median((true_y - y + settings.down * height) / true_height)),
     )
 
 
-def near(pairs: Pairs) -> NDArray[np.bool_]:
-    """(M,) whether a window's middle lies in its target, enlarged twice about its middle."""
-    middle = pairs.targets[:, :2] + pairs.targets[:, 2:] / 2
-    return np.asarray((np.abs(pairs.windows[:, :2] - middle) <= pairs.targets[:, 2:]).all(axis=1), np.bool_)
+def fit_scores(examined: Sequence[Examined]) -> Scoring:
+    """How sure a logit is, by Platt scaling, and where to cut; scores of `examined` are plain sigmoids of logits.
+
+    Raises:
+        DataError: the surest boxes are wrong, or logits do not tell right boxes from wrong ones.
+    """
+    located = [recall.Located([face.box for face in one.found], [face.score for face in one.found],
+                              one.photograph.boxes) for one in examined]  # fmt: skip
+    hits = np.concatenate([recall.match(one.boxes, one.scores, one.truths, IOU) >= 0 for one in located])
+    logits = np.array([logit_of(score) for one in located for score in one.scores])
+    platt = calibrate(logits[:, None], hits[:, None])
+    curve = recall.froc(located, IOU)
+    allowed = np.flatnonzero(curve.false_positives <= RATE)
+    if not len(allowed):
+        raise DataError("the surest boxes of the LNets are wrong already", "train them longer")
+    if platt.slope[0] <= 0:
+        raise DataError("the scores do not tell right boxes from wrong ones", "fit on more photographs")
+    threshold, reached = curve.thresholds[allowed[-1]], curve.recall[allowed[-1]]
+    score = platt.probabilities(np.array([[logit_of(threshold)]]))[0, 0]
+    return Scoring(float(platt.slope[0]), float(platt.intercept[0]), float(score), float(reached))
 
 
-def best_overlaps(pairs: Pairs, settings: WindowSettings) -> Values:
-    """(photographs,) largest IoU of a window's box, by these settings, with its target; 0 without a window."""
-    (x, y, side), target = pairs.windows.T, pairs.targets
-    height = settings.size * side
-    width = height * settings.ratio
-    left = x + settings.right * height - width / 2
-    top = y + settings.down * height - height / 2
-    across = np.minimum(left + width, target[:, 0] + target[:, 2]) - np.maximum(left, target[:, 0])
-    down = np.minimum(top + height, target[:, 1] + target[:, 3]) - np.maximum(top, target[:, 1])
-    common = across.clip(0) * down.clip(0)
-    best = np.zeros(pairs.photographs)
-    np.maximum.at(best, pairs.owners, common / (width * height + target[:, 2] * target[:, 3] - common))
-    return best
-
-
-def _rated(pairs: Pairs, settings: WindowSettings) -> Fitted:
-    overlaps = best_overlaps(pairs, settings)
-    return Fitted(settings, float((overlaps >= 0.5).mean()), float(overlaps.mean()))
-
-
-def _climb(pairs: Pairs, best: Fitted, step: float) -> Fitted:
-    while True:
-        better = max((_rated(pairs, settings) for settings in _around(best.settings, step)), key=_rank)
-        if _rank(better) <= _rank(best):
-            return best
-        best = better
-
-
-def _rank(fitted: Fitted) -> tuple[float, float]:
-    return fitted.recall, fitted.overlap
-
-
-def _around(settings: WindowSettings, step: float) -> Iterator[WindowSettings]:
-    for sign in (-1, 1):
-        yield replace(settings, size=settings.size * (1 + step) ** sign)
-        yield replace(settings, right=settings.right + sign * step)
-        yield replace(settings, down=settings.down + sign * step)
-
-
-def _batches(photographs: Sequence[Photograph], progress: Progress) -> Iterator[tuple[int, list[Image], list[Box]]]:
-    """Index of the first photograph, images, and true faces."""
+def _batches(photographs: Sequence[Photograph], progress: Progress) -> Iterator[tuple[list[Image], list[Box]]]:
+    """Images and their true faces."""
     first = 0
     for images in read_batches([photograph.path for photograph in photographs], progress):
-        yield first, images, [photograph.boxes[0] for photograph in photographs[first : first + len(images)]]
+        yield images, [photograph.boxes[0] for photograph in photographs[first : first + len(images)]]
         first += len(images)
 
 
-def _head_maps(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
-    for first, images, truths in _batches(photographs, progress):
-        for index, (image, truth) in enumerate(zip(images, truths, strict=True)):
-            for side in localizer.sides(image):
-                width, height = scaled_shape(image, side)
-                (seen,) = localizer.look(localizer.lnet_o, resize(image, width, height)[None])
-                target = localizer.around(truth).scaled(width / image.shape[1], height / image.shape[0])
-                yield Looked(first + index, seen.response, target)
+def head_layers(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+    """What LNet_o answers."""
+    for images, truths in _batches(photographs, progress):
+        frames = [
+            [whole_frame(image.shape[1], image.shape[0], side) for side in localizer.sides(image)] for image in images
+        ]
+        layers = localizer.layers(localizer.lnet_o, images, frames, localizer.settings.head)
+        yield from (Looked(*pair) for pair in zip(layers, truths, strict=True))
 
 
-def _face_maps(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
-    for first, images, truths in _batches(photographs, progress):
-        squares = _squares(localizer, images, truths)
-        for index, square in squares.items():
-            (seen,) = localizer.look(localizer.lnet_s, localizer.x_s(images[index], square)[None])
-            side = localizer.settings.crop_side
-            target = truths[index].shifted(-square.x, -square.y).scaled(side / square.width, side / square.height)
-            yield Looked(first + index, seen.response, target)
-
-
-def _squares(localizer: Localizer, images: list[Image], truths: list[Box]) -> dict[int, Box]:
-    """What the last pass of LNet_s looks at: of each image's heads the one that holds the face best, or around the face
-    that the earlier passes found from there."""
-    heads: list[list[Located]] = []
-    for found, truth in zip(localizer.heads(images), truths, strict=True):
-        square = localizer.around(truth)
-        heads.append(sorted(found, key=lambda head: -head.box.iou(square))[:1])
-    squares = {index: found[0].box for index, found in enumerate(heads) if found}
-    if localizer.settings.passes > 1:
-        earlier = with_settings(localizer, passes=localizer.settings.passes - 1)
-        for index, found in enumerate(earlier.faces(images, heads, minimum=0.0)):
-            if found:
-                squares[index] = localizer.around(found[0].box)
-    return squares
+def face_layers(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+    """What LNet_s answers at the head of each photograph that implies its face best."""
+    for images, truths in _batches(photographs, progress):
+        heads: list[tuple[Located, Image, Box]] = []
+        for found, image, truth in zip(localizer.heads(images), images, truths, strict=True):
+            best = max(found, key=lambda head: head.box.iou(truth), default=None)
+            if best and near(best.box, truth):
+                heads.append((best, image, truth))
+        frames = [localizer.head_frames(head.box) for head, _, _ in heads]
+        layers = localizer.layers(localizer.lnet_s, [image for _, image, _ in heads], frames, localizer.settings.face)
+        yield from (Looked(of, truth) for of, (_, _, truth) in zip(layers, heads, strict=True))

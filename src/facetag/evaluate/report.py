@@ -13,6 +13,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.evaluate.attributes import AttributeReport
 from facetag.evaluate.convention import Convention, Fitted
 from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
+from facetag.evaluate.robustness import MEANS, Robustness, RobustnessReport
 from facetag.evaluate.speed import Comparison, SpeedReport
 from facetag.settings import plain
 
@@ -79,6 +80,23 @@ def attribute_json(report: AttributeReport) -> dict[str, Any]:
     }
 
 
+def robustness_tables(report: RobustnessReport, warning: str = "") -> list[Table]:
+    """Mean percent under each disturbance, and how many points that is from the undisturbed one."""
+    start = report.rows[0]
+    rows = [(f"{row.kind} {row.amount}".rstrip(), *_beside(row, start)) for row in report.rows]
+    title = (
+        f"{report.pictures} aligned pictures, tagged in their fixed box: percent, and points from undisturbed; "
+        f"the majority's accuracy is {_percent(report.majority)}"
+    )
+    columns = [part for name in MEANS for part in (_ATTRIBUTE_COLUMNS[name], "change")]
+    return [Table("\n".join(filter(None, (title, warning))), ("disturbance", *columns), rows)]
+
+
+def robustness_json(report: RobustnessReport) -> dict[str, Any]:
+    """The means under each disturbance."""
+    return {"pictures": report.pictures, "majority": report.majority, "disturbances": [asdict(r) for r in report.rows]}
+
+
 def localization_tables(report: LocalizationReport) -> list[Table]:
     """Recall in percent, single-face photographs first."""
     tables = [_overview(report)]
@@ -114,16 +132,22 @@ def speed_json(report: SpeedReport) -> dict[str, Any]:
 
 
 def convention_json(convention: Convention) -> dict[str, Any]:
-    """Both settings and what they reach."""
+    """All settings and what they reach."""
     return {
         "photographs": convention.photographs,
         **{key: _fitted_json(getattr(convention, key)) for key in ("head", "face")},
+        "scoring": plain(convention.scoring) if convention.scoring else None,
     }
 
 
 def convention_toml(convention: Convention) -> str:
-    """The sections [localizer.head] and [localizer.face] of a recipe."""
+    """What goes into the sections [localizer], [localizer.head] and [localizer.face] of a recipe."""
     lines = [f"# Fitted on {convention.photographs} photographs with one face."]
+    if scoring := convention.scoring:
+        reached = f"{_percent(scoring.recall)} % of the faces found at 0.1 false positives an image"
+        numbers = {"slope": scoring.slope, "offset": scoring.offset, "score": scoring.score}
+        lines += [f"# score: {reached}", "[localizer]"]
+        lines += [*(f"{name} = {_toml_number(value)}" for name, value in numbers.items()), ""]
     for key in ("head", "face"):
         fitted: Fitted | None = getattr(convention, key)
         if fitted is None:
@@ -154,6 +178,13 @@ def _overview(report: LocalizationReport) -> Table:
         for name, figures in _groups(report)
     ]
     return Table(f"boxes of score >= {report.score:g}; the last column without a threshold", columns, rows)
+
+
+def _beside(row: Robustness, start: Robustness) -> Iterator[str]:
+    for name in MEANS:
+        value, change = getattr(row, name), getattr(row, name) - getattr(start, name)
+        yield _percent(value)
+        yield "" if row is start else "-" if math.isnan(change) else f"{round(100 * change, 1) + 0:+.1f}"
 
 
 def _iou_table(name: str, figures: Recall, score: float) -> Table:
@@ -219,11 +250,15 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     )
 
 
-def _fitted_json(fitted: Fitted) -> dict[str, Any]:
+def _fitted_json(fitted: Fitted | None) -> dict[str, Any] | None:
+    if fitted is None:
+        return None
     return {"settings": plain(fitted.settings), "recall": fitted.recall, "mean_iou": fitted.overlap}
 
 
-def _toml_number(value: float) -> str:
+def _toml_number(value: bool | float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, int) else str(float(f"{value:.5g}"))
 
 

@@ -4,12 +4,14 @@ LNet+, LNet_o and LNet_s share this structure. What it answers is the map h(5) o
 weighted mean over channels, and cell k of it is centred on pixel 16 k + 17.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from facetag.errors import UsageError
 from facetag.networks.normalisation import LocalResponseNorm, fold_batch_normalisation
 
 STRIDE = 16  #: pixels between neighbouring cells of C5
@@ -40,11 +42,6 @@ def map_side(side: int) -> int:
     c1 = (side - 11) // 4 + 1
     pooled = (c1 - 3) // 2 + 1
     return (pooled - 3) // 2 + 1
-
-
-def symmetric_side(side: float) -> int:
-    """The nearest side 16 n + 3 >= MIN_SIDE: only such sides are seen alike from both ends."""
-    return max(STRIDE * round((side - 3) / STRIDE) + 3, MIN_SIDE)
 
 
 class LNet(nn.Module):
@@ -133,16 +130,32 @@ class HeadSettings:
 
     Attributes:
         pooling: `flatten` = C5's own 3 x 3 max-pool, cells kept (the paper; one input size);
-            `average` = the mean over the map (any input size).
+            `average` = the mean over the map (any input size);
+            `peak` = each cell has its own logits and their log-mean-exp is the picture's: one cell that is sure
+            suffices, so that cells learn to answer for what lies under them (any input size, no hidden layers).
         hidden: widths of the fully-connected layers before the outputs; LNet+ in the paper has (4096, 4096).
         dropout: probability, after each hidden layer (or before the outputs when there is none).
         side: pixels of the square input; matters for `flatten`.
+
+    Raises:
+        UsageError: `peak` with hidden layers.
     """
 
-    pooling: Literal["flatten", "average"] = "flatten"
+    pooling: Literal["flatten", "average", "peak"] = "flatten"
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
     side: int = 227
+
+    def __post_init__(self) -> None:
+        if self.pooling == "peak" and self.hidden:
+            raise UsageError(f"a head that pools by peak has no hidden layers {self.hidden}", "set hidden = []")
+
+
+class Transpose(nn.Module):
+    """(N, C, cells) -> (N, cells, C)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.transpose(1, 2)
 
 
 class Head(nn.Module):
@@ -158,6 +171,9 @@ class Head(nn.Module):
             cells = (map_side(settings.side) - 3) // 2 + 1
             self.pool: nn.Module = nn.Sequential(nn.MaxPool2d(3, 2), nn.Flatten())
             width = CHANNELS * cells * cells
+        elif settings.pooling == "peak":
+            self.pool = nn.Sequential(nn.Flatten(2), Transpose())
+            width = CHANNELS
         else:
             self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
             width = CHANNELS
@@ -171,12 +187,14 @@ class Head(nn.Module):
         self.outputs = nn.Linear(width, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        result: Tensor = self.outputs(self.hidden(self.pool(features)))
-        return result
+        logits: Tensor = self.outputs(self.hidden(self.pool(features)))
+        if self.settings.pooling == "peak":  # (N, cells, outputs)
+            return logits.float().logsumexp(1) - math.log(logits.shape[1])
+        return logits
 
     def channel_weights(self, output: int) -> Tensor:
-        """Weights (256,) of one output's class activation map; only an average head without hidden layers has one."""
-        assert self.settings.pooling == "average" and not self.settings.hidden
+        """Weights (256,) of one output's class activation map; a head that flattens or has hidden layers has none."""
+        assert self.settings.pooling != "flatten" and not self.settings.hidden
         return self.outputs.weight[output].detach().clone()
 
 

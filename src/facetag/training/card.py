@@ -17,8 +17,10 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - Object categories for LNet+ and scenes without faces:
 {sets}
-- No face box was trained on. One global convention (size and offset of a face box against a response window) stands in
-  the recipe; such a convention is set with boxes (`quick`: of the tuning half of Caltech 10k WebFaces, research).
+- No face box was trained on: LNets learn from image-level tags of composed scenes, where a head of another size than
+  the net is to look for brings no tag. One global convention (height and offset of a face box against a peak of the
+  response, and how responses become scores) stands in the recipe; it is set with boxes of the tuning half of Caltech
+  10k WebFaces (research).
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures on identities (or pictures) held out of the

@@ -33,7 +33,7 @@ from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
 from facetag.training.fit import Fitted, fit, require_identities
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.propose import Boxes, as_box, kept, propose_faces, propose_heads
+from facetag.training.propose import Boxes, aligned_boxes, as_box, kept, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
 
 
@@ -93,14 +93,9 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     """
     stage = recipe.anet_attributes
     split = finetune.split_training(DataFolder(data).celeba(), stage.held_out)
-    usual = recipe.localizer
-    quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
-    asked = replace(recipe, localizer=quick)
-    localizer = trained_localizer(run, asked, options.device, half=recipe.lnet_s.loop.precision == "bfloat16")
+    boxes = _face_boxes(run, recipe, options)
     parts = [
-        finetune.face_examples(
-            part, proposed_faces(run, name, localizer, part, options), recipe.tagger, stage, jittered
-        )
+        finetune.face_examples(part, boxes(name, part), recipe.tagger, stage, jittered)
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     ]
     torch.manual_seed(stage.loop.seed)
@@ -109,6 +104,17 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         _start_from(run / "anet_identities", net, "anet")
     task = finetune.FaceTask(net, stage, *parts)
     return train(task, stage.loop, run / task.name, options)
+
+
+def _face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, CelebA], Boxes]:
+    """What says where the face of each training picture of ANet is."""
+    stage, usual = recipe.anet_attributes, recipe.localizer
+    if stage.boxes == "aligned":
+        return lambda name, part: aligned_boxes(len(part))
+    quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
+    asked = replace(recipe, localizer=quick)
+    localizer = trained_localizer(run, asked, options.device, half=recipe.lnet_s.loop.precision == "bfloat16")
+    return lambda name, part: proposed_faces(run, name, localizer, part, options)
 
 
 def proposed_faces(run: Path, part: str, localizer: Localizer, data: CelebA, options: RunOptions) -> Boxes:

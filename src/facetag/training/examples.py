@@ -20,7 +20,7 @@ from facetag.datasets.augment import (
     one_of_ten_crops,
     random_square,
 )
-from facetag.datasets.scenes import SceneComposer
+from facetag.datasets.scenes import SceneComposer, log_uniform
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.resample import Image, crop
@@ -106,9 +106,12 @@ class HeadCrops(Dataset[Any]):
         row = self.squares[turn * len(self) + index]
         side = scene.image.shape[0]
         square = Box(0, 0, side, side) if np.isnan(row[0]) else as_box(row)
-        moved = self._jittered(square, rng)
+        moved, tags = self._jittered(square, rng), scene.attributes
+        if rng.random() < self.stage.others:
+            factor = log_uniform(rng, self.stage.nearest, self.stage.furthest)
+            moved, tags = moved.enlarged(factor if rng.random() < 0.5 else 1 / factor), np.zeros_like(tags)
         image = flip(crop(scene.image, moved, self.stage.side, self.stage.side), rng)
-        return jitter_colour(np.ascontiguousarray(image), rng, self.stage.colour), torch.from_numpy(scene.attributes)
+        return jitter_colour(np.ascontiguousarray(image), rng, self.stage.colour), torch.from_numpy(tags)
 
     def _jittered(self, square: Box, rng: np.random.Generator) -> Box:
         shift, scale = self.stage.shift * square.width, np.log(self.stage.scale)

@@ -133,7 +133,7 @@ def crop_task(
     composers: tuple[SceneComposer, SceneComposer], squares: tuple[Boxes, Boxes], stage: CropStage, lnet: LNetSettings
 ) -> LNetTask:
     """LNet_s on the crops that LNet_o proposes; composers and squares of training and of validation."""
-    still = replace(stage, colour=ColourSettings(), shift=0.0, scale=1.0, rounds=1)
+    still = replace(stage, colour=ColourSettings(), shift=0.0, scale=1.0, others=0.0, rounds=1)
     examples = HeadCrops(composers[0], squares[0], stage)
     validation = HeadCrops(composers[1], squares[1], still)
     return LNetTask("lnet_s", stage, lnet, examples, validation, stage.side)

@@ -4,6 +4,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.datasets.scenes import SceneComposer
+from facetag.datasets.scenes import ALIGNED_FACE, SceneComposer
 from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
@@ -26,7 +27,12 @@ Report = Callable[[int, int], None]
 def propose_heads(localizer: Localizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
     """LNet_o's strongest head square in every composed scene of `rounds` epochs: (rounds * heads, 5)."""
     places = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
-    return _strongest(localizer.heads, lambda place: composer.compose(*place).image, places, report)
+
+    def squares(images: Sequence[Image]) -> list[list[Located]]:
+        heads = localizer.heads(images, minimum=0.0)
+        return [[replace(head, box=localizer.around(head.box)) for head in found[:1]] for found in heads]
+
+    return _strongest(squares, lambda place: composer.compose(*place).image, places, report)
 
 
 def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
@@ -94,6 +100,12 @@ def _save(path: Path, key: str, boxes: Boxes) -> None:
     temporary = path.with_suffix(".part.npz")
     np.savez(temporary, key=np.array(key), boxes=boxes)
     os.replace(temporary, path)
+
+
+def aligned_boxes(count: int) -> Boxes:
+    """The fixed box of the aligned frame, `count` times."""
+    box = ALIGNED_FACE
+    return np.tile(np.array([box.x, box.y, box.width, box.height, 1.0], np.float32), (count, 1))
 
 
 def as_box(row: NDArray[np.float32]) -> Box:

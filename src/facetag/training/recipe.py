@@ -71,6 +71,8 @@ class CropStage:
         scenes: the whole images that LNet_o is shown.
         sides: the sides at which LNet_o sees them; none = the localizer's.
         shift, scale: a crop is moved by up to this share of its side and resized by up to this factor each way.
+        others: chance that a crop is larger or smaller than LNet_o's square by a factor of `nearest` to `furthest`;
+            it brings no tag.
         rounds: how many scenes are composed for each training head.
         colour: applied to the crop.
     """
@@ -83,6 +85,9 @@ class CropStage:
     sides: tuple[int, ...] = ()
     shift: float = 0.0
     scale: float = 1.0
+    others: float = 0.0
+    nearest: float = 1.4
+    furthest: float = 3.0
     rounds: int = 1
     head: HeadSettings = field(default_factory=lambda: HeadSettings(hidden=(512, 512)))
     scenes: SceneSettings = field(default_factory=SceneSettings)
@@ -134,6 +139,8 @@ class FaceStage:
 
     Attributes:
         start: from the ANet pre-trained on identities, or from nothing (the paper's comparison).
+        boxes: `located` = the faces that the LNets propose (the paper); `aligned` = the fixed box of the aligned frame,
+            with a `jitter` as large as the LNets' errors; it needs no LNets.
         sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
             looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
@@ -141,6 +148,7 @@ class FaceStage:
     """
 
     start: Literal["identities", "nothing"] = "identities"
+    boxes: Literal["located", "aligned"] = "located"
     sides: tuple[int, ...] = ()
     heads: int = 0
     dropout: float = 0.0
