@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localizer import LocalizerSettings, PeakSettings
+from facetag.localizer import LocalizerSettings
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet, save_model
 from facetag.networks.anet import FEATURES, ANet
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
+from facetag.response import PeakSettings
 from facetag.settings import plain
 from facetag.tagger import TaggerSettings
 

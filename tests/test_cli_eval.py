@@ -17,7 +17,7 @@ from facetag.errors import DataError, FacetagError, ModelError, UsageError
 from facetag.evaluate import convention
 from facetag.evaluate.card import BEGIN, END
 from facetag.evaluate.convention import Convention, Fitted, Scoring
-from facetag.localizer import PeakSettings
+from facetag.response import PeakSettings
 from models import model_folder  # noqa: F401
 
 runner = CliRunner()

@@ -11,8 +11,9 @@ from facetag.batch.draw import SIDE, Drawer, file_name, spread
 from facetag.batch.reading import Photo
 from facetag.errors import FacetagError
 from facetag.geometry import Box
-from facetag.localizer import Frame, Localizer, PeakSettings, as_layer
+from facetag.localizer import Localizer
 from facetag.records import FaceRecord, ImageRecord, Status
+from facetag.response import Frame, PeakSettings, as_layer
 from models import random_model
 
 

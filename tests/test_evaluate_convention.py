@@ -24,8 +24,9 @@ from facetag.evaluate.convention import (
 from facetag.evaluate.localization import Examined, examine, measure_localization
 from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
-from facetag.localizer import Located, PeakSettings, logit_of
+from facetag.localizer import Located, logit_of
 from facetag.method.scale_space import Layer
+from facetag.response import PeakSettings
 
 TRUE = PeakSettings(threshold=0.1, height=60.0, ratio=0.8, right=0.05, down=0.3)
 

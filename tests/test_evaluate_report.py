@@ -15,8 +15,9 @@ from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
 from facetag.evaluate.speed import Comparison, Counts, SpeedReport
 from facetag.geometry import Box
-from facetag.localizer import LocalizerSettings, Located, PeakSettings
+from facetag.localizer import LocalizerSettings, Located
 from facetag.method.metrics import AttributeMetrics
+from facetag.response import PeakSettings
 from facetag.settings import settings_from
 
 FACE = Box(0, 0, 40, 50)

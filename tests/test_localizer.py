@@ -14,22 +14,11 @@ from torch.nn import functional as F
 
 from facetag.errors import DataError, UsageError
 from facetag.geometry import Box, Window
-from facetag.localizer import (
-    Frame,
-    Localizer,
-    LocalizerSettings,
-    Located,
-    PeakSettings,
-    as_layer,
-    find_peaks,
-    logit_of,
-    peak_to_box,
-    refined,
-    whole_frame,
-)
+from facetag.localizer import Localizer, LocalizerSettings, Located, logit_of
 from facetag.method.scale_space import Layer
 from facetag.model import RespondingLNet
 from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_side
+from facetag.response import Frame, PeakSettings, as_layer, find_peaks, peak_to_box, refined, whole_frame
 from models import random_model
 
 INNER, OUTER = 49, 83

@@ -14,9 +14,10 @@ from facetag.batch.reading import Photo
 from facetag.errors import writing
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
-from facetag.localizer import Localizer, whole_frame
+from facetag.localizer import Localizer
 from facetag.method.scale_space import Layer
 from facetag.records import FaceRecord, ImageRecord
+from facetag.response import whole_frame
 
 SIDE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))

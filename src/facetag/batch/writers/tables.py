@@ -1,12 +1,12 @@
 """CSV and TSV. A table has one row a face, and one row for an input without any:
-    schema_version, path, status
-    error                   of a failure, or a warning
-    image_width, image_height   pixels, upright; empty when unknown
-    face, faces             1 .. faces, and how many; face is empty when there is none, both when nobody could look
-    x, y, width, height     of the face in pixels of the upright image, to a tenth
-    score                   of the localisation
-    tags                    attributes decided present, joined by `;`
-    one column an attribute     its probability
+schema_version, path, status
+error                   of a failure, or a warning
+image_width, image_height   pixels, upright; empty when unknown
+face, faces             1 .. faces, and how many; face is empty when there is none, both when nobody could look
+x, y, width, height     of the face in pixels of the upright image, to a tenth
+score                   of the localisation
+tags                    attributes decided present, joined by `;`
+one column an attribute     its probability
 """
 
 import csv
