@@ -5,6 +5,7 @@ import pytest
 
 from facetag.batch.finders import GivenBoxes, aligned
 from facetag.batch.reading import Photo
+from facetag.batch.stopwatch import Stopwatch
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
 
@@ -17,13 +18,20 @@ def boxes_of(found):
     return [face.box for face in found.faces]
 
 
+class Given(GivenBoxes):
+    """Needs no clock."""
+
+    def __call__(self, photos):
+        return super().__call__(photos, Stopwatch())
+
+
 def given(path, text):
     path.write_bytes(text)
-    return GivenBoxes(load_boxes_csv(path), path)
+    return Given(load_boxes_csv(path), path)
 
 
 def test_the_aligned_frame_is_scaled_to_each_picture():
-    native, double = aligned([photo("a", 178, 218), photo("b", 356, 218)])
+    native, double = aligned([photo("a", 178, 218), photo("b", 356, 218)], Stopwatch())
     assert boxes_of(native) == [Box(43, 74, 92, 116)]
     assert boxes_of(double) == [Box(86, 74, 184, 116)]
     assert native.faces[0].score == 1.0

@@ -38,7 +38,7 @@ def photos(*sizes):
 
 
 def found(*faces, warning=""):
-    return lambda batch: [Found(tuple(Located(Box(*box), score) for box, score in faces), warning) for _ in batch]
+    return lambda batch, clock: [Found(tuple(Located(Box(*box), score) for box, score in faces), warning) for _ in batch]
 
 
 def test_records_hold_what_is_written(cascade):
@@ -90,10 +90,10 @@ def test_remarks_of_reading_and_finding_share_a_line():
 
 @pytest.mark.parametrize("error", [ValueError("odd"), UnreadableImage("odd")])
 def test_only_the_photograph_at_fault_fails(error):
-    def find(batch):
+    def find(batch, clock):
         if any(photo.path == "1.png" for photo in batch):
             raise error
-        return found(((1, 2, 3, 4), 0.5))(batch)
+        return found(((1, 2, 3, 4), 0.5))(batch, clock)
 
     batch = [*photos((9, 9), (8, 7), (9, 9)), ImageRecord("x", Status.UNREADABLE, "no")]
     results = answer_batch(batch, Cascade(find))

@@ -2,13 +2,19 @@
 
 import logging
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import TypeVar
+
+import torch
 
 from facetag.batch.paths import one_line
 from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.records import ImageRecord, Status
 
 Result = TypeVar("Result")
+
+#: What a record says of a photograph that memory did not suffice for, even alone.
+OUT_OF_MEMORY = "not enough memory to look at the image"
 
 _STATUS: dict[type[ImageError], Status] = {
     UnreadableImage: Status.UNREADABLE,
@@ -17,6 +23,13 @@ _STATUS: dict[type[ImageError], Status] = {
 }
 
 _log = logging.getLogger(__name__)
+
+
+class Trouble(Enum):
+    """Why a batch could not be answered together."""
+
+    MEMORY = auto()  #: it was too large; a smaller one may do
+    OTHER = auto()  #: some photograph in it is at fault
 
 
 def attempt(path: str, work: Callable[[], Result]) -> Result | ImageRecord:
@@ -30,4 +43,24 @@ def attempt(path: str, work: Callable[[], Result]) -> Result | ImageRecord:
         return ImageRecord(path, _STATUS.get(type(error), Status.FAILED), one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - one image never ends the run of a million
         _log.debug("%r failed", path, exc_info=True)
-        return ImageRecord(path, Status.FAILED, one_line(f"{type(error).__name__}: {error}"))
+        reason = OUT_OF_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        return ImageRecord(path, Status.FAILED, one_line(reason))
+
+
+def attempt_together(work: Callable[[], Result]) -> Result | Trouble:
+    """What `work` returns for a batch, or in what way it failed; whose fault it was is for `attempt` to find out.
+
+    The error is dropped here, and with it the tensors that its frames hold.
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - each image of the batch gets its own attempt
+        return Trouble.MEMORY if is_out_of_memory(error) else Trouble.OTHER
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, on the device or here: torch says so of CPUs in a plain RuntimeError."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)

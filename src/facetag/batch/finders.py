@@ -7,10 +7,10 @@ from pathlib import Path
 
 from facetag.batch.paths import unescape
 from facetag.batch.reading import Photo
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.geometry import Box
-from facetag.images.resample import Image
-from facetag.localizer import Located
+from facetag.localizer import Localizer, Located
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
@@ -23,19 +23,24 @@ class Found:
     warning: str = ""
 
 
-Finder = Callable[[Sequence[Photo]], list[Found]]
+Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 
-def located_by(locate: Callable[[Sequence[Image]], list[list[Located]]]) -> Finder:
-    """A Finder that asks a Localizer, or its `dominant`."""
+def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
+    """A Finder that asks a Localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
 
-    def find(photos: Sequence[Photo]) -> list[Found]:
-        return [Found(tuple(faces)) for faces in locate([photo.pixels for photo in photos])]
+    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
+        images = [photo.pixels for photo in photos]
+        with clock.stage(Stage.LNET_O):
+            heads = localizer.heads(images)
+        with clock.stage(Stage.LNET_S):
+            faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
+        return [Found(tuple(each[:1] if dominant else each)) for each in faces]
 
     return find
 
 
-def aligned(photos: Sequence[Photo]) -> list[Found]:
+def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
     """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
     factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
     return [Found((Located(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
@@ -63,7 +68,7 @@ class GivenBoxes:
                 for name in boxes:
                     self._places.setdefault(_place(folder, spell(name)), name)
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Found]:
+    def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, photos))
 
     def _find(self, photo: Photo) -> Found:

@@ -93,7 +93,9 @@ def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str
 
     yield from paths
     if files_from == "-":
-        yield from listed(sys.stdin.buffer, null)
+        # unbuffered: a thread may still wait for it when the program ends, and would hold the buffer's lock
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stream:
+            yield from listed(stream, null)
     elif files_from is not None:
         try:
             with open(files_from, "rb") as stream:

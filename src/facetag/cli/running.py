@@ -88,7 +88,7 @@ def finder(localizer: "Localizer | None", faces: Faces) -> "Finder":
 
     if localizer is None:
         return aligned
-    return located_by(localizer if faces == "all" else localizer.dominant)
+    return located_by(localizer, dominant=faces == "dominant")
 
 
 def reading(max_pixels: int | None, strict: bool, workers: int | None, batch: int) -> "ReadSettings":
