@@ -29,11 +29,14 @@ class Tagging:
     Attributes:
         chosen: indices into ATTRIBUTES, ascending.
         thresholds: (40,) in the order of ATTRIBUTES.
+        unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
+            unsure. None = the thresholds, so that nothing is.
     """
 
     tagger: Tagger
     chosen: Sequence[int]
     thresholds: NDArray[np.floating[Any]]
+    unsure_from: NDArray[np.floating[Any]] | None = None
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
@@ -45,10 +48,12 @@ class Tagging:
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds
+        unsure = ~present & (probabilities >= (self.thresholds if self.unsure_from is None else self.unsure_from))
         return replace(
             untagged(face),
             probabilities={ATTRIBUTES[index]: float(probabilities[index]) for index in self.chosen},
             tags=tuple(ATTRIBUTES[index] for index in self.chosen if present[index]),
+            unsure=tuple(ATTRIBUTES[index] for index in self.chosen if unsure[index]),
         )
 
 

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
 from facetag.cli.console import say
-from facetag.cli.running import carry_out, finder, load, reading, request_of
+from facetag.cli.deciding import chosen_attributes, deciding
+from facetag.cli.running import carry_out, finder, load, reading, request_of, run_settings
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from facetag.batch.finders import GivenBoxes
 
 Boxes = Annotated[
@@ -38,6 +36,13 @@ Thresholds = Annotated[
     list[str] | None,
     typer.Option("--threshold", metavar="NAME=P", help="Present from this probability on; NAME may be a group."),
 ]
+Unsure = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WIDTH|NAME=LOW..HIGH",
+        help="Neither present nor absent but unsure: all so near to their threshold, or NAME from LOW to below HIGH.",
+    ),
+]
 
 
 def predict(
@@ -52,6 +57,7 @@ def predict(
     attributes: Attributes = None,
     exclude_attributes: ExcludeAttributes = None,
     threshold: Thresholds = None,
+    unsure: Unsure = None,
     min_face: options.MinFace = 0,
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
@@ -65,6 +71,11 @@ def predict(
     device: options.Device = "auto",
     workers: options.Workers = None,
     batch: options.Batch = 16,
+    overwrite: options.Overwrite = False,
+    retry_failed: options.RetryFailed = False,
+    rehash: options.Rehash = False,
+    prune: options.Prune = False,
+    lock_wait: options.LockWait = 0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -80,11 +91,13 @@ def predict(
     """
     inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     chosen = chosen_attributes(attributes, exclude_attributes)
-    changed = changed_thresholds(threshold)
+    decisions = deciding(threshold, unsure)
     request = request_of(out, format, [ATTRIBUTES[index] for index in chosen], draw, quiet, verbose)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
+    how = run_settings(out, overwrite, retry_failed, rehash, prune, lock_wait)
 
+    from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade, Tagging
     from facetag.localizer import Localizer
     from facetag.tagger import Tagger
@@ -93,52 +106,15 @@ def predict(
     loaded, place = load(model, device, quiet)
     localizer = None if boxes or aligned else Localizer(loaded, place)
     find = given or finder(localizer, faces)
-    tag = Tagging(Tagger(loaded, place), chosen, _thresholds(loaded.thresholds, changed))
+    tag = Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds))
+    cascade = Cascade(find, tag, min_face)
     settings = reading(max_pixels, strict, workers, batch)
-    code = carry_out(request, inputs, Cascade(find, tag, min_face), localizer, settings)
+    basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
+    code = carry_out(request, inputs, cascade, localizer, settings, basis, how, given.note if given else None)
     if given and given.unused and not quiet:
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
         say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)
-
-
-def chosen_attributes(only: list[str] | None, without: list[str] | None) -> list[int]:
-    """Indices into ATTRIBUTES of --attributes less --exclude-attributes.
-
-    Raises:
-        UsageError: a name is unknown, or none is left.
-    """
-    wanted = options.words(only) or list(ATTRIBUTES)
-    excluded = attribute_indices(options.words(without))
-    chosen = [index for index in attribute_indices(wanted) if index not in excluded]
-    if not chosen:
-        raise UsageError("no attribute is left", "exclude fewer, or use `facetag localize`")
-    return chosen
-
-
-def changed_thresholds(given: list[str] | None) -> dict[int, float]:
-    """Index into ATTRIBUTES -> probability, of `--threshold NAME=P`; the last word on an attribute counts.
-
-    Raises:
-        UsageError: a name is unknown, or P is no probability.
-    """
-    changed: dict[int, float] = {}
-    for word in options.words(given):
-        name, _, text = word.partition("=")
-        try:
-            probability = float(text)
-        except ValueError:
-            probability = -1.0
-        if not 0 <= probability <= 1:
-            raise UsageError(f"--threshold {word} is not NAME=P with P from 0 to 1", "write --threshold Smiling=0.7")
-        changed |= dict.fromkeys(attribute_indices([name]), probability)
-    return changed
-
-
-def _thresholds(shipped: "NDArray[np.float64]", changed: dict[int, float]) -> "NDArray[np.float64]":
-    thresholds = shipped.copy()
-    thresholds[list(changed)] = list(changed.values())
-    return thresholds
 
 
 def _given_boxes(file: Path) -> "GivenBoxes":
