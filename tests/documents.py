@@ -35,7 +35,7 @@ _errors = st.text("a ,\";'é\\", max_size=9).map(str.strip)
 _sizes = st.integers(1, 9999)
 _sides = st.integers(-9999, 9999).map(lambda tenths: tenths / 10)
 _shares = st.integers(0, 10000).map(lambda share: share / 10000)
-_boxes = st.tuples(_sides, _sides, _sides, _sides)
+_boxes = st.tuples(_sides, _sides, _sides.map(abs), _sides.map(abs))
 _tagged = st.builds(_face, _boxes, _shares, st.tuples(*[_shares] * 3), st.tuples(*[st.integers(0, 2)] * 3))
 _located = st.builds(_face, _boxes, _shares, st.none(), st.just((0, 0, 0)))
 

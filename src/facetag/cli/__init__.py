@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli import data, eval, finetune, localize, model, predict, pretrain
+from facetag.cli import data, eval, finetune, localize, model, predict, pretrain, schema
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, speak, take_leave
 from facetag.errors import ExitCode, FacetagError
@@ -28,6 +28,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "eval": eval.app,
     "data": data.app,
     "model": model.app,
+    "schema": schema.schema,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.
