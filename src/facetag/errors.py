@@ -49,6 +49,20 @@ class DataError(FacetagError):
     """A data set, label file or recipe is missing, half-present or malformed."""
 
 
+class JournalError(FacetagError):
+    """What lies beside an output is not the journal of a run that can be continued."""
+
+
+class InputsGone(FacetagError):
+    """Most of what an earlier run answered is not there any more: an archive that is not mounted, most likely."""
+
+
+class OutputLocked(FacetagError):
+    """Another run writes this output."""
+
+    exit_code = ExitCode.LOCKED
+
+
 class ModelError(FacetagError):
     """A model folder is missing, incomplete, altered or of another version."""
 

@@ -11,6 +11,7 @@ from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.geometry import Box
 from facetag.localizer import Localizer, Located
+from facetag.records import ImageRecord
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
@@ -70,6 +71,10 @@ class GivenBoxes:
 
     def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, photos))
+
+    def note(self, record: ImageRecord) -> None:
+        """This input was answered, now or in an earlier run: its name in the file has been asked for."""
+        self.unused.discard(self._places.get(_place(Path.cwd(), record.path), ""))
 
     def _find(self, photo: Photo) -> Found:
         name = self._places.get(_place(Path.cwd(), photo.path))

@@ -1,6 +1,6 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -118,7 +118,7 @@ def answered_batches(
     settings: ReadSettings,
     clock: Stopwatch | None = None,
     reader: Reader = read,
-) -> Iterator[list[Answer]]:
+) -> Generator[list[Answer], None, None]:
     """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
 
     Args:

@@ -3,7 +3,7 @@
 import typer
 
 from facetag.cli import options
-from facetag.cli.running import carry_out, finder, load, reading, request_of
+from facetag.cli.running import carry_out, finder, load, reading, request_of, run_settings
 
 
 def localize(
@@ -26,6 +26,11 @@ def localize(
     device: options.Device = "auto",
     workers: options.Workers = None,
     batch: options.Batch = 16,
+    overwrite: options.Overwrite = False,
+    retry_failed: options.RetryFailed = False,
+    rehash: options.Rehash = False,
+    prune: options.Prune = False,
+    lock_wait: options.LockWait = 0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -42,10 +47,15 @@ def localize(
     """
     inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     request = request_of(out, format, None, draw, quiet, verbose)
+    how = run_settings(out, overwrite, retry_failed, rehash, prune, lock_wait)
 
+    from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade
     from facetag.localizer import Localizer
 
-    localizer = Localizer(*load(model, device, quiet))
+    loaded, place = load(model, device, quiet)
+    localizer = Localizer(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    raise typer.Exit(carry_out(request, inputs, cascade, localizer, reading(max_pixels, strict, workers, batch)))
+    settings = reading(max_pixels, strict, workers, batch)
+    basis = basis_of("localize", loaded, cascade, settings, faces)
+    raise typer.Exit(carry_out(request, inputs, cascade, localizer, settings, basis, how))

@@ -47,6 +47,13 @@ Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]")]
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Photographs looked at together; changes no answer.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
+Rehash = Annotated[bool, typer.Option("--rehash", help="Read every file: its content says whether it changed.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Let vanished files leave the output, however many they are.")]
+LockWait = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run that writes the same output.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning.")]
 

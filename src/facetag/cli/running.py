@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 from facetag.cli.console import say
 from facetag.cli.options import Faces
 from facetag.cli.progress import Watch
-from facetag.errors import ExitCode
+from facetag.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     import torch
 
+    from facetag.batch.basis import Basis
     from facetag.batch.finders import Finder
     from facetag.batch.pipeline import Cascade
     from facetag.batch.reading import ReadSettings
+    from facetag.batch.run import RunSettings
     from facetag.images.discover import Discovery
     from facetag.localizer import Localizer
     from facetag.model import Model
+    from facetag.records import ImageRecord
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def load(model: str | None, device: str, quiet: bool) -> "tuple[Model, torch.dev
     place = torch_device(device)
     loaded = load_model(model or DEFAULT)
     if not quiet:
-        say(f"facetag: model {loaded.name}, device {place}")
+        say(f"model {loaded.name}, device {place}")
     return loaded, place
 
 
@@ -99,31 +102,60 @@ def reading(max_pixels: int | None, strict: bool, workers: int | None, batch: in
     return ReadSettings(max_pixels or MAX_PIXELS, strict, workers or min(os.cpu_count() or 1, 4), batch)
 
 
+def run_settings(
+    out: str, overwrite: bool, retry_failed: bool, rehash: bool, prune: bool, lock_wait: float
+) -> "RunSettings":
+    """RunSettings of these options.
+
+    Raises:
+        UsageError: one of them asks for an earlier run where there can be none.
+    """
+    from facetag.batch.output import is_regular
+    from facetag.batch.run import RunSettings
+
+    if (retry_failed or rehash or prune) and not is_regular(out):
+        raise UsageError("--retry-failed, --rehash and --prune go on with a file", "add --out FILE")
+    return RunSettings(overwrite, retry_failed, rehash, prune, lock_wait)
+
+
 def carry_out(
-    request: Request, inputs: "Discovery", cascade: "Cascade", localizer: "Localizer | None", settings: "ReadSettings"
+    request: Request,
+    inputs: "Discovery",
+    cascade: "Cascade",
+    localizer: "Localizer | None",
+    settings: "ReadSettings",
+    basis: "Basis",
+    how: "RunSettings",
+    note: "Callable[[ImageRecord], None] | None" = None,
 ) -> ExitCode:
     """Run, and say how it went; SOME_FAILED when inputs failed.
 
     Args:
         localizer: whose response maps are drawn; None when no LNet looks.
+        basis: all that answers depend on.
+        note: told of each record too.
     """
     from facetag.batch.draw import Drawer
-    from facetag.batch.output import open_output
-    from facetag.batch.run import Document, run
+    from facetag.batch.run import Document, Observers, run
+
+    def seen(record: "ImageRecord") -> None:
+        watch.seen(record)
+        if note:
+            note(record)
 
     draw = Drawer(request.draw, localizer) if request.draw else None
-    with Watch(request.shows_bar, request.quiet, request.verbose) as watch, open_output(request.out) as stream:
-        document = Document(stream, request.name, request.format, request.attributes)
-        run(inputs, cascade, settings, document, draw, watch.seen)
+    with Watch(request.shows_bar, request.quiet, request.verbose) as watch:
+        document = Document(request.out, request.format, request.attributes)
+        run(inputs, cascade, settings, document, basis, how, Observers(draw, seen))
     if not request.quiet:
         _conclude(request, inputs, watch)
     return ExitCode.SOME_FAILED if watch.failed else ExitCode.OK
 
 
 def _conclude(request: Request, inputs: "Discovery", watch: Watch) -> None:
-    say(f"facetag: {watch.summary()}" if watch.total else "facetag: no image was found there")
+    say(f"{watch.summary()}" if watch.total else "no image was found there")
     if request.verbose:
         passed = [f"{count} {met}" for met, count in inputs.counts.items() if met != "found"]
-        say(f"facetag: passed over: {', '.join(passed) or 'nothing'}")
+        say(f"passed over: {', '.join(passed) or 'nothing'}")
     if request.out != "-":
-        say(f"facetag: wrote {request.name}")
+        say(f"wrote {request.name}")
