@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli import data, eval, finetune, localize, model, predict, pretrain, schema
+from facetag.cli import data, doctor, eval, finetune, localize, model, predict, pretrain, schema
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, speak, take_leave
 from facetag.errors import ExitCode, FacetagError
@@ -28,6 +28,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "eval": eval.app,
     "data": data.app,
     "model": model.app,
+    "doctor": doctor.doctor,
     "schema": schema.schema,
 }
 

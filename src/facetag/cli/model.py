@@ -1,5 +1,6 @@
 """`facetag model list|info|verify`: what is shipped, what it is worth, whether it is whole."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,8 @@ def info(name: Name = None) -> None:
     print(f"name: {description.get('name')}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
+    print(f"attributes: {len(description.get('attributes', ()))}")
+    print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
     print()
@@ -63,7 +66,8 @@ def verify(name: Name = None) -> None:
     """
     from facetag.model import DEFAULT, load_model
 
-    print(f"{load_model(name or DEFAULT).name}: whole")
+    loaded = load_model(name or DEFAULT)
+    print(f"{loaded.name}: whole, digest {loaded.fingerprint}")
 
 
 def _card(path: Path) -> str:

@@ -50,6 +50,13 @@ def torch_device(name: str) -> "torch.device":
     return torch.device("cuda", index)
 
 
+def device_name(device: "torch.device") -> str:
+    """A device as people know it: `cpu`, or `cuda:0 (NVIDIA H100)`."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
 def run_options(device: str, workers: int, resume: bool, max_time: str | None, quiet: bool) -> "RunOptions":
     """RunOptions in which Ctrl-C and SIGTERM end a loop after the step, with a checkpoint, and all else at once."""
     from facetag.training.loop import RunOptions
