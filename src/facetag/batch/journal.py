@@ -75,7 +75,7 @@ class Journal:
         """Open the journal of this basis' command, or make a new one where there is none.
 
         Args:
-            at: passed "commit" and "committed".
+            at: passed "create", "created", "commit" and "committed".
 
         Raises:
             JournalError: the file is torn, no journal, of another version of facetag or of another command.
@@ -200,7 +200,9 @@ class Journal:
         """Make the tables of a new journal, or make sure that they are ours."""
         with self._handled():
             if not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._at("create")
                 self._base.executescript(_TABLES)
+                self._at("created")
             (application,) = self._base.execute("PRAGMA application_id").fetchone()
             (schema,) = self._base.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION:

@@ -124,21 +124,21 @@ def run(
             remove_journal(path)
         with Journal(path, basis, observers.at) as journal:
             recall = Recall(journal, settings.rehash, basis.by_path, _suffices(settings, observers.draw))
-            kept = _answer(paths, cascade, reading, recall, observers)
-            if kept is None:
-                return Outcome(False)
+            outcome = _answer(paths, cascade, reading, recall, observers)
+            if not outcome.finished:
+                return outcome
             if not settings.prune:
                 journal.refuse_emptying(document.out)
             with observers.clock.stage(Stage.WRITE):
-                _publish(journal.records(), document, observers.at)
+                publish(journal.records(), document, observers.at)
                 journal.finish()
-            return Outcome(True, kept)
+            return outcome
 
 
 def _answer(
     paths: Iterable[str], cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
-) -> int | None:
-    """Note the answer to every path in the journal, a commit a batch; how many were kept, None when stopped."""
+) -> Outcome:
+    """Note the answer to every path in the journal, a commit a batch."""
     journal, kept = recall.journal, 0
     journal.begin()
     places: deque[int] = deque()
@@ -153,8 +153,8 @@ def _answer(
             for answer in batch:
                 observers.seen(answer.record)
             if observers.stop():
-                return None
-    return kept
+                return Outcome(False, kept)
+    return Outcome(True, kept)
 
 
 def _placed(paths: Iterable[str], places: deque[int]) -> Iterator[str]:
@@ -184,7 +184,8 @@ def _suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageReco
     return suffices
 
 
-def _publish(records: Iterable[ImageRecord], document: Document, at: Passing) -> None:
+def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:
+    """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):
             writer = WRITERS[document.format](stream, document.attributes)
