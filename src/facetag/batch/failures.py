@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TypeVar
 
+import cv2
 import torch
 
 from facetag.batch.paths import one_line
@@ -21,6 +22,8 @@ _STATUS: dict[type[ImageError], Status] = {
     UnsupportedImage: Status.UNSUPPORTED,
     ImageTooLarge: Status.TOO_LARGE,
 }
+
+_SAYS_MEMORY = ("out of memory", "can't allocate memory", "insufficient memory", "status_alloc_failed")
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +62,8 @@ def attempt_together(work: Callable[[], Result]) -> Result | Trouble:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on the device or here: torch says so of CPUs in a plain RuntimeError."""
+    """Whether memory ran out, on the device or here. Of a CPU, torch says so in a plain RuntimeError; OpenCV has a
+    code for it, but keeps that in the class, for all threads."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    return isinstance(error, RuntimeError | cv2.error) and any(words in str(error).lower() for words in _SAYS_MEMORY)
