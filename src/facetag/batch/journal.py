@@ -1,12 +1,17 @@
 """The journal beside an output: what is known of every input, and which inputs this run has met, in SQLite.
 
-    facts    name, value: the command, the basis of the last run, whether it finished
+    facts    name, value: the command, the shard, the basis of the last run, whether it finished; then how many inputs
+             the whole run has, with all shards, and SHA-256 over their paths
     inputs   one row a file that was read: path as bytes, size, mtime and SHA-256 of its content; the answer, as JSON,
              and the digest of the basis (model and settings) that it was given on
     met      one row an input of this run: its place in the order of discovery, and either its row of `inputs` or, of
              one that could not be read for reasons outside the file, the record that says so
 
-Nothing but a commit changes the file, and the document is written from it alone, so a run may die anywhere.
+Nothing but a commit changes what it says, and the document is written from it alone, so a run may die anywhere.
+
+While a run lasts, commits go to a log beside it (SQLite's WAL) that waits for no disk: the death of the process takes
+nothing that was committed, a power cut the last batches at most, and a commit costs no time. The lock keeps others out,
+so SQLite needs no memory to share, and network folders will do. A finished run leaves one plain file.
 """
 
 import os
@@ -22,6 +27,7 @@ from facetag.batch.basis import Basis
 from facetag.batch.output import Passing, unheeded
 from facetag.batch.records_json import record_from_json, record_to_json
 from facetag.batch.settled import Source
+from facetag.batch.shards import WHOLE, Shard
 from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked
 from facetag.records import ImageRecord
 
@@ -71,25 +77,29 @@ class Journal:
     Every method may raise JournalError (the file is damaged) and FacetagError (it cannot be written).
     """
 
-    def __init__(self, path: str, basis: Basis, at: Passing = unheeded) -> None:
-        """Open the journal of this basis' command, or make a new one where there is none.
+    def __init__(self, path: str, basis: Basis, at: Passing = unheeded, shard: Shard = WHOLE) -> None:
+        """Open the journal of this basis' command and this shard, or make a new one where there is none.
 
         Args:
             at: passed "create", "created", "commit" and "committed".
 
         Raises:
-            JournalError: the file is torn, no journal, of another version of facetag or of another command.
+            JournalError: the file is torn, no journal, of another version of facetag, or of another command or
+                shard.
         """
         self.path = path
         self._basis = basis
         self._digest = basis.digest
         self._at = at
+        self._shard = shard
         self._lock = RLock()
         with self._handled():
             self._base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             self._check()
             with self._handled():
+                self._base.execute("PRAGMA journal_mode = WAL")
+                self._base.execute("PRAGMA synchronous = NORMAL")
                 self._base.execute("BEGIN IMMEDIATE")
                 (self._last,) = self._base.execute("SELECT coalesce(max(id), 0) FROM inputs").fetchone()
         except BaseException:
@@ -107,7 +117,7 @@ class Journal:
         """A new run: nothing is met yet, everything is known still."""
         with self._handled():
             self._base.execute("DELETE FROM met")
-        self._note(command=self._basis.command, basis=self._basis.text, finished="no")
+        self._note(command=self._basis.command, shard=str(self._shard), basis=self._basis.text, finished="no")
         self.commit()
 
     def known(self, path: str) -> Known | None:
@@ -146,7 +156,7 @@ class Journal:
         self.keep(place, record.path)
 
     def commit(self) -> None:
-        """What was done since the last commit outlives a power cut."""
+        """What was done since the last commit outlives the process."""
         with self._handled():
             self._at("commit")
             self._base.execute("COMMIT")
@@ -166,16 +176,19 @@ class Journal:
             (answered,) = self._base.execute(f"SELECT count(*) FROM ({_ANSWERED})").fetchone()
         if 2 * gone > before and (gone > FEW or answered == 0):
             raise InputsGone(
-                f"{gone} of the {before} inputs that {out} is made of are gone",
+                f"{gone} of the {before} inputs that earlier runs answered for {out} are gone",
                 "bring them back, or let them leave the output with --prune",
             )
 
-    def finish(self) -> None:
-        """The document is written: forget what this run did not meet."""
+    def finish(self, inputs: int, digest: str) -> None:
+        """The document is written: forget what this run did not meet. See `shards.Enumeration` for the arguments."""
         with self._handled():
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
-        self._note(finished="yes")
+        self._note(finished="yes", inputs=str(inputs), digest=digest)
         self.commit()
+        with self._handled():
+            self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go
+            self._base.execute("PRAGMA journal_mode = DELETE")
 
     def records(self) -> Iterator[ImageRecord]:
         """The record of every input met, in the order of their places."""
@@ -199,6 +212,7 @@ class Journal:
     def _check(self) -> None:
         """Make the tables of a new journal, or make sure that they are ours."""
         with self._handled():
+            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             if not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._at("create")
                 self._base.executescript(_TABLES)
@@ -211,11 +225,14 @@ class Journal:
                 raise JournalError(
                     f"{self.path} was made by another version of facetag", "use that version, or --overwrite"
                 )
-            row = self._base.execute("SELECT value FROM facts WHERE name = 'command'").fetchone()
-        if row and row[0] != self._basis.command:
+            facts = dict(self._base.execute("SELECT name, value FROM facts"))
+        command, shard = facts.get("command", self._basis.command), facts.get("shard", str(self._shard))
+        if command != self._basis.command:
             raise JournalError(
-                f"{self.path} belongs to an output of `facetag {row[0]}`", "choose another --out, or use --overwrite"
+                f"{self.path} belongs to an output of `facetag {command}`", "choose another --out, or use --overwrite"
             )
+        if shard != str(self._shard):
+            raise JournalError(f"{self.path} belongs to shard {shard}", "choose another --out, or use --overwrite")
 
     @contextmanager
     def _handled(self) -> Iterator[None]:
@@ -247,13 +264,13 @@ class Journal:
 
 
 def remove_journal(path: str) -> None:
-    """Remove a journal, and what SQLite would make it whole with, first: of a new file it would make rubbish.
+    """Remove a journal; first of all what SQLite would mend it with, which would make rubbish of a new one.
 
     Raises:
         FacetagError: it cannot be removed.
     """
     try:
-        for file in (f"{path}-journal", path):
+        for file in (f"{path}-journal", f"{path}-wal", f"{path}-shm", path):
             with suppress(FileNotFoundError):
                 os.unlink(file)
     except OSError as error:
