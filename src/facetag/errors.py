@@ -63,6 +63,10 @@ class OutputLocked(FacetagError):
     exit_code = ExitCode.LOCKED
 
 
+class BudgetSpent(FacetagError):
+    """More inputs failed than --fail-on allows, and the run was stopped."""
+
+
 class ModelError(FacetagError):
     """A model folder is missing, incomplete, altered or of another version."""
 

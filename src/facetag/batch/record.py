@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 from facetag import __version__
 from facetag.batch.output import open_output
@@ -15,7 +15,7 @@ from facetag.errors import writing
 #: Packages whose version may change an answer or the time that it takes.
 LIBRARIES = ("torch", "numpy", "opencv-python", "pillow", "safetensors")
 
-Outcome = Literal["finished", "interrupted", "stopped by --fail-on"]
+ENDING = ".run.json"  #: of the record's name, after the output's
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class RunRecord:
 
     Attributes:
         command: predict or localize.
-        outcome: how it ended.
+        outcome: how it ended: finished, or stopped by what.
         started, ended: UTC, ISO 8601.
         versions: of facetag, Python and LIBRARIES.
         system: as Python names it.
         model: its name and digest.
-        settings: all that was set, flat.
-        settings_digest: of those that change an answer.
         device: what the nets ran on.
+        options: all of the command's, by name, wherever they came from.
+        basis, basis_digest: all that the answers depend on (`batch.basis`), and its SHA-256.
         counts: inputs by status, all statuses.
         inputs, faces: of the output.
         kept: inputs whose answers were known from an earlier run.
@@ -41,15 +41,16 @@ class RunRecord:
     """
 
     command: str
-    outcome: Outcome
+    outcome: str
     started: str
     ended: str
     versions: Mapping[str, str]
     system: str
     model: Mapping[str, str]
-    settings: Mapping[str, Any]
-    settings_digest: str
     device: str
+    options: Mapping[str, Any]
+    basis: Mapping[str, Any]
+    basis_digest: str
     counts: Mapping[str, int]
     inputs: int
     faces: int
@@ -73,9 +74,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def record_path(out: str) -> str:
-    """Where the record of the run that writes `out` lies."""
-    return f"{out}.run.json"
+def text_of(record: RunRecord) -> str:
+    """The record's core in one line."""
+    parts = [
+        f"{record.outcome} in {record.seconds:.1f} s",
+        ", ".join(f"{stage} {taken:.1f} s" for stage, taken in record.stages.items()),
+        f"{record.kept} kept of an earlier run",
+        f"{record.images_per_second:.1f} images/s without them",
+        f"model {record.model['name']} {record.model['digest'][:12]}",
+        f"settings {record.basis_digest[:12]}",
+        ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+    ]
+    return "; ".join(parts)
 
 
 def write_record(record: RunRecord, path: str) -> None:
@@ -85,4 +95,4 @@ def write_record(record: RunRecord, path: str) -> None:
         FacetagError: it cannot be written.
     """
     with open_output(path) as stream, writing(path):
-        stream.write(json.dumps(asdict(record), indent=1) + "\n")
+        stream.write(json.dumps(asdict(record), indent=1, default=str) + "\n")

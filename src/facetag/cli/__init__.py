@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,9 +13,10 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli import data, doctor, eval, finetune, localize, model, predict, pretrain, schema
+from facetag.cli import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, speak, take_leave
+from facetag.cli.session import Session
 from facetag.errors import ExitCode, FacetagError
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
@@ -29,19 +29,14 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "data": data.app,
     "model": model.app,
     "doctor": doctor.doctor,
+    "merge": merge.merge,
     "schema": schema.schema,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.
 _Misuse = cast("type[Any]", typer.BadParameter.__base__)
 
-
-@dataclass
-class Session:
-    """What the options before the command said."""
-
-    debug: bool = False
-
+_FAREWELLS: dict[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -107,7 +102,8 @@ def run(arguments: Sequence[str]) -> int:
     session = Session()
     speak("text", logging.INFO)
     try:
-        code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
+        with session.signals.heeded():
+            code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
         sys.stdout.flush()
     except BrokenPipeError:
         return _stop_talking()
@@ -116,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
             return _stop_talking()
         if end.code != ExitCode.TERMINATED:
             raise
-        take_leave("terminated")
+        take_leave(_FAREWELLS[end.code])
         return ExitCode.TERMINATED
     except FacetagError as error:
         if session.debug:
@@ -125,8 +121,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except _Misuse as error:
         return _explain(error)
-    if code == ExitCode.INTERRUPTED:
-        take_leave("interrupted")
+    if code in _FAREWELLS:
+        take_leave(_FAREWELLS[code])
     return int(code)
 
 

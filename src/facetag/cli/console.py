@@ -78,6 +78,12 @@ def speak(form: LogFormat | None = None, level: int | None = None) -> None:
 speak("text", logging.INFO)
 
 
+def speak_as(form: LogFormat | None, quiet: bool, verbose: bool) -> None:
+    """What a command's own --log-format, --quiet and --verbose say."""
+    heard = min(_log.level, VERBOSE) if verbose else None
+    speak(form, logging.ERROR if quiet else heard)
+
+
 def is_quiet() -> bool:
     """Whether errors alone are said."""
     return not _log.isEnabledFor(logging.INFO)

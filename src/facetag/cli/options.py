@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facetag.cli import console
 from facetag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ Paths = Annotated[
     typer.Argument(metavar="PATH", help="Photographs, and folders of them.", show_default=False),
 ]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
-Format = Annotated[str | None, typer.Option(metavar="NAME", help="csv, json or jsonl; else by the suffix of --out.")]
+Format = Annotated[
+    str | None, typer.Option(metavar="NAME", help="csv, tsv, json, jsonl or parquet; else by the suffix of --out.")
+]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
 ]
@@ -54,8 +57,26 @@ Prune = Annotated[bool, typer.Option("--prune", help="Let vanished files leave t
 LockWait = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run that writes the same output.")
 ]
+FailOn = Annotated[
+    str,
+    typer.Option(
+        metavar="never|any|all|RATE",
+        help="How many failures make the exit code 3; more than RATE, such as 0.05 or 5%, end the run early.",
+    ),
+]
+Part = Annotated[
+    str,
+    typer.Option(
+        "--shard", metavar="I/N", help="Answer part I of N, by the paths; `facetag merge` joins the parts."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning; say the run's record.")
+]
+LogFormat = Annotated[
+    console.LogFormat | None, typer.Option(help="Lines on standard error for people, or JSON objects.")
+]
 
 
 def words(given: list[str] | None) -> list[str]:

@@ -9,7 +9,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
 from facetag.cli.console import say
 from facetag.cli.deciding import chosen_attributes, deciding
-from facetag.cli.running import carry_out, finder, load, reading, request_of, run_settings
+from facetag.cli.running import Work, finder, load, reading, request_of
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ Unsure = Annotated[
 
 
 def predict(
+    context: typer.Context,
     paths: options.Paths = None,
     out: options.Out = "-",
     format: options.Format = None,
@@ -76,12 +77,16 @@ def predict(
     rehash: options.Rehash = False,
     prune: options.Prune = False,
     lock_wait: options.LockWait = 0,
+    shard: options.Part = "1/1",
+    fail_on: options.FailOn = "any",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    log_format: options.LogFormat = None,
 ) -> None:
     """Find the faces in photographs and tag each with forty attributes: a row a face, at least one an input.
 
-    Exits with 0 when every input was answered (without a face too), 3 when some could not be.
+    Exits with 0 when every input was answered (without a face too), 3 when some could not be (see --fail-on). With
+    --out FILE the same command continues or updates an earlier run.
 
     \b
     Examples:
@@ -89,29 +94,29 @@ def predict(
       facetag predict photos --attributes Smiling,hair --threshold Smiling=0.7 --out tags.json
       find . -name '*.jpg' -print0 | facetag predict --files-from - -0 --format jsonl
     """
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     chosen = chosen_attributes(attributes, exclude_attributes)
+    request = request_of(context, [ATTRIBUTES[index] for index in chosen])
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     decisions = deciding(threshold, unsure)
-    request = request_of(out, format, [ATTRIBUTES[index] for index in chosen], draw, quiet, verbose)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
-    how = run_settings(out, overwrite, retry_failed, rehash, prune, lock_wait)
 
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade, Tagging
+    from facetag.cli.carrying import carry_out
     from facetag.localizer import Localizer
     from facetag.tagger import Tagger
 
     given = _given_boxes(boxes) if boxes else None
-    loaded, place = load(model, device, quiet)
+    loaded, place = load(model, device)
     localizer = None if boxes or aligned else Localizer(loaded, place)
     find = given or finder(localizer, faces)
-    tag = Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds))
-    cascade = Cascade(find, tag, min_face)
+    cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
     settings = reading(max_pixels, strict, workers, batch)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
-    code = carry_out(request, inputs, cascade, localizer, settings, basis, how, given.note if given else None)
-    if given and given.unused and not quiet:
+    work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
+    code = carry_out(request, inputs, work)
+    if given and given.unused:
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
         say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from facetag.errors import ExitCode
@@ -28,6 +28,17 @@ class Signals:
             signal.signal(number, self._receive)
 
     @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """The signals are received inside, and go where they went before afterwards."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
     def stepping(self) -> Iterator[None]:
         """A loop takes steps here, and asks after each whether a signal came."""
         self._stepping = True
@@ -45,7 +56,8 @@ class Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         if self._stepping and len(self.received) == 1:
-            self._told()
+            with suppress(RuntimeError):  # it came amid another line, and a stream is not entered twice
+                self._told()
             return
         signal.signal(number, signal.SIG_DFL)
         if number == signal.SIGTERM:
