@@ -1,7 +1,6 @@
 """A whole run: inputs in, a document out, an eye kept on it."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from facetag.batch.output import Passing, beside, is_regular, open_output, unhee
 from facetag.batch.pipeline import Answer, Cascade, answered_batches
 from facetag.batch.reading import ReadSettings, read
 from facetag.batch.recall import Recall
+from facetag.batch.shards import WHOLE, Enumeration, Shard
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.batch.writers import WRITERS
 from facetag.errors import writing
@@ -31,6 +31,7 @@ class RunSettings:
         rehash: believe contents only, not size and time of change.
         prune: let vanished inputs leave the output however many they are.
         lock_wait: seconds to wait for another run at the same output.
+        shard: the part of the inputs that is answered.
     """
 
     overwrite: bool = False
@@ -38,6 +39,7 @@ class RunSettings:
     rehash: bool = False
     prune: bool = False
     lock_wait: float = 0.0
+    shard: Shard = WHOLE
 
 
 @dataclass(frozen=True)
@@ -117,37 +119,37 @@ def run(
     """
     settings, observers = settings or RunSettings(), observers or Observers()
     if not is_regular(document.out):
-        return _stream(paths, cascade, reading, document, observers)
+        return _stream(filter(settings.shard.keeps, paths), cascade, reading, document, observers)
     with locked(beside(document.out, LOCK), document.out, settings.lock_wait, observers.stop):
         path = beside(document.out, ENDING)
         if settings.overwrite:
             remove_journal(path)
-        with Journal(path, basis, observers.at) as journal:
+        whole = Enumeration(paths, settings.shard)
+        with Journal(path, basis, observers.at, settings.shard) as journal:
             recall = Recall(journal, settings.rehash, basis.by_path, _suffices(settings, observers.draw))
-            outcome = _answer(paths, cascade, reading, recall, observers)
+            outcome = _answer(whole, cascade, reading, recall, observers)
             if not outcome.finished:
                 return outcome
             if not settings.prune:
                 journal.refuse_emptying(document.out)
             with observers.clock.stage(Stage.WRITE):
                 publish(journal.records(), document, observers.at)
-                journal.finish()
+                journal.finish(whole.inputs, whole.digest)
             return outcome
 
 
 def _answer(
-    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
+    whole: Enumeration, cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
 ) -> Outcome:
-    """Note the answer to every path in the journal, a commit a batch."""
+    """Note the answer to every path of the shard in the journal, a commit a batch."""
     journal, kept = recall.journal, 0
     journal.begin()
-    places: deque[int] = deque()
-    batches = answered_batches(_placed(paths, places), cascade, reading, observers.clock, recall)
+    batches = answered_batches(whole, cascade, reading, observers.clock, recall)
     with closing(batches):
         for batch in batches:
             with observers.clock.stage(Stage.WRITE):
                 for answer in batch:
-                    _note(journal, places.popleft(), answer, observers.draw)
+                    _note(journal, whole.places.popleft(), answer, observers.draw)
                 journal.commit()
             kept += sum(answer.kept for answer in batch)
             for answer in batch:
@@ -155,13 +157,6 @@ def _answer(
             if observers.stop():
                 return Outcome(False, kept)
     return Outcome(True, kept)
-
-
-def _placed(paths: Iterable[str], places: deque[int]) -> Iterator[str]:
-    """The paths; their places are handed on beside them, for answers come in the same order."""
-    for place, path in enumerate(paths):
-        places.append(place)
-        yield path
 
 
 def _note(journal: Journal, place: int, answer: Answer, draw: Drawer | None) -> None:

@@ -7,6 +7,8 @@ shards, plus 1. So all shards are to be given the same words in the same place.
 
 import hashlib
 import re
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -43,6 +45,38 @@ class Shard:
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
+
+
+WHOLE = Shard()  #: all inputs
+
+
+class Enumeration:
+    """The paths of one shard, as they are discovered; iterate once.
+
+    Attributes:
+        places: of the paths that were given out and not yet taken from here, in the order of the whole run.
+        inputs: of the whole run so far: how many.
+    """
+
+    def __init__(self, paths: Iterable[str], shard: Shard) -> None:
+        self.places: deque[int] = deque()
+        self.inputs = 0
+        self._paths = paths
+        self._shard = shard
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the paths of the whole run so far, each as it is written and a line feed."""
+        return self._hash.hexdigest()
+
+    def __iter__(self) -> Iterator[str]:
+        for place, path in enumerate(self._paths):
+            self.inputs += 1
+            self._hash.update(f"{escape(path)}\n".encode())
+            if self._shard.keeps(path):
+                self.places.append(place)
+                yield path
 
 
 def shard_key(path: str) -> int:
