@@ -3,6 +3,7 @@
 One thread asks for paths, several read and decode, and whoever iterates looks at the photographs meanwhile.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class ReadSettings:
         workers: threads that decode.
         batch: photographs that are answered together, at most.
         batch_pixels: a batch that has this many is full; as many again may lie decoded, waiting for their turn.
+        folder: that relative paths are seen from; empty for the current one.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -38,6 +40,11 @@ class ReadSettings:
     workers: int = 2
     batch: int = 16
     batch_pixels: int = 100_000_000
+    folder: str = ""
+
+    def place(self, path: str) -> str:
+        """What to open."""
+        return os.path.join(self.folder, path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +77,7 @@ def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
 
     def work() -> Photo:
-        decoded = read_image(path, max_pixels=settings.max_pixels, strict=settings.strict)
+        decoded = read_image(settings.place(path), max_pixels=settings.max_pixels, strict=settings.strict)
         return Photo(path, decoded.pixels, decoded.warning)
 
     return attempt(path, work)

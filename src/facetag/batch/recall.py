@@ -30,10 +30,10 @@ class Recall:
     suffices: Callable[[ImageRecord], bool]
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
-        known = self.journal.known(path)
-        if known and not self.rehash and _is_unchanged(path, known.source) and self.suffices(known.record):
+        known, place = self.journal.known(path), settings.place(path)
+        if known and not self.rehash and _is_unchanged(place, known.source) and self.suffices(known.record):
             return Settled(known.record, kept=True)
-        file = attempt(path, lambda: read_file(path))
+        file = attempt(path, lambda: read_file(place))
         if isinstance(file, ImageRecord):
             return Settled(file)
         source = Source(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")

@@ -24,6 +24,7 @@ def localize(
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
+    relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     batch: options.Batch = 16,
@@ -51,7 +52,7 @@ def localize(
       facetag localize portraits --faces dominant --min-face 40 --out faces.json
     """
     request = request_of(context, None)
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
 
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade
@@ -61,6 +62,6 @@ def localize(
     loaded, place = load(model, device)
     localizer = Localizer(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    settings = reading(max_pixels, strict, workers, batch)
+    settings = reading(max_pixels, strict, workers, batch, relative_to)
     basis = basis_of("localize", loaded, cascade, settings, faces)
     raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

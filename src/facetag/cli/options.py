@@ -47,6 +47,13 @@ FilesFrom = Annotated[
     str | None, typer.Option(metavar="FILE", help="Read paths from a file too, one a line; - is standard input.")
 ]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end in NUL.")]
+RelativeTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", exists=True, file_okay=False,
+        help="Write paths as they are seen from this folder; outside it, whole. Else as they are given.",
+    ),
+]  # fmt: skip
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]")]
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Photographs looked at together; changes no answer.")]
@@ -93,6 +100,7 @@ def inputs_of(
     extensions: list[str] | None,
     follow_links: bool,
     hidden: bool,
+    relative_to: Path | None,
 ) -> "Discovery":
     """The stream of inputs that the command line names.
 
@@ -113,6 +121,7 @@ def inputs_of(
         exclude=exclude or (),
         follow_links=follow_links,
         hidden=hidden,
+        relative_to=str(relative_to or ""),
     )
 
 

@@ -69,6 +69,7 @@ def predict(
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
+    relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     batch: options.Batch = 16,
@@ -96,7 +97,7 @@ def predict(
     """
     chosen = chosen_attributes(attributes, exclude_attributes)
     request = request_of(context, [ATTRIBUTES[index] for index in chosen])
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
     decisions = deciding(threshold, unsure)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
@@ -107,12 +108,12 @@ def predict(
     from facetag.localizer import Localizer
     from facetag.tagger import Tagger
 
-    given = _given_boxes(boxes) if boxes else None
+    given = _given_boxes(boxes, relative_to) if boxes else None
     loaded, place = load(model, device)
     localizer = None if boxes or aligned else Localizer(loaded, place)
     find = given or finder(localizer, faces)
     cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
-    settings = reading(max_pixels, strict, workers, batch)
+    settings = reading(max_pixels, strict, workers, batch, relative_to)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)
@@ -122,8 +123,8 @@ def predict(
     raise typer.Exit(code)
 
 
-def _given_boxes(file: Path) -> "GivenBoxes":
+def _given_boxes(file: Path, folder: Path | None) -> "GivenBoxes":
     from facetag.batch.finders import GivenBoxes
     from facetag.datasets.boxes import load_boxes_csv
 
-    return GivenBoxes(load_boxes_csv(file), file)
+    return GivenBoxes(load_boxes_csv(file), file, str(folder or ""))

@@ -131,12 +131,15 @@ def finder(localizer: "Localizer | None", faces: Faces) -> "Finder":
     return located_by(localizer, dominant=faces == "dominant")
 
 
-def reading(max_pixels: int | None, strict: bool, workers: int | None, batch: int) -> "ReadSettings":
+def reading(
+    max_pixels: int | None, strict: bool, workers: int | None, batch: int, folder: Path | None
+) -> "ReadSettings":
     """ReadSettings of these options; one decoding thread a core, at most four, when not said."""
     from facetag.batch.reading import ReadSettings
     from facetag.images.decode import MAX_PIXELS
 
-    return ReadSettings(max_pixels or MAX_PIXELS, strict, workers or min(os.cpu_count() or 1, 4), batch)
+    threads = workers or min(os.cpu_count() or 1, 4)
+    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, batch, folder=str(folder or ""))
 
 
 def _run_settings(words: Mapping[str, Any]) -> "RunSettings":
