@@ -34,6 +34,8 @@ from facetag.records import ImageRecord
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
 APPLICATION = 0x66746167  #: SQLite's application_id: "ftag"
 SCHEMA = 1  #: SQLite's user_version
+_MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size of a page
+_LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
 FEW = 10  #: as many inputs may always vanish at once, short of all
 
 _TABLES = f"""
@@ -94,6 +96,8 @@ class Journal:
         self._shard = shard
         self._lock = RLock()
         with self._handled():
+            if not _is_whole(path):
+                raise self._damaged("it is torn")
             self._base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             self._check()
@@ -242,6 +246,8 @@ class Journal:
                 yield
             except sqlite3.Error as error:
                 raise self._explained(error) from error
+            except UnicodeDecodeError as error:  # of a name in SQLite's own message
+                raise self._damaged("its tables are named in no known script") from error
             except OSError as error:
                 raise self._unwritten(error.strerror or str(error)) from error
 
@@ -263,6 +269,20 @@ class Journal:
         return JournalError(f"{self.path} is damaged or no journal ({reason})", "restore it, or use --overwrite")
 
 
+def _is_whole(path: str) -> bool:
+    """Whether a database has whole pages, which SQLite does not mind; what a dead run left beside it may mend it."""
+    if any(os.path.exists(path + ending) for ending in _LOGS):
+        return True
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(18)
+            size = os.fstat(stream.fileno()).st_size
+    except FileNotFoundError:
+        return True
+    page = max(int.from_bytes(head[16:]), 2) if head.startswith(_MAGIC) else 0
+    return size == 0 or (page > 0 and size % page == 0)
+
+
 def remove_journal(path: str) -> None:
     """Remove a journal; first of all what SQLite would mend it with, which would make rubbish of a new one.
 
@@ -270,7 +290,7 @@ def remove_journal(path: str) -> None:
         FacetagError: it cannot be removed.
     """
     try:
-        for file in (f"{path}-journal", f"{path}-wal", f"{path}-shm", path):
+        for file in (*(path + ending for ending in _LOGS), path):
             with suppress(FileNotFoundError):
                 os.unlink(file)
     except OSError as error:
