@@ -5,11 +5,14 @@ import tempfile
 from contextlib import closing
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 from documents import NAMES, some_records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facetag import cli
 from facetag.batch.basis import Basis
 from facetag.batch.journal import ENDING, Journal
 from facetag.batch.merge import merge
@@ -18,8 +21,9 @@ from facetag.batch.run import Document, publish
 from facetag.batch.settled import Source
 from facetag.batch.shards import WHOLE, Enumeration, Shard
 from facetag.batch.writers import WRITERS
-from facetag.errors import JournalError, OutputLocked, UsageError
+from facetag.errors import ExitCode, JournalError, OutputLocked, UsageError
 from facetag.records import ImageRecord, Status
+from models import model_folder  # noqa: F401 - a fixture
 
 BASIS = Basis("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
 RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
@@ -51,7 +55,7 @@ def unique(records):
     return list({record.path: record for record in records}.values())
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(some_records, st.integers(1, 4), st.sampled_from(list(WRITERS)), st.randoms(use_true_random=False))
 def test_merged_shards_are_one_run(given_records, count, name, random):
     attributes, records = given_records
@@ -154,6 +158,13 @@ def test_a_shard_that_did_not_end_is_refused(tmp_path):
     refused(JournalError, [one, two], tmp_path, r"the run that writes .*2\.csv did not end yet; run its command again")
 
 
+def test_a_shard_that_is_being_written_is_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    with Journal(beside(two, ENDING), BASIS, shard=Shard(2, 2)) as journal:
+        journal.begin()
+        refused(JournalError, [one, two], tmp_path, r"2\.csv .*; run its command again")
+
+
 def test_what_is_no_output_of_a_run_is_refused(tmp_path):
     (one,) = shards(tmp_path, 1)
     stray = tmp_path / "stray.csv"
@@ -207,3 +218,56 @@ def test_a_journal_stays_with_its_shard(tmp_path):
     (one,) = shards(tmp_path, 1)
     with pytest.raises(JournalError, match=r"belongs to shard 1/1; choose another --out, or use --overwrite"):
         Journal(beside(one, ENDING), BASIS, shard=Shard(1, 2))
+
+
+@pytest.fixture
+def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+    """Runs `facetag predict` on photos, or another command; answers (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for seed in range(6):
+        coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        cv2.imwrite(f"photos/{seed}.png", cv2.resize(coarse, (60, 45), interpolation=cv2.INTER_CUBIC))
+
+    def run(*words):
+        if words[0] == "predict":
+            words = [*words, "photos", "missing.jpg", "--aligned", "--model", str(model_folder)]
+        code = cli.run(list(map(str, words)))
+        out, err = capfdbinary.readouterr()
+        return code, out, err.decode()
+
+    return run
+
+
+def test_four_shards_of_the_command_merged_are_one_run(facetag, tmp_path):
+    assert facetag("predict", "--out", "one.csv")[0] == ExitCode.SOME_FAILED
+    names = [f"{index}.json" for index in range(1, 5)]
+    for index, name in enumerate(names, 1):
+        facetag("predict", "--shard", f"{index}/4", "--out", name)
+    assert facetag("merge", *names, "--out", "merged.csv") == (
+        ExitCode.OK, b"", "facetag: wrote merged.csv: 7 inputs of 4 shards\n",
+    )  # fmt: skip
+    one = (tmp_path / "one.csv").read_bytes()
+    assert (tmp_path / "merged.csv").read_bytes() == facetag("merge", *names)[1] == one
+    facetag("predict", "--out", "merged.csv")
+    assert (tmp_path / "merged.csv").read_bytes() == one
+    assert json.loads((tmp_path / "merged.csv.run.json").read_text())["kept"] == 6
+
+
+def test_the_command_refuses_in_one_line(facetag):
+    for index in (1, 2):
+        facetag("predict", "--shard", f"{index}/2", "--out", f"{index}.csv", "--threshold", f"Smiling=0.{index}")
+    code, _, err = facetag("merge", "1.csv", "2.csv", "--out", "merged.csv")
+    assert code == ExitCode.USAGE
+    assert err == "facetag: error: 1.csv and 2.csv differ in thresholds, unsure_from; run the shards with one command\n"
+    code, _, err = facetag("predict", "--shard", "3/2")
+    assert (code, err) == (
+        ExitCode.USAGE, "facetag: error: --shard 3/2 is not i/n with i from 1 to n; write --shard 1/4\n",
+    )  # fmt: skip
+    assert facetag("merge")[0] == ExitCode.USAGE
+
+
+def test_shards_on_standard_output_are_parts_of_the_whole(facetag):
+    whole = facetag("predict", "--format", "jsonl")[1].splitlines()
+    parts = [facetag("predict", "--format", "jsonl", "--shard", f"{index}/2")[1].splitlines() for index in (1, 2)]
+    assert sorted(whole) == sorted(parts[0] + parts[1]) and parts[0] and parts[1]

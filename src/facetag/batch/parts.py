@@ -142,7 +142,7 @@ def _reading(out: str) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as base:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as base:
             yield base
     except (sqlite3.Error, ValueError) as error:
         raise JournalError(f"the journal beside {out} cannot be read ({error})", _AGAIN) from error
