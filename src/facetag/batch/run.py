@@ -156,6 +156,7 @@ def _answer(
                 observers.seen(answer.record)
             if observers.stop():
                 return Outcome(False, kept)
+            del batch, answer  # no photograph is kept while the next ones gather
     return Outcome(True, kept)
 
 
@@ -210,6 +211,7 @@ def _stream(
             if observers.stop():
                 finished = False
                 break
+            del batch, answer  # no photograph is kept while the next ones gather
         with writing(document.name):
             writer.finish()
     return Outcome(finished)

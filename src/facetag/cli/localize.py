@@ -27,7 +27,7 @@ def localize(
     relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     overwrite: options.Overwrite = False,
     retry_failed: options.RetryFailed = False,
     rehash: options.Rehash = False,
@@ -62,6 +62,6 @@ def localize(
     loaded, place = load(model, device)
     localizer = Localizer(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    settings = reading(max_pixels, strict, workers, batch, relative_to)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
     basis = basis_of("localize", loaded, cascade, settings, faces)
     raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

@@ -56,7 +56,12 @@ RelativeTo = Annotated[
 ]  # fmt: skip
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]")]
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Photographs looked at together; changes no answer.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Photographs looked at together, at most; changes no answer.  [default: by the device]"
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
 Rehash = Annotated[bool, typer.Option("--rehash", help="Read every file: its content says whether it changed.")]
@@ -73,9 +78,7 @@ FailOn = Annotated[
 ]
 Part = Annotated[
     str,
-    typer.Option(
-        "--shard", metavar="I/N", help="Answer part I of N, by the paths; `facetag merge` joins the parts."
-    ),
+    typer.Option("--shard", metavar="I/N", help="Answer part I of N, by the paths; `facetag merge` joins the parts."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[

@@ -72,7 +72,7 @@ def predict(
     relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
     overwrite: options.Overwrite = False,
     retry_failed: options.RetryFailed = False,
     rehash: options.Rehash = False,
@@ -113,7 +113,7 @@ def predict(
     localizer = None if boxes or aligned else Localizer(loaded, place)
     find = given or finder(localizer, faces)
     cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
-    settings = reading(max_pixels, strict, workers, batch, relative_to)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)

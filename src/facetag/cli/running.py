@@ -132,14 +132,21 @@ def finder(localizer: "Localizer | None", faces: Faces) -> "Finder":
 
 
 def reading(
-    max_pixels: int | None, strict: bool, workers: int | None, batch: int, folder: Path | None
+    place: "torch.device",
+    max_pixels: int | None,
+    strict: bool,
+    workers: int | None,
+    batch: int | None,
+    folder: Path | None,
 ) -> "ReadSettings":
-    """ReadSettings of these options; one decoding thread a core, at most four, when not said."""
+    """ReadSettings of these options; when not said, one decoding thread a core, at most four, and as large a batch as
+    suits the device."""
+    from facetag.batch.backoff import suiting
     from facetag.batch.reading import ReadSettings
     from facetag.images.decode import MAX_PIXELS
 
     threads = workers or min(os.cpu_count() or 1, 4)
-    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, batch, folder=str(folder or ""))
+    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, batch or suiting(place), folder=str(folder or ""))
 
 
 def _run_settings(words: Mapping[str, Any]) -> "RunSettings":
