@@ -9,11 +9,13 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 from readback import read_bytes, read_csv, read_json, read_jsonl
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES, GROUPS
+from facetag.batch.schema import json_schema
 from facetag.batch.writers import WRITERS
 from facetag.errors import ExitCode
 from facetag.geometry import Box
@@ -132,6 +134,7 @@ def test_every_format_says_the_same(facetag, tmp_path):
     for name in WRITERS:
         assert facetag("predict", "in", "--out", f"tags.{name}")[0] == ExitCode.OK
         read.append(read_bytes(name, (tmp_path / f"tags.{name}").read_bytes()))
+    Draft202012Validator(json_schema()).validate(json.loads((tmp_path / "tags.json").read_bytes()))
     assert [record.status for record in read[0]] == [Status.OK, Status.NO_FACE]
     assert all(records == read[0] for records in read[1:])
 

@@ -6,10 +6,10 @@ from facetag.attributes import ATTRIBUTES
 from facetag.records import SCHEMA_VERSION, Status
 
 _PATH = (
-    r"The input as it was given, / between folders. A backslash is doubled; every byte that is no UTF-8, or belongs "
-    r"to a control character or a line separator, is \xNN with two lower-case hexadecimal digits; all else stands as "
-    r"it is. So it is one line, and the bytes of the name can be had back. Its shard, of n shards, is 1 + (the first 8 "
-    r"bytes of the SHA-256 of this text's UTF-8, as a big-endian number) modulo n."
+    r"The input as it was given, or as --relative-to names it, / between folders. A backslash is doubled; every byte "
+    r"that is no UTF-8, or belongs to a control character or a line separator, is \xNN with two lower-case hexadecimal "
+    r"digits; all else stands as it is. So it is one line, and the bytes of the name can be had back. Its shard, of n "
+    r"shards, is 1 + (the first 8 bytes of the SHA-256 of this text's UTF-8, as a big-endian number) modulo n."
 )
 #: ECMA 262 and Python understand it alike.
 _PATH_PATTERN = r"^(?:[^\\\u0000-\u001f\u007f-\u009f\u2028\u2029]|\\\\|\\x[0-9a-f]{2})*$"

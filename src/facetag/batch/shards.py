@@ -2,7 +2,8 @@
 
 Every shard discovers everything and keeps what hashes to it. The shard of an input is told by its path as it is written
 (`batch.paths.escape`): the first 8 bytes of the SHA-256 of its UTF-8, as a big-endian number, modulo the number of
-shards, plus 1. So all shards are to be given the same words in the same place.
+shards, plus 1. So all shards are to be given the same words in the same place, or
+--relative-to.
 """
 
 import hashlib
