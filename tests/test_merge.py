@@ -231,7 +231,8 @@ def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
 
     def run(*words):
         if words[0] == "predict":
-            words = [*words, "photos", "missing.jpg", "--aligned", "--model", str(model_folder)]
+            words = [*words, "photos", "missing.jpg", "--model", str(model_folder)]
+            words += [] if "--boxes" in words else ["--aligned"]
         code = cli.run(list(map(str, words)))
         out, err = capfdbinary.readouterr()
         return code, out, err.decode()
@@ -271,3 +272,11 @@ def test_shards_on_standard_output_are_parts_of_the_whole(facetag):
     whole = facetag("predict", "--format", "jsonl")[1].splitlines()
     parts = [facetag("predict", "--format", "jsonl", "--shard", f"{index}/2")[1].splitlines() for index in (1, 2)]
     assert sorted(whole) == sorted(parts[0] + parts[1]) and parts[0] and parts[1]
+
+
+def test_boxes_of_other_shards_are_not_called_unused(facetag, tmp_path):
+    (tmp_path / "boxes.csv").write_text(
+        "file,x,y,width,height\n" + "".join(f"photos/{n}.png,1,1,9,9\n" for n in range(7))
+    )
+    assert "1 image named in boxes.csv was not among the inputs" in facetag("predict", "--boxes", "boxes.csv")[2]
+    assert "not among the inputs" not in facetag("predict", "--boxes", "boxes.csv", "--shard", "1/2")[2]

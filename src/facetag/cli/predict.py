@@ -117,7 +117,7 @@ def predict(
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)
-    if given and given.unused:
+    if given and given.unused and request.how.shard.count == 1:  # else another shard may have asked
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
         say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)
