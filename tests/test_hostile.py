@@ -1,7 +1,9 @@
 """Real runs over a thousand hostile files (tests/hostile.py): a row for each input, and nothing stops a run."""
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,16 +91,20 @@ def facetag(photos, model_folder):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def documents(photos, originals, facetag):
-    """(exit code, document, standard error) of runs that share nothing but the folder, by number of workers."""
+    """(exit code, document, standard error) by number of workers; the last run is the first one's command again."""
 
-    def to_a_file(workers, *words):
-        out = photos.folder / f"tags-{workers}.jsonl"
+    def to_a_file(workers, name, *words):
+        out = photos.folder / name
         with facetag("--workers", workers, "--out", out, *words) as process:
             said = process.communicate()[1]
         assert out.exists(), said
         return process.returncode, out.read_text(encoding="utf-8"), said
 
-    return {2: to_a_file(2, "-v", "--batch", 64), 8: to_a_file(8, "-q", "--batch", 5)}
+    return {
+        8: to_a_file(8, "tags.jsonl", "-q", "--batch", 5),
+        2: to_a_file(2, "others.jsonl", "-v", "--batch", 64),
+        3: to_a_file(3, "tags.jsonl", "-q", "--batch", 16),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +125,7 @@ def test_there_are_a_thousand(photos):
     assert len(set(photos.inputs.values())) == 6 - 1  # `failed` is none that a file can bring about
 
 
-@pytest.mark.parametrize("workers", [2, 8])
+@pytest.mark.parametrize("workers", [2, 3, 8])
 def test_rows_out_are_inputs_in_and_say_what_became_of_each(documents, expected, workers):
     code, document, _ = documents[workers]
     records = read_jsonl(document)
@@ -131,7 +137,7 @@ def test_rows_out_are_inputs_in_and_say_what_became_of_each(documents, expected,
 
 
 def test_the_same_bytes_whatever_the_workers_the_batch_and_the_output(documents, piped):
-    assert documents[2][1] == documents[8][1]
+    assert documents[2][1] == documents[3][1] == documents[8][1]
     removed = f"photos/{os.fsdecode(LAST)}"
     told, gone = documents[2][1].splitlines(), piped[1].splitlines()
     differing = [(a, b) for a, b in zip(told, gone, strict=True) if a != b]
@@ -157,10 +163,26 @@ def test_what_is_said_is_one_line_each_and_counts_everything(documents, photos, 
     counts = Counter(expected.values())
     assert all(f"{count} {status}" in summary for status, count in counts.items())
     passed = next(line for line in lines if "passed over: " in line)
-    assert f"{photos.beside} other" in passed and "2 link" in passed
+    assert "2 special, 2 link" in passed
     failed = [path for path, status in expected.items() if status.is_failure]
     assert [path for path in failed if not any(line.startswith(f"facetag: {escape(path)}: ") for line in lines)] == []
     assert documents[8][2] == ""
+
+
+def test_outputs_and_what_lies_beside_them_are_left_alone(documents, photos):
+    """An earlier run's and its own, while it runs: counted, and no inputs."""
+    beside = ("", ".run.json", ".facetag.sqlite")
+    assert all((photos.folder / f"{name}.jsonl{ending}").is_file() for name in ("tags", "others") for ending in beside)
+    (count,) = re.findall(r"passed over: (\d+) other", documents[2][2])
+    assert int(count) > photos.beside + len(beside)
+    assert not [path for path in photos.folder.iterdir() if path.name.endswith((".tmp", "-wal"))]
+
+
+def test_the_same_command_again_keeps_every_answer(documents, photos, expected):
+    """Of all that could be read; the others may be there now."""
+    kept = json.loads((photos.folder / "tags.jsonl.run.json").read_text())["kept"]
+    absent = ("dangling.jpg", "itself.jpg", "fifo.jpg", "missing.jpg", "photos/", *map(os.fsdecode, SECRETS))
+    assert kept == len([path for path in expected if path and not path.endswith(absent)])
 
 
 def test_what_may_not_be_read_has_its_row(documents):
