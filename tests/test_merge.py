@@ -96,6 +96,19 @@ def test_an_older_output_is_replaced_and_its_journal_too(tmp_path):
     assert len(rows(tmp_path / "merged.csv")[0]) == len(RECORDS)
 
 
+def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
+    old = shard_run(tmp_path / "merged.csv", RECORDS[:1])
+    known, text = rows(old), (tmp_path / "merged.csv").read_bytes()
+    (one,) = shards(tmp_path, 1)
+    with closing(sqlite3.connect(beside(one, ENDING))) as base:
+        base.execute("DELETE FROM met WHERE place = 11")
+        base.commit()
+    with pytest.raises(JournalError):
+        merge([one], old)
+    assert (rows(old), (tmp_path / "merged.csv").read_bytes()) == (known, text)
+    assert {path.name for path in tmp_path.glob("merged*")} == {"merged.csv", "merged.csv.facetag.sqlite"}
+
+
 def test_to_standard_output(tmp_path, capfdbinary):
     merge(shards(tmp_path, 2), "-", "jsonl")
     lines = capfdbinary.readouterr().out.splitlines()

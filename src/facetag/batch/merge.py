@@ -1,14 +1,15 @@
 """Shards to the document that one run would have written, with the journal that it would have left."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 from facetag.batch.journal import ENDING, Journal, remove_journal
 from facetag.batch.lock import locked
 from facetag.batch.output import beside, is_regular
-from facetag.batch.parts import Row, check_parts, merged, read_part
+from facetag.batch.parts import Part, Row, check_parts, merged, read_part
 from facetag.batch.run import LOCK, Document, publish
 from facetag.batch.writers import format_of
-from facetag.errors import UsageError
+from facetag.errors import UsageError, writing
 
 _COMMIT = 1000  #: rows
 
@@ -35,12 +36,24 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     if path in {beside(output, ENDING) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
     with locked(beside(out, LOCK), out, lock_wait):
-        remove_journal(path)
-        with Journal(path, first.basis) as journal:
+        _write(parts, document, path)
+    return first.inputs
+
+
+def _write(parts: Sequence[Part], document: Document, path: str) -> None:
+    """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
+    new = f"{path}.new"
+    remove_journal(new)
+    try:
+        with Journal(new, parts[0].basis) as journal:
             _fill(journal, merged(parts))
             publish(journal.records(), document)
-            journal.finish(first.inputs, first.digest)
-    return first.inputs
+            journal.finish(parts[0].inputs, parts[0].digest)
+        remove_journal(path)
+        with writing(path):
+            os.replace(new, path)
+    finally:
+        remove_journal(new)
 
 
 def _fill(journal: Journal, rows: Iterable[Row]) -> None:
