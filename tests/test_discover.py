@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import io
 import itertools
 import os
@@ -171,6 +173,26 @@ def test_every_file_name(tmp_path, name):
     assert [os.fsencode(p) for p in discover([str(tmp_path)])] == [path]
     assert [os.fsencode(p) for p in discover([os.fsdecode(path)])] == [path]
     assert list(discover([str(tmp_path)], exclude=["*.jpg"])) == []
+
+
+class Untold:
+    """An entry of a folder on a disk that does not say what it is."""
+
+    def __init__(self, path):
+        self.path, self.name = path, os.path.basename(path)
+
+    def __fspath__(self):
+        return self.path
+
+    def is_symlink(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_what_the_disk_does_not_tell_of_ends_no_walk(tree, monkeypatch):
+    root = tree("a.jpg c.jpg")
+    entries = [*os.scandir(root), Untold(f"{root}/b.jpg"), Untold(f"{root}/b.txt")]
+    monkeypatch.setattr(os, "scandir", lambda _: contextlib.nullcontext(entries))
+    assert found(root) == "a.jpg b.jpg c.jpg"
 
 
 def test_a_folder_that_cannot_be_listed_is_yielded(tree, monkeypatch):

@@ -36,6 +36,7 @@ from facetag.images.kinds import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TI
 from facetag.images.orient import upright
 
 MAX_PIXELS = 200_000_000
+MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 
 Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
 
@@ -119,7 +120,7 @@ def read_file(path: str) -> File:
 
     Raises:
         UnreadableImage: no such file, no permission, not a regular file, or a disk that does not give it.
-        ImageTooLarge: more bytes than memory holds.
+        ImageTooLarge: more than MAX_BYTES, or than memory holds.
     """
     try:
         _refuse_what_is_no_file(path)
@@ -127,6 +128,8 @@ def read_file(path: str) -> File:
             status = os.fstat(stream.fileno())
             data = stream.read(HEAD_BYTES)
             whole = _is_decodable(data)
+            if whole and status.st_size > MAX_BYTES:
+                raise ImageTooLarge(f"{status.st_size} bytes are over {MAX_BYTES}", "make it smaller")
             if whole:
                 stream.seek(0)
                 data = stream.read()

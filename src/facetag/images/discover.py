@@ -252,10 +252,11 @@ def _below(entry: _Entry) -> _Folder:
 
 
 def _sort(file: "os.DirEntry[str] | Path") -> Met:
-    """FOLDER, SPECIAL or else FOUND, without opening it; a link that dangles is FOUND, for its row says so."""
-    if not file.is_symlink():
-        return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
+    """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
+    is FOUND, for its row says why."""
     try:
+        if not file.is_symlink():
+            return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
         mode = os.stat(file).st_mode
     except OSError:
         return Met.FOUND
