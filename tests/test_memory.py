@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -32,8 +34,8 @@ def tiny_folder(tmp_path_factory):
 
 
 @contextmanager
-def running(words, folder, model):
-    """A run that writes JSON Lines to a pipe; its errors are what a file in the folder holds."""
+def running(words, folder, model, code=ExitCode.OK, says=b""):
+    """A run that writes JSON Lines; what it says goes to a file in the folder, which is to hold `says` at its end."""
     command = [sys.executable, "-m", "facetag", *words, "--model", str(model), "--format", "jsonl", "-q"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -43,7 +45,9 @@ def running(words, folder, model):
     ):
         try:
             yield process
-            assert (process.wait(timeout=30), (folder / "errors").read_bytes()) == (ExitCode.OK, b"")
+            assert process.wait(timeout=30) == code
+            said = (folder / "errors").read_bytes()
+            assert says in said and bool(says) == bool(said)
         finally:
             process.kill()
 
@@ -128,3 +132,17 @@ def test_a_name_is_answered_though_the_list_goes_on(tmp_path, tiny_folder):
             process.stdin.flush()
             assert json.loads(process.stdout.readline())["path"] == f"photos/{path.name}"
         process.stdin.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("out", ["-", "faces.csv"])
+def test_a_run_that_waits_for_a_list_can_be_stopped(tmp_path, tiny_folder, number, out):
+    make_photographs(tmp_path / "photos", 1)
+    words = ["localize", "--files-from", "-", "--out", out, "--draw", "drawn"]
+    with running(words, tmp_path, tiny_folder, 128 + number, b"stopped after 1 input") as process:
+        process.stdin.write(b"photos/000000.jpg\n")
+        process.stdin.flush()
+        while not list(tmp_path.glob("drawn/*.jpg")):
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.wait(timeout=30)

@@ -121,6 +121,8 @@ def answered_batches(
 ) -> Generator[list[Answer], None, None]:
     """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
 
+    While no path comes there is an empty batch now and then, so that whoever iterates can end the run.
+
     Args:
         paths: may be lazy, slow and endless; iterated in a thread of its own.
         clock: told where the time goes.

@@ -100,7 +100,8 @@ def read_ahead(
 
 
 def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSettings) -> Iterator[list[Item]]:
-    """Items in order, in lists that are full by number or by pixels; what there is when no more comes for a while.
+    """Items in order, in lists that are full by number or by pixels; what there is, even nothing, when no more comes
+    for a while: whoever is told to stop then notices.
 
     Few of the inputs of an update are photographs to look at, so records alone fill a list more slowly.
     """
@@ -112,7 +113,7 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
             photos += isinstance(item, Photo)
             pixels += pixels_of(item)
         full = photos >= size.now or len(batch) >= _CROWD * size.now or pixels >= settings.batch_pixels * size.share
-        if batch and (full or item is None):
+        if full or item is None:
             yield batch
             batch, photos, pixels = [], 0, 0
     if batch:

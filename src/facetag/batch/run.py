@@ -156,7 +156,7 @@ def _answer(
                 observers.seen(answer.record)
             if observers.stop():
                 return Outcome(False, kept)
-            del batch, answer  # no photograph is kept while the next ones gather
+            del batch  # its photographs are not kept while the next ones gather
     return Outcome(True, kept)
 
 
@@ -211,7 +211,7 @@ def _stream(
             if observers.stop():
                 finished = False
                 break
-            del batch, answer  # no photograph is kept while the next ones gather
+            del batch  # its photographs are not kept while the next ones gather
         with writing(document.name):
             writer.finish()
     return Outcome(finished)
