@@ -10,6 +10,7 @@ from facetag.batch import reading
 from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import OUT_OF_MEMORY
 from facetag.batch.reading import Photo, ReadSettings, batches, read, read_ahead
+from facetag.batch.settled import Settled
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.errors import DataError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.records import ImageRecord, Status
@@ -122,6 +123,34 @@ def test_less_lies_decoded_once_memory_ran_out():
     threading.Event().wait(0.1)
     assert 1 <= len(decoded) <= 3  # a quarter of eight in the room
     assert [item.path for item in stream] == [str(n) for n in range(1, 100)]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(settled):
+    turn = threading.Event()
+    tried = []
+
+    def short(path, settings):
+        tried.append(path)
+        if path != "5" or turn.is_set():
+            return photo(path, 10, 10)
+        record = ImageRecord(path, Status.TOO_LARGE, "not enough memory to decode the image")
+        return Settled(record) if settled else record
+
+    size = BatchSize(8)
+    stream = read_ahead(map(str, range(9)), ReadSettings(workers=2, batch=8), size, Stopwatch(), short)
+    assert [next(stream).path for _ in range(4)] == ["0", "1", "2", "3"]
+    assert eventually(lambda: "8" in tried) and tried.count("5") == 1 and size.now == 4
+    turn.set()
+    rest = list(stream)
+    assert [item.path for item in rest] == ["4", "5", "6", "7", "8"] and tried.count("5") == 2
+    assert all(isinstance(item, Photo) for item in rest)
+
+
+def test_an_image_that_memory_never_suffices_for_says_so():
+    record = ImageRecord("a", Status.TOO_LARGE, "not enough memory to read the file")
+    assert list(ahead(["a"], ReadSettings(), lambda path, settings: record)) == [record]
+    assert next(ahead(["a"], ReadSettings(), lambda path, settings: Settled(record))).record == record
 
 
 def test_leaving_early_ends_the_threads():

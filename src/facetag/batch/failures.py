@@ -14,8 +14,9 @@ from facetag.records import ImageRecord, Status
 
 Result = TypeVar("Result")
 
+_OUT_OF_MEMORY = "not enough memory"  # `images.decode` begins so too
 #: What a record says of a photograph that memory did not suffice for, even alone.
-OUT_OF_MEMORY = "not enough memory to look at the image"
+OUT_OF_MEMORY = f"{_OUT_OF_MEMORY} to look at the image"
 
 _STATUS: dict[type[ImageError], Status] = {
     UnreadableImage: Status.UNREADABLE,
@@ -59,6 +60,11 @@ def attempt_together(work: Callable[[], Result]) -> Result | Trouble:
         return work()
     except Exception as error:  # noqa: BLE001 - each image of the batch gets its own attempt
         return Trouble.MEMORY if is_out_of_memory(error) else Trouble.OTHER
+
+
+def wants_memory(record: ImageRecord) -> bool:
+    """Whether it says that memory ran out; with more of it free, another attempt may succeed."""
+    return record.status.is_failure and record.error.startswith(_OUT_OF_MEMORY)
 
 
 def is_out_of_memory(error: Exception) -> bool:

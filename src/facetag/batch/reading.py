@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Condition, Semaphore, Thread
 
 from facetag.batch.backoff import BatchSize
-from facetag.batch.failures import attempt
+from facetag.batch.failures import attempt, wants_memory
 from facetag.batch.settled import Settled, Source
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.images.decode import MAX_PIXELS, read_image
@@ -141,6 +141,10 @@ class _Room:
         with self._changed:
             self._changed.wait_for(lambda: self._held < self._limit or number == self._next or self._closed)
 
+    def wait_for_turn(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: number == self._next or self._closed)
+
     @property
     def _limit(self) -> float:
         return self._most * self._size.share
@@ -167,7 +171,7 @@ class _Ahead:
     """The threads behind `read_ahead`, and the line in which their answers wait."""
 
     def __init__(self, settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader) -> None:
-        self._settings, self._clock, self._reader = settings, clock, reader
+        self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
         self._room = _Room(settings.batch_pixels, size)
         self._places = Semaphore(2 * _CROWD * settings.batch)
         self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
@@ -226,5 +230,17 @@ class _Ahead:
 
     def _read(self, path: str, number: int) -> Item:
         self._room.wait(number)
+        item = self._decode(path)
+        if not isinstance(item, Photo) and wants_memory(_record_of(item)):
+            self._size.ran_out(self._size.now)  # so that less lies decoded from now on
+            self._room.wait_for_turn(number)
+            item = self._decode(path)
+        return self._room.enter(item)
+
+    def _decode(self, path: str) -> Item:
         with self._clock.stage(Stage.DECODE):
-            return self._room.enter(self._reader(path, self._settings))
+            return self._reader(path, self._settings)
+
+
+def _record_of(item: ImageRecord | Settled) -> ImageRecord:
+    return item.record if isinstance(item, Settled) else item
