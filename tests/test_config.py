@@ -87,7 +87,7 @@ def test_options_before_the_command_come_from_the_file_too(told, capsys):
         ("[tga]\nmin-face = 2\n", "facetag.toml: there is no 'tga'; did you mean tag?"),
         ("[below.deep_one]\n", "facetag.toml [below]: there is no 'deep_one'; did you mean deep-one?"),
         ("version = true\n", "facetag.toml: there is no 'version'"),
-        ("[tag]\nhelp = true\n", "facetag.toml [tag]: there is no 'help'"),
+        ("[tag]\nhelp = true\n", "facetag.toml [tag]: there is no 'help'; did you mean"),
         ("tag = 3\n", "facetag.toml: 'tag' is a command; write its options below a line [tag]"),
         ("[tag]\nmin-face = [2]\n", "facetag.toml [tag]: min-face is a list; write it as on the command line"),
         ("[tag]\nmin-face = 1979-05-27\n", "facetag.toml [tag]: min-face is a date;"),

@@ -44,7 +44,7 @@ def load_config(context: typer.Context, named: Path | None) -> Path | None:
     if named or file.is_file():
         context.default_map = defaults(context.command, read_toml(file), str(file))
     for name in unknown_variables(context.command, os.environ):
-        warn(f"the variable {name} is of no option; {_nearest(name, variables(context.command))}")
+        warn(f"the variable {name} is of no option; did you mean {_nearest(name, variables(context.command))}?")
     return named
 
 
@@ -60,7 +60,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: {error.strerror}", "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{file} is not TOML: {reason}", "see docs/commands.md for its form") from error
+        raise UsageError(f"{file} is not TOML: {reason}", "see docs/configuration.md for its form") from error
 
 
 def defaults(command: Any, values: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def defaults(command: Any, values: Mapping[str, Any], place: str) -> dict[str, A
             option = options[key.replace("_", "-")]
             found[option.name] = _value(value, option.multiple, f"{place}: {key}")
         else:
-            raise UsageError(f"{place}: there is no {key!r}", _nearest(key, [*options, *commands]))
+            near = _nearest(key, [*options, *commands])
+            raise UsageError(f"{place}: there is no {key!r}", f"did you mean {near}? docs/commands.md has all")
     return found
 
 
@@ -128,7 +129,5 @@ def _value(value: Any, several: bool, place: str) -> Any:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    """Advice for a word that is not known."""
-    candidates = list(known)
-    near = get_close_matches(word, candidates, 1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else "see docs/commands.md for what there is"
+    """What was meant, most likely."""
+    return next(iter(get_close_matches(word, list(known), 1, cutoff=0)), "something else")
