@@ -110,9 +110,9 @@ def error_table() -> str:
     """All errors, one row each."""
     rows = [
         "# Errors\n",
-        "An error is one line, `facetag: error: MESSAGE; REMEDY`. Words in capitals are filled in, `|` parts what is",
-        "said from case to case. Errors about one image end no run: they stand in the `error` column of its row. What the",
-        "command line itself refuses, such as an unknown option, has exit code 2 and names the help to read.\n",
+        "An error is one line, `facetag: error: MESSAGE; REMEDY`. Words in capitals are filled in, `|` parts cases.",
+        "Errors about one image end no run: they stand in the `error` column of its row. Of what the",
+        "command line refuses itself, such as an unknown option, the line names the help to read; its exit code is 2.\n",
         "| exit code | error | message | remedy |",
         "|---:|---|---|---|",
     ]
