@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing, contextmanager, redirect_stderr, suppress
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,7 +209,7 @@ def test_labels_of_lfwa(lfwa, which, changes):
 #: A value of JSON or TOML that stands where another should.
 odd = st.sampled_from([
     None, True, False, 0, 1, -1, 3, 0.5, 1e308, float("nan"), float("inf"), 10**40, "", "x", "\n", [], [1], [[]], {},
-    {"x": 1}, [0.5] * 40, [None] * 40, ["a"] * 40, "quick", "folded",
+    {"x": 1}, [0.5] * 40, [None] * 40, ["a"] * 40, "quick", "folded", "\ud800",
 ])  # fmt: skip
 
 
@@ -236,7 +236,10 @@ def replaced(value, path, new, how):
 
 
 def use(folder):
-    """Load a model and make ready what uses it."""
+    """Describe and load a model and make ready what uses it."""
+    with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
+        assert cli.run(["model", "info", os.fspath(folder)]) in (ExitCode.OK, ExitCode.FATAL)
+    assert len(said.getvalue().splitlines()) <= 1
     model = load_model(str(folder))
     Localizer(model, torch.device("cpu"))
     Tagger(model, torch.device("cpu"))
@@ -251,6 +254,7 @@ def model(model_folder, folder):  # noqa: F811
 @given(st.data(), odd, st.sampled_from(["replace", "replace", "remove", "add"]))
 def test_descriptions_of_models(model, model_folder, data, new, how):  # noqa: F811
     description = json.loads((model_folder / "model.json").read_text())
+    (model / "CARD.md").write_bytes(data.draw(st.sampled_from([b"# a card\n", b"", b"\xff"])))
     path = data.draw(st.sampled_from(list(paths_in(description))))
     changed = replaced(description, path, new, how)
     if isinstance(changed, dict) and isinstance(changed.get("sha256"), dict):

@@ -43,11 +43,11 @@ def info(name: Name = None) -> None:
 
     folder = find_model(name or DEFAULT)
     description = read_description(folder)
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    print(f"name: {description.get('name')}")
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file())
+    print(f"name: {description['name']}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
-    print(f"attributes: {len(description.get('attributes', ()))}")
+    print(f"attributes: {len(description['attributes'])}")
     print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
@@ -72,6 +72,6 @@ def verify(name: Name = None) -> None:
 
 def _card(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "install facetag again") from error
