@@ -142,7 +142,9 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
     name, attributes = description.get("name"), description.get("attributes")
     if not (isinstance(name, str) and name.isprintable() and isinstance(attributes, list)):
-        raise ModelError(f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew")
+        raise ModelError(
+            f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew"
+        )
     return description
 
 
