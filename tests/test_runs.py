@@ -154,6 +154,8 @@ def test_failures_stay_until_the_file_changes_or_they_are_retried(archive):
     statuses = [row.split(b",")[2] for row in content().splitlines()[1:]]
     assert statuses == [b"ok", b"ok", b"unreadable", b"failed", *[b"ok"] * 16]
     assert go()[0] == []
+    shutil.copyfile(archive / "000003.jpg", archive / "copy.jpg")
+    assert go()[0] == ["copy.jpg"]
     assert go(retry_failed=True)[0] == names(3)
     shutil.copyfile(archive / "000019.jpg", archive / "000002.jpg")
     assert go()[0] == []  # the content is known

@@ -10,7 +10,7 @@ from facetag.batch.journal import Journal, Known
 from facetag.batch.reading import Item, Photo, ReadSettings
 from facetag.batch.settled import Settled, Source
 from facetag.images.decode import File, decode, read_file
-from facetag.records import ImageRecord
+from facetag.records import ImageRecord, Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,9 @@ class Recall:
             return None
         if known and known.source.sha256 == source.sha256:
             return known.record
-        return None if self.by_path else self.journal.answer_to(source.sha256)
+        other = None if self.by_path else self.journal.answer_to(source.sha256)
+        # memory that ran out over one file is no answer to its copy
+        return None if other and other.status is Status.FAILED else other
 
 
 def _is_unchanged(path: str, source: Source) -> bool:
