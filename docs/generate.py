@@ -111,8 +111,8 @@ def error_table() -> str:
     rows = [
         "# Errors\n",
         "An error is one line, `facetag: error: MESSAGE; REMEDY`. Words in capitals are filled in, `|` parts cases.",
-        "Errors about one image end no run: they stand in the `error` column of its row. Of what the",
-        "command line refuses itself, such as an unknown option, the line names the help to read; its exit code is 2.\n",
+        "Errors about one image end no run: they stand in the `error` column of its row. What the command line refuses",
+        "itself, such as an unknown option, has exit code 2 and names the help to read.\n",
         "| exit code | error | message | remedy |",
         "|---:|---|---|---|",
     ]

@@ -9,7 +9,7 @@ import pytest
 from facetag import __version__, cli
 from facetag.errors import DataError, ExitCode, UsageError
 
-HEAVY = {"torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
+HEAVY = {"rich", "torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
 
 
 def python(code, *arguments, **options):
@@ -23,6 +23,15 @@ def test_help_loads_nothing_heavy(arguments):
     loaded = python(code, *arguments, text=True).stdout.splitlines()[-1].split()
     assert "facetag.cli.predict" in loaded
     assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.process
+def test_completion_loads_nothing_heavy():
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from facetag import cli; cli.run([])"
+    words = {"_FACETAG_COMPLETE": "complete_bash", "COMP_WORDS": "facetag predict --exclude-a", "COMP_CWORD": "2"}
+    lines = python(code, text=True, env={**os.environ, **words}).stdout.splitlines()
+    assert lines[:-1] == ["--exclude-attributes"]
+    assert HEAVY.isdisjoint(lines[-1].split())
 
 
 def every_command(app, path=()):

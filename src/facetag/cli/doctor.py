@@ -1,12 +1,9 @@
 """`facetag doctor`: whether this installation can do its work."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -21,7 +18,7 @@ Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder in wh
 EXTRAS = {"heic": "pillow-heif", "parquet": "pyarrow", "lfwa": "h5py", "figures": "matplotlib"}
 
 #: What a broken installation may raise where it is tried.
-_BROKEN = (FacetagError, ImportError, OSError, RuntimeError, ValueError, sqlite3.Error, metadata.PackageNotFoundError)
+_BROKEN = (FacetagError, ImportError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ def _versions(place: Place) -> Iterator[str]:
 
 
 def _extras(place: Place) -> Iterator[str]:
+    from importlib import metadata
+
     for extra, package in EXTRAS.items():
         try:
             yield f"{package} {metadata.version(package)}"
@@ -98,18 +97,31 @@ def _model(place: Place) -> Iterator[str]:
 
 
 def _writing(place: Place) -> Iterator[str]:
+    from tempfile import TemporaryDirectory
+
+    with writing(place.folder), TemporaryDirectory(prefix=".facetag.", dir=place.folder) as folder:
+        _try_run(f"{folder}/tags.csv")
+    yield f"files, locks and journals in {place.folder.absolute()}"
+
+
+def _try_run(out: str) -> None:
+    """Do with an output what a run does."""
+    import sqlite3
+
     from facetag.batch.lock import locked
     from facetag.batch.output import open_output
 
-    with writing(place.folder), TemporaryDirectory(prefix=".facetag.", dir=place.folder) as folder:
-        out = f"{folder}/tags.csv"
-        with locked(f"{out}.lock", out), open_output(out) as stream:
-            stream.write("path\r\n")
-        database = sqlite3.connect(f"{out}.sqlite")
-        database.execute("create table tried (place integer)")
+    with locked(f"{out}.lock", out), open_output(out) as stream:
+        stream.write("path\r\n")
+    database = sqlite3.connect(f"{out}.sqlite")
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE tried (place INTEGER)")
         database.commit()
+    except sqlite3.Error as error:
+        raise FacetagError(f"no journal can be kept there: {error}", "choose a folder on another disk") from error
+    finally:
         database.close()
-    yield f"files, locks and journals in {place.folder.absolute()}"
 
 
 #: What is looked at, in order. A new check is a function here and a line there.
