@@ -1,5 +1,6 @@
 """Runs at an output that an earlier run wrote: what is kept, what is done again, what is refused."""
 
+import json
 import os
 import shutil
 import stat
@@ -9,17 +10,19 @@ from dataclasses import replace
 import pytest
 from photographs import make_photographs
 
+from facetag import cli
 from facetag.batch.basis import Basis
 from facetag.batch.draw import Drawer
 from facetag.batch.finders import Found
 from facetag.batch.pipeline import Cascade
 from facetag.batch.reading import ReadSettings
 from facetag.batch.run import Document, Observers, RunSettings, run
-from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked
+from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked
 from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.localizer import Located
 from facetag.records import Status
+from models import model_folder  # noqa: F401 - a fixture
 
 BASIS = Basis("localize", "a model")
 
@@ -384,3 +387,25 @@ def test_statuses_of_kept_records_are_seen(archive):
         go(observers=Observers(seen=seen.append))
         assert [record.status for record in seen].count(Status.UNREADABLE) == 1
         assert [os.path.basename(record.path) for record in seen] == names(*range(20))
+
+
+def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):  # noqa: F811
+    """Of `facetag localize`: how many of four were kept, by its record."""
+    for name in names(*range(4, 20)):
+        (archive / name).unlink()
+    (archive / "000002.jpg").write_bytes(b"not an image")
+
+    def kept(*words, code=ExitCode.SOME_FAILED):
+        assert cli.run(["localize", "in", "--out", "out.csv", "--model", str(model_folder), *words]) == code
+        with open("out.csv.run.json", encoding="utf-8") as stream:
+            return json.load(stream)["kept"]
+
+    assert [kept(), kept(), kept("--retry-failed"), kept("--rehash"), kept("--overwrite")] == [0, 4, 3, 3, 0]
+    assert kept("--min-face", "20") == 0
+    empty(archive)
+    kept(code=ExitCode.FATAL)
+    assert b"--prune" in capfdbinary.readouterr().err
+    kept("--prune", code=ExitCode.OK)
+    assert content().count(b"\r\n") == 1
+    for word in ("--retry-failed", "--rehash", "--prune"):
+        assert cli.run(["localize", "in", "--model", str(model_folder), word]) == ExitCode.USAGE

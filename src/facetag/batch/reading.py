@@ -231,7 +231,7 @@ class _Ahead:
     def _read(self, path: str, number: int) -> Item:
         self._room.wait(number)
         item = self._decode(path)
-        if not isinstance(item, Photo) and wants_memory(_record_of(item)):
+        if _ran_out(item):
             self._size.ran_out(self._size.now)  # so that less lies decoded from now on
             self._room.wait_for_turn(number)
             item = self._decode(path)
@@ -242,5 +242,8 @@ class _Ahead:
             return self._reader(path, self._settings)
 
 
-def _record_of(item: ImageRecord | Settled) -> ImageRecord:
-    return item.record if isinstance(item, Settled) else item
+def _ran_out(item: Item) -> bool:
+    """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
+    if isinstance(item, Settled):
+        return not item.kept and wants_memory(item.record)
+    return isinstance(item, ImageRecord) and wants_memory(item)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from facetag.batch.failures import attempt
+from facetag.batch.failures import attempt, wants_memory
 from facetag.batch.journal import Journal, Known
 from facetag.batch.reading import Item, Photo, ReadSettings
 from facetag.batch.settled import Settled, Source
@@ -49,7 +49,7 @@ class Recall:
             return known.record
         other = None if self.by_path else self.journal.answer_to(source.sha256)
         # memory that ran out over one file is no answer to its copy
-        return None if other and other.status is Status.FAILED else other
+        return None if other and (other.status is Status.FAILED or wants_memory(other)) else other
 
 
 def _is_unchanged(path: str, source: Source) -> bool:

@@ -61,7 +61,9 @@ def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: S
 
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:
-    goes_on = "the same command goes on" if is_regular(request.out) else "its answers so far are written"
+    goes_on = "its answers so far are written"
+    if is_regular(request.out):
+        goes_on = f"the same command {'without --overwrite ' if request.how.overwrite else ''}goes on"
     if request.signals.received:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
         return request.signals.exit_code
