@@ -127,3 +127,22 @@ def test_a_line_now_and_then_where_there_is_no_terminal(localize, tmp_path, monk
     save_good(tmp_path, "a.png", "b.png")
     err = localize("a.png", "b.png", "--batch", "1")[2]
     assert len(re.findall(r"facetag: \d inputs?: .* images/s", err)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "terminal", "term", "bar"),
+    [
+        ([], True, "xterm", True),
+        ([], False, "xterm", False),
+        ([], True, "dumb", False),
+        (["-q"], True, "xterm", False),
+        (["--log-format", "json"], True, "xterm", False),
+    ],
+)
+def test_a_moving_line_is_for_terminals_alone(localize, tmp_path, monkeypatch, words, terminal, term, bar):
+    save_good(tmp_path, "a.png")
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    code, out, err = localize("a.png", *words)
+    assert code == ExitCode.OK and ("\x1b[" in err) is bar and "\x1b" not in out
