@@ -1,5 +1,6 @@
 """A model folder of seeded random weights, small and quick, for tests that need a whole cascade and no training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def random_model(name: str = "random") -> Model:
         tagger=plain(TaggerSettings(radius=0, batch=8)),
         training={"recipe": "none"},
     )
+
+
+def tiny_model() -> Model:
+    """The random model with as little to do as a cascade can have: one head a picture, the smallest maps."""
+    model = random_model("tiny")
+    localizer = {**model.localizer, "sides": [67], "heads": 1}
+    return replace(model, localizer=localizer)
 
 
 #: A grey level that LNet takes for nothing at all: its mean.

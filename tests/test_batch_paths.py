@@ -1,11 +1,10 @@
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetag.batch.paths import escape, one_line, relative_to, unescape
+from facetag.batch.paths import escape, one_line, unescape
 
 file_names = st.one_of(
     st.binary(min_size=1).filter(lambda name: 0 not in name),
@@ -44,30 +43,3 @@ def test_a_backslash_that_begins_no_escape_stands_for_itself():
 
 def test_a_message_is_one_printable_line():
     assert one_line("no\n  such\tthing \udcff\x1b[0m") == r"no such thing \xff\x1b[0m"
-
-
-@pytest.mark.parametrize(
-    ("folder", "path", "name"),
-    [
-        (".", "./photos//a.jpg", "photos/a.jpg"),
-        ("photos", "photos/a.jpg", "a.jpg"),
-        ("photos/", "{here}/photos/b/a.jpg", "b/a.jpg"),
-        ("{here}/photos", "photos/../a.jpg", "../a.jpg"),  # photos may be a link
-        ("..", "a.jpg", "{last}/a.jpg"),
-        ("photos", "a.jpg", "{here}/a.jpg"),
-        ("photos", "photos2/a.jpg", "{here}/photos2/a.jpg"),
-        ("photos", "/a.jpg", "/a.jpg"),
-        ("photos", "photos", "."),
-    ],
-)
-def test_names_below_a_folder(tmp_path, monkeypatch, folder, path, name):
-    monkeypatch.chdir(tmp_path)
-    spelt = {"here": os.getcwd(), "last": os.path.basename(os.getcwd())}
-    name_of = relative_to(Path(folder.format(**spelt)))
-    assert name_of(path.format(**spelt)) == name.format(**spelt)
-
-
-@given(st.sets(st.lists(st.sampled_from(["a", "b", ".."]), min_size=1, max_size=4).map("/".join)))
-def test_different_files_keep_different_names(paths):
-    distinct = {os.path.join(os.getcwd(), path) for path in paths}
-    assert len(set(map(relative_to(Path("a")), paths))) == len(distinct)

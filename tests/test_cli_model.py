@@ -26,7 +26,7 @@ def test_info_is_facts_and_the_card(shipped, capsys, by_name):
 
 def test_verify_is_content_with_a_whole_model_alone(shipped, capsys, tmp_path):
     assert cli.run(["model", "verify", "random"]) == ExitCode.OK
-    assert capsys.readouterr().out == "random: whole\n"
+    assert capsys.readouterr().out == f"random: whole, digest {model.load_model(str(shipped)).fingerprint}\n"
     for file in shipped.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with (tmp_path / "svm.safetensors").open("r+b") as weights:

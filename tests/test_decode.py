@@ -377,6 +377,14 @@ def test_what_cannot_be_read(tmp_path):
         assert str(tmp_path) not in str(caught.value)
 
 
+def test_a_file_that_no_memory_should_hold_is_not_read(tmp_path):
+    """It begins as a photograph and goes on for ever: reading it might end the run by the system's hand."""
+    (tmp_path / "endless.jpg").write_bytes(PHOTO)
+    os.truncate(tmp_path / "endless.jpg", decode_module.MAX_BYTES + 1)
+    with pytest.raises(ImageTooLarge, match=r"^2147483649 bytes are over 2147483648; "):
+        read_image(str(tmp_path / "endless.jpg"))
+
+
 def test_a_large_file_that_is_no_image_is_not_read(tmp_path, monkeypatch):
     with open(tmp_path / "video.jpg", "wb") as stream:
         stream.truncate(1 << 40)

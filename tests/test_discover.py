@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import io
 import itertools
 import os
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetag.images.discover import Met, discover, files_from
+from facetag.images.discover import Met, discover, files_from, name_below
 from facetag.images.kinds import kind_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -173,6 +175,26 @@ def test_every_file_name(tmp_path, name):
     assert list(discover([str(tmp_path)], exclude=["*.jpg"])) == []
 
 
+class Untold:
+    """An entry of a folder on a disk that does not say what it is."""
+
+    def __init__(self, path):
+        self.path, self.name = path, os.path.basename(path)
+
+    def __fspath__(self):
+        return self.path
+
+    def is_symlink(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_what_the_disk_does_not_tell_of_ends_no_walk(tree, monkeypatch):
+    root = tree("a.jpg c.jpg")
+    entries = [*os.scandir(root), Untold(f"{root}/b.jpg"), Untold(f"{root}/b.txt")]
+    monkeypatch.setattr(os, "scandir", lambda _: contextlib.nullcontext(entries))
+    assert found(root) == "a.jpg b.jpg c.jpg"
+
+
 def test_a_folder_that_cannot_be_listed_is_yielded(tree, monkeypatch):
     root = tree("a/1.jpg b/2.jpg")
     scandir = os.scandir
@@ -254,3 +276,40 @@ def test_a_list_is_read_as_it_arrives():
 )
 def test_kinds_by_first_bytes(head, kind):
     assert kind_of(head) == kind
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "name"),
+    [
+        (".", "./photos//a.jpg", "photos/a.jpg"),
+        ("photos", "photos/a.jpg", "a.jpg"),
+        ("photos/", "{here}/photos/b/a.jpg", "b/a.jpg"),
+        ("{here}/photos", "photos/../a.jpg", "../a.jpg"),  # photos may be a link
+        ("..", "a.jpg", "{last}/a.jpg"),
+        ("photos", "a.jpg", "{here}/a.jpg"),
+        ("photos", "photos2/a.jpg", "{here}/photos2/a.jpg"),
+        ("photos", "/a.jpg", "/a.jpg"),
+        ("photos", "photos", "."),
+    ],
+)
+def test_names_below_a_folder(tmp_path, monkeypatch, folder, path, name):
+    monkeypatch.chdir(tmp_path)
+    spelt = {"here": os.getcwd(), "last": os.path.basename(os.getcwd())}
+    name_of = name_below(folder.format(**spelt))
+    assert name_of(path.format(**spelt)) == name.format(**spelt)
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "b", ".."]), min_size=1, max_size=4).map("/".join)))
+def test_different_files_keep_different_names(paths):
+    distinct = {os.path.join(os.getcwd(), path) for path in paths}
+    assert len(set(map(name_below("a"), paths))) == len(distinct)
+
+
+def test_paths_are_seen_from_a_folder(tree, monkeypatch):
+    monkeypatch.chdir(tree("in/a.jpg in/b/c.jpg d.jpg"))
+    assert list(discover(["in", "./in/a.jpg", "d.jpg"], relative_to="in")) == [
+        "a.jpg",
+        "b/c.jpg",
+        os.path.abspath("d.jpg"),
+    ]
+    assert list(discover(["in/b", "in"], relative_to=".")) == ["in/b/c.jpg", "in/a.jpg"]

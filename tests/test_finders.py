@@ -5,6 +5,7 @@ import pytest
 
 from facetag.batch.finders import GivenBoxes, aligned
 from facetag.batch.reading import Photo
+from facetag.batch.stopwatch import Stopwatch
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
 
@@ -17,13 +18,20 @@ def boxes_of(found):
     return [face.box for face in found.faces]
 
 
-def given(path, text):
+class Given(GivenBoxes):
+    """Needs no clock."""
+
+    def __call__(self, photos):
+        return super().__call__(photos, Stopwatch())
+
+
+def given(path, text, folder=""):
     path.write_bytes(text)
-    return GivenBoxes(load_boxes_csv(path), path)
+    return Given(load_boxes_csv(path), path, folder)
 
 
 def test_the_aligned_frame_is_scaled_to_each_picture():
-    native, double = aligned([photo("a", 178, 218), photo("b", 356, 218)])
+    native, double = aligned([photo("a", 178, 218), photo("b", 356, 218)], Stopwatch())
     assert boxes_of(native) == [Box(43, 74, 92, 116)]
     assert boxes_of(double) == [Box(86, 74, 184, 116)]
     assert native.faces[0].score == 1.0
@@ -54,6 +62,14 @@ def test_names_are_raw_or_as_facetag_writes_them(tmp_path, monkeypatch):
     find = given(tmp_path / "b.csv", b"path,x,y,width,height\n" + rows)
     names = [rb"a\b.jpg", b"c\xff.jpg", b"d\xe9.jpg"]
     assert all(found.faces for found in find([photo(os.fsdecode(name)) for name in names]))
+
+
+def test_names_are_seen_from_where_paths_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = b"file,x,y,width,height\na.jpg,1,2,3,4\nin/a.jpg,5,6,7,8\n"
+    find = given(tmp_path / "b.csv", rows, "in")
+    (found,) = find([photo("a.jpg")])
+    assert boxes_of(found) == [Box(1, 2, 3, 4)]
 
 
 def test_a_photograph_that_the_file_does_not_name_says_so(tmp_path, monkeypatch):

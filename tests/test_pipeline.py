@@ -1,19 +1,24 @@
+import time
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.batch.backoff import BatchSize
+from facetag.batch.failures import OUT_OF_MEMORY, is_out_of_memory
 from facetag.batch.finders import Found, aligned, located_by
 from facetag.batch.pipeline import Cascade, Tagging, answer_batch, answers
-from facetag.batch.reading import Photo, ReadSettings
+from facetag.batch.reading import Photo, ReadSettings, read
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.errors import UnreadableImage
 from facetag.geometry import Box
 from facetag.localizer import Localizer, Located
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
-from models import GREY, random_model
+from models import GREY, random_model, tiny_model
 
 EVERY = range(len(ATTRIBUTES))
 
@@ -38,7 +43,9 @@ def photos(*sizes):
 
 
 def found(*faces, warning=""):
-    return lambda batch: [Found(tuple(Located(Box(*box), score) for box, score in faces), warning) for _ in batch]
+    return lambda batch, clock: [
+        Found(tuple(Located(Box(*box), score) for box, score in faces), warning) for _ in batch
+    ]
 
 
 def test_records_hold_what_is_written(cascade):
@@ -90,10 +97,10 @@ def test_remarks_of_reading_and_finding_share_a_line():
 
 @pytest.mark.parametrize("error", [ValueError("odd"), UnreadableImage("odd")])
 def test_only_the_photograph_at_fault_fails(error):
-    def find(batch):
+    def find(batch, clock):
         if any(photo.path == "1.png" for photo in batch):
             raise error
-        return found(((1, 2, 3, 4), 0.5))(batch)
+        return found(((1, 2, 3, 4), 0.5))(batch, clock)
 
     batch = [*photos((9, 9), (8, 7), (9, 9)), ImageRecord("x", Status.UNREADABLE, "no")]
     results = answer_batch(batch, Cascade(find))
@@ -104,6 +111,128 @@ def test_only_the_photograph_at_fault_fails(error):
     assert failed.status is (Status.FAILED if isinstance(error, ValueError) else Status.UNREADABLE)
     assert "odd" in failed.error
     assert results[3].record is batch[3]
+
+
+class Failing:
+    """A cascade that memory suffices for only up to so many photographs, and not at all for some."""
+
+    def __init__(self, cascade, most, error, vast=()):
+        self.cascade, self.most, self.error, self.vast = cascade, most, error, vast
+        self.tried = []
+
+    def __call__(self, photos, clock=None):
+        self.tried.append(len(photos))
+        if len(photos) > self.most or any(photo.path in self.vast for photo in photos):
+            raise self.error
+        return self.cascade(photos, clock)
+
+
+OUT_OF_MEMORY_ERRORS = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    cv2.error("OpenCV alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 99 bytes"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY_ERRORS, ids=str)
+def test_out_of_memory_halves_the_batch_and_the_answers_stay(error):
+    batch = photos(*[(9, 9 + number) for number in range(7)])
+    whole = Cascade(found(((1, 2, 3, 4), 0.5)))
+    failing = Failing(whole, 2, error)
+    size = BatchSize(16)
+    assert [answer.record for answer in answer_batch(batch, failing, size)] == whole(batch)
+    assert failing.tried == [7, 3, 1, 1, 1, 1, 1, 1, 1] and size.now == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("out of memory"), RuntimeError("shape"), cv2.error("bad")], ids=str)
+def test_other_errors_are_no_want_of_memory(error):
+    assert not is_out_of_memory(error)
+
+
+def test_one_photograph_too_large_fails_alone():
+    batch = photos(*[(9, 9)] * 8)
+    failing = Failing(Cascade(found()), 99, MemoryError(), vast=["5.png"])
+    records = [answer.record for answer in answer_batch(batch, failing)]
+    assert [record.status for record in records].count(Status.NO_FACE) == 7
+    assert records[5] == ImageRecord("5.png", Status.FAILED, OUT_OF_MEMORY, 9, 9)
+
+
+def test_the_batch_grows_again_when_memory_suffices_for_a_while():
+    size, sizes = BatchSize(8), []
+    size.ran_out(2)
+    for _ in range(3 * 16):
+        sizes.append(size.now)
+        answer_batch(photos(*[(9, 9)] * size.now), Cascade(found()), size)
+    assert sizes == [1] * 16 + [2] * 16 + [4] * 16 and size.now == 8
+
+
+def test_a_run_that_memory_runs_short_in_answers_the_same(cascade, tmp_path):
+    paths = [str(tmp_path / f"{number}.png") for number in range(9)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(path, picture(number))
+    failing = Failing(cascade, 3, MemoryError())
+    unbroken, short = (
+        [answer.record for answer in answers(paths, each, ReadSettings(batch=8))] for each in (cascade, failing)
+    )
+    assert short == unbroken
+    assert failing.tried[:3] == [8, 4, 2]  # and from then on no batch is larger
+    assert max(failing.tried[3:]) == 2
+
+
+def test_the_time_of_each_stage_is_told(cascade, tmp_path):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, picture(0))
+    clock = Stopwatch()
+    list(answers([path], cascade, ReadSettings(), clock))
+    told = {stage for stage, seconds in clock.seconds.items() if seconds > 0}
+    assert told == {Stage.DISCOVER, Stage.DECODE, Stage.WAIT, Stage.LNET_O, Stage.LNET_S, Stage.ANET}
+
+
+def test_decoding_runs_beside_looking():
+    """Sleeping stands for work, so that the ratio does not hang on how busy the machine is."""
+
+    def slow_read(path, settings):
+        time.sleep(0.02)
+        return Photo(path, np.zeros((9, 9, 3), np.uint8))
+
+    def slow_find(batch, clock):
+        time.sleep(0.02 * len(batch))
+        return [Found(()) for _ in batch]
+
+    clock = Stopwatch()
+    start = time.perf_counter()
+    settings = ReadSettings(workers=1, batch=4)
+    assert len(list(answers(map(str, range(40)), Cascade(slow_find), settings, clock, slow_read))) == 40
+    one_after_the_other = 2 * clock.seconds[Stage.DECODE]
+    assert time.perf_counter() - start < 0.75 * one_after_the_other
+
+
+def test_the_engine_costs_little_beside_its_stages(tmp_path):
+    """Seconds of the processor within one run; the bound is generous, for machines differ."""
+    paths = [str(tmp_path / f"{number}.png") for number in range(32)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(path, picture(number))
+    settings = ReadSettings(batch=16)
+    cascade = Cascade(located_by(Localizer(tiny_model())))
+
+    def bare():
+        read_all = [read(path, settings) for path in paths]
+        return cascade(read_all[:16]) + cascade(read_all[16:])
+
+    def engine():
+        return [answer.record for answer in answers(paths, cascade, settings)]
+
+    assert engine() == bare()
+    assert min(processor_seconds(engine) / processor_seconds(bare) for _ in range(3)) < 1.5
+
+
+def processor_seconds(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def test_a_run_answers_the_same_whatever_the_batch_and_the_workers(cascade, tmp_path):

@@ -91,4 +91,4 @@ def test_a_second_signal_ends_the_step_too(number, code, line):
 def test_a_step_is_saved_first(number, code):
     found, out, err = end("stepping", number)
     assert (found, out) == (code, "saved\n")
-    assert err.startswith("stopped after 3 steps; the same command with --resume goes on\n")
+    assert err.startswith("facetag: stopped after 3 steps; the same command with --resume goes on\n")

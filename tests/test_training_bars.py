@@ -15,7 +15,7 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) ->
     report = console.metrics_reporter(quiet=False)
     report(VALIDATION)
     report(ROW)  # too soon after the last line
-    assert capsys.readouterr() == ("", console.row_text(VALIDATION) + "\n")
+    assert capsys.readouterr() == ("", f"facetag: {console.row_text(VALIDATION)}\n")
     assert f"validation={json.dumps({'any': 0.9})}" in console.row_text(VALIDATION)
 
 

@@ -49,6 +49,24 @@ class DataError(FacetagError):
     """A data set, label file or recipe is missing, half-present or malformed."""
 
 
+class JournalError(FacetagError):
+    """What lies beside an output is not the journal of a run that can be continued."""
+
+
+class InputsGone(FacetagError):
+    """Most of what an earlier run answered is not there any more: an archive that is not mounted, most likely."""
+
+
+class OutputLocked(FacetagError):
+    """Another run writes this output."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class BudgetSpent(FacetagError):
+    """More inputs failed than --fail-on allows, and the run was stopped."""
+
+
 class ModelError(FacetagError):
     """A model folder is missing, incomplete, altered or of another version."""
 

@@ -129,7 +129,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """model.json as data.
 
     Raises:
-        ModelError: it is missing, not JSON, or of another format.
+        ModelError: it is missing, not JSON, of another format, or does not say whose it is.
     """
     path = folder / "model.json"
     try:
@@ -140,6 +140,11 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
+    name, attributes = description.get("name"), description.get("attributes")
+    if not (isinstance(name, str) and name.isprintable() and isinstance(attributes, list)):
+        raise ModelError(
+            f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew"
+        )
     return description
 
 

@@ -43,6 +43,7 @@ _HOOKS: dict[Any, Callable[[Any], Any]] = {
     float: _converts(float, int, float),
     tuple[int, ...]: _converts(tuple, list, tuple),
     tuple[float, ...]: _converts(tuple, list, tuple),
+    tuple[str, ...]: _converts(tuple, list, tuple),
 }
 
 

@@ -52,6 +52,10 @@ class Drawer:
         with writing(str(path)):
             path.write_bytes(encoded.tobytes())
 
+    def has(self, path: str) -> bool:
+        """Whether a drawing of this path lies in the folder."""
+        return (self._folder / file_name(path)).exists()
+
     def picture(self, photo: Photo, record: ImageRecord) -> Image:
         """The panels side by side, RGB."""
         factor = SIDE / max(photo.width, photo.height)

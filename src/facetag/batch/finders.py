@@ -7,10 +7,11 @@ from pathlib import Path
 
 from facetag.batch.paths import unescape
 from facetag.batch.reading import Photo
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.geometry import Box
-from facetag.images.resample import Image
-from facetag.localizer import Located
+from facetag.localizer import Localizer, Located
+from facetag.records import ImageRecord
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
@@ -23,19 +24,24 @@ class Found:
     warning: str = ""
 
 
-Finder = Callable[[Sequence[Photo]], list[Found]]
+Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 
-def located_by(locate: Callable[[Sequence[Image]], list[list[Located]]]) -> Finder:
-    """A Finder that asks a Localizer, or its `dominant`."""
+def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
+    """A Finder that asks a Localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
 
-    def find(photos: Sequence[Photo]) -> list[Found]:
-        return [Found(tuple(faces)) for faces in locate([photo.pixels for photo in photos])]
+    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
+        images = [photo.pixels for photo in photos]
+        with clock.stage(Stage.LNET_O):
+            heads = localizer.heads(images)
+        with clock.stage(Stage.LNET_S):
+            faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
+        return [Found(tuple(each[:1] if dominant else each)) for each in faces]
 
     return find
 
 
-def aligned(photos: Sequence[Photo]) -> list[Found]:
+def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
     """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
     factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
     return [Found((Located(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
@@ -44,30 +50,38 @@ def aligned(photos: Sequence[Photo]) -> list[Found]:
 class GivenBoxes:
     """A Finder that knows the user's boxes (`datasets.boxes.load_boxes_csv`), in the order of the file.
 
-    A name in the file belongs to the photograph whose path it is, seen from the current folder or else from the
-    folder that the file lies in; it may be written raw or as facetag writes paths. A photograph that the file does
-    not name has no face, and its record says why. A box that lies wholly outside its photograph is left out,
-    and the record says so.
+    A name in the file belongs to the photograph whose path it is, seen from where the photographs' own paths are, or
+    else from the current folder, or else from the one that the file lies in; it may be written raw or as facetag writes
+    paths. A photograph that the file does not name has no face, and its record says why. A box that lies wholly outside
+    its photograph is left out, and the record says so.
+
+    Args:
+        folder: that photographs' paths are seen from; empty for the current one.
 
     Attributes:
         unused: names in the file that no photograph has asked for.
     """
 
-    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path) -> None:
+    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path, folder: str = "") -> None:
         self._boxes = boxes
         self._file = file
+        self._folder = Path.cwd() / folder
         self.unused = set(boxes)
         self._places: dict[str, str] = {}
-        for folder in (Path.cwd(), file.absolute().parent):
+        for seen_from in (self._folder, Path.cwd(), file.absolute().parent):
             for spell in (str, unescape):
                 for name in boxes:
-                    self._places.setdefault(_place(folder, spell(name)), name)
+                    self._places.setdefault(_place(seen_from, spell(name)), name)
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Found]:
+    def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, photos))
 
+    def note(self, record: ImageRecord) -> None:
+        """This input was answered, now or in an earlier run: its name in the file has been asked for."""
+        self.unused.discard(self._places.get(_place(self._folder, record.path), ""))
+
     def _find(self, photo: Photo) -> Found:
-        name = self._places.get(_place(Path.cwd(), photo.path))
+        name = self._places.get(_place(self._folder, photo.path))
         if name is None:
             return Found((), f"not in {self._file.name}")
         self.unused.discard(name)

@@ -1,23 +1,44 @@
 """Where a document goes: standard output as it comes, or a file that appears whole or not at all."""
 
+import hashlib
 import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from facetag.errors import writing
 
+#: Told of each point that a run passes at which its death must do no harm; tests die, or fail, there.
+Passing = Callable[[str], None]
+
+
+def unheeded(point: str) -> None:
+    """Passes every point."""
+
+
+def is_regular(out: str) -> bool:
+    """Whether an output is a regular file, there or to be made; standard output, FIFOs and /dev/null are not."""
+    return out != "-" and _is_regular_or_new(os.path.realpath(out))
+
+
+def beside(out: str, ending: str) -> str:
+    """The path of what lies beside an output: its name and `ending`; of a link, beside what it leads to."""
+    return os.path.realpath(out) + ending
+
 
 @contextmanager
-def open_output(out: str) -> Iterator[TextIO]:
+def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
     """A UTF-8 stream without newline translation; `-` is standard output, flushed line by line.
 
     A file is written under a hidden name beside it and renamed when all went well, so that readers and other runs
     see the old one or the new one. What is no regular file (a FIFO, /dev/null) is written as it comes. A link is
     kept, and what it leads to is replaced.
+
+    Args:
+        at: passed "written", "synced" and "renamed".
 
     Raises:
         FacetagError: it cannot be written; names it and why.
@@ -25,8 +46,8 @@ def open_output(out: str) -> Iterator[TextIO]:
     if out == "-":
         with _standard_output() as stream:
             yield stream
-    elif _is_regular_or_new(target := os.path.realpath(out)):
-        with _whole(out, target) as stream:
+    elif is_regular(out):
+        with _whole(out, os.path.realpath(out), at) as stream:
             yield stream
     else:
         with _as_it_comes(out) as stream:
@@ -66,25 +87,34 @@ def _as_it_comes(out: str) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _whole(out: str, target: str) -> Iterator[TextIO]:
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".facetag.{os.getpid()}.tmp")
+def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
+    temporary = _temporary(target)
     with writing(out):
         stream = open(temporary, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
     try:
         yield stream
         with writing(out):
+            at("written")
             stream.flush()
             os.fsync(stream.fileno())
             stream.close()
+            at("synced")
             os.replace(temporary, target)
-            _sync_folder(folder)
+            at("renamed")
+            _sync_folder(os.path.dirname(target))
     except BaseException:
         with suppress(OSError):
             stream.close()
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(target: str) -> str:
+    """Always the same for one output, so that what a killed run left is overwritten by the next, which holds the lock;
+    short, for names have a limit."""
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".facetag.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.tmp")
 
 
 def _sync_folder(folder: str) -> None:

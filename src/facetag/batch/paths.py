@@ -10,8 +10,6 @@ with two lower-case hexadecimal digits. Everything else stands as it is. The sam
 import os
 import re
 import unicodedata
-from collections.abc import Callable
-from pathlib import Path
 
 _ESCAPE = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 _UNSAFE = ("Cc", "Cs", "Zl", "Zp")
@@ -28,20 +26,6 @@ def escape(path: str) -> str:
 def unescape(text: str) -> str:
     """The path that `escape` wrote; a backslash that begins no escape stands for itself."""
     return os.fsdecode(_ESCAPE.sub(_byte, os.fsencode(text)))
-
-
-def relative_to(folder: Path) -> Callable[[str], str]:
-    """From a path to its name below `folder`, different for different paths; outside it, to its absolute name.
-
-    Links are not looked through, and what stands after a `..` is not guessed at: links may lie before it.
-    """
-    here, top = Path.cwd(), Path(os.path.abspath(folder))
-
-    def name(path: str) -> str:
-        absolute = here / path
-        return os.fspath(absolute.relative_to(top) if absolute.is_relative_to(top) else absolute)
-
-    return name
 
 
 def one_line(text: str) -> str:

@@ -1,17 +1,21 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
-from facetag.batch.failures import attempt
+from facetag.batch.backoff import BatchSize
+from facetag.batch.failures import Trouble, attempt, attempt_together
 from facetag.batch.finders import Finder, Found
 from facetag.batch.paths import one_line
-from facetag.batch.reading import Item, Photo, ReadSettings, batches, read_ahead
+from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, read, read_ahead
+from facetag.batch.settled import Settled, Source
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.geometry import Box
 from facetag.localizer import Located
 from facetag.records import FaceRecord, ImageRecord, Status
@@ -25,11 +29,14 @@ class Tagging:
     Attributes:
         chosen: indices into ATTRIBUTES, ascending.
         thresholds: (40,) in the order of ATTRIBUTES.
+        unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
+            unsure. None = the thresholds, so that nothing is.
     """
 
     tagger: Tagger
     chosen: Sequence[int]
     thresholds: NDArray[np.floating[Any]]
+    unsure_from: NDArray[np.floating[Any]] | None = None
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
@@ -41,10 +48,12 @@ class Tagging:
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds
+        unsure = ~present & (probabilities >= (self.thresholds if self.unsure_from is None else self.unsure_from))
         return replace(
             untagged(face),
             probabilities={ATTRIBUTES[index]: float(probabilities[index]) for index in self.chosen},
             tags=tuple(ATTRIBUTES[index] for index in self.chosen if present[index]),
+            unsure=tuple(ATTRIBUTES[index] for index in self.chosen if unsure[index]),
         )
 
 
@@ -62,9 +71,15 @@ class Cascade:
     tag: Tagging | None = None
     min_face: float = 0.0
 
-    def __call__(self, photos: Sequence[Photo]) -> list[ImageRecord]:
-        found = [self._large_enough(each) for each in self.find(photos)]
-        faces = self.tag(photos, found) if self.tag else [tuple(map(untagged, each.faces)) for each in found]
+    def __call__(self, photos: Sequence[Photo], clock: Stopwatch | None = None) -> list[ImageRecord]:
+        """One record a photograph, in order; the stages' time goes to the clock."""
+        clock = clock or Stopwatch()
+        found = [self._large_enough(each) for each in self.find(photos, clock)]
+        if self.tag is None:
+            faces = [tuple(map(untagged, each.faces)) for each in found]
+        else:
+            with clock.stage(Stage.ANET):
+                faces = self.tag(photos, found)
         return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
 
     def _large_enough(self, found: Found) -> Found:
@@ -73,32 +88,91 @@ class Cascade:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The record of one input, and its pixels where it has any."""
+    """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
+
+    Attributes:
+        kept: the journal knew the record.
+    """
 
     record: ImageRecord
     photo: Photo | None = None
+    source: Source | None = None
+    kept: bool = False
 
 
-def answers(paths: Iterable[str], cascade: Cascade, settings: ReadSettings) -> Iterator[Answer]:
-    """One answer per path, in order; photographs are decoded while earlier ones are looked at."""
-    for batch in batches(read_ahead(paths, settings), settings):
-        yield from answer_batch(batch, cascade)
+def answers(
+    paths: Iterable[str],
+    cascade: Cascade,
+    settings: ReadSettings,
+    clock: Stopwatch | None = None,
+    reader: Reader = read,
+) -> Iterator[Answer]:
+    """One answer per path, in order; see `answered_batches`."""
+    for batch in answered_batches(paths, cascade, settings, clock, reader):
+        yield from batch
 
 
-def answer_batch(batch: Sequence[Item], cascade: Cascade) -> list[Answer]:
+def answered_batches(
+    paths: Iterable[str],
+    cascade: Cascade,
+    settings: ReadSettings,
+    clock: Stopwatch | None = None,
+    reader: Reader = read,
+) -> Generator[list[Answer], None, None]:
+    """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
+
+    While no path comes there is an empty batch now and then, so that whoever iterates can end the run.
+
+    Args:
+        paths: may be lazy, slow and endless; iterated in a thread of its own.
+        clock: told where the time goes.
+        reader: from a path to its photograph, or at once to its record; called by several threads.
+    """
+    clock = clock or Stopwatch()
+    size = BatchSize(settings.batch)
+    for batch in batches(read_ahead(paths, settings, size, clock, reader), size, settings):
+        answered = answer_batch(batch, cascade, size, clock)
+        del batch  # nor are photographs kept while the next ones gather
+        yield answered
+        del answered
+
+
+def answer_batch(
+    batch: Sequence[Item], cascade: Cascade, size: BatchSize | None = None, clock: Stopwatch | None = None
+) -> list[Answer]:
     """The answers to one batch of what was read."""
-    records = iter(_records([item for item in batch if isinstance(item, Photo)], cascade))
-    return [Answer(next(records), item) if isinstance(item, Photo) else Answer(item) for item in batch]
+    photos = [item for item in batch if isinstance(item, Photo)]
+    records = iter(_records(photos, cascade, size or BatchSize(len(batch)), clock or Stopwatch()))
+    return [_answer(item, records) for item in batch]
 
 
-def _records(photos: Sequence[Photo], cascade: Cascade) -> list[ImageRecord]:
-    """All at once; when that fails, one by one, so that only the photograph at fault does."""
-    together = attempt("", lambda: cascade(photos))
-    return together if isinstance(together, list) else [_record(photo, cascade) for photo in photos]
+def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
+    """Of one that was read; `records` are those of the photographs."""
+    if isinstance(item, Photo):
+        return Answer(next(records), item, item.source)
+    if isinstance(item, Settled):
+        return Answer(item.record, source=item.source, kept=item.kept)
+    return Answer(item)
 
 
-def _record(photo: Photo, cascade: Cascade) -> ImageRecord:
-    alone = attempt(photo.path, lambda: cascade([photo])[0])
+def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
+    """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does."""
+    records: list[ImageRecord] = []
+    while part := photos[len(records) : len(records) + size.now]:
+        together = attempt_together(partial(cascade, part, clock))
+        if isinstance(together, list):
+            size.went_well(len(part))
+            records += together
+            continue
+        if together is Trouble.MEMORY:
+            size.ran_out(len(part))
+        if together is Trouble.OTHER or len(part) == 1:
+            records += [_record(photo, cascade, clock) for photo in part]
+    return records
+
+
+def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
+    alone = attempt(photo.path, lambda: cascade([photo], clock)[0])
     return replace(alone, width=photo.width, height=photo.height)
 
 

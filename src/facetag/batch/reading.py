@@ -1,15 +1,25 @@
-"""Paths to decoded photographs, in order, ahead of their use, in batches; memory stays flat however many there are."""
+"""Paths to decoded photographs, in order, ahead of their use, in batches; memory stays flat however many there are.
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+One thread asks for paths, several read and decode, and whoever iterates looks at the photographs meanwhile.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Condition
+from queue import Empty, SimpleQueue
+from threading import Condition, Semaphore, Thread
 
-from facetag.batch.failures import attempt
+from facetag.batch.backoff import BatchSize
+from facetag.batch.failures import attempt, wants_memory
+from facetag.batch.settled import Settled, Source
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.images.decode import MAX_PIXELS, read_image
 from facetag.images.resample import Image
 from facetag.records import ImageRecord
+
+PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
+_CROWD = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class ReadSettings:
         workers: threads that decode.
         batch: photographs that are answered together, at most.
         batch_pixels: a batch that has this many is full; as many again may lie decoded, waiting for their turn.
+        folder: that relative paths are seen from; empty for the current one.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -29,15 +40,22 @@ class ReadSettings:
     workers: int = 2
     batch: int = 16
     batch_pixels: int = 100_000_000
+    folder: str = ""
+
+    def place(self, path: str) -> str:
+        """What to open."""
+        return os.path.join(self.folder, path)
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded input: path as given, pixels (H, W, 3) upright RGB uint8, and decoding's warning."""
+    """A decoded input: path as given, pixels (H, W, 3) upright RGB uint8, decoding's warning, and the file where a
+    journal wants to know it."""
 
     path: str
     pixels: Image
     warning: str = ""
+    source: Source | None = None
 
     @property
     def width(self) -> int:
@@ -49,47 +67,55 @@ class Photo:
 
 
 #: What became of reading one input: its pixels, or already its record.
-Item = Photo | ImageRecord
+Item = Photo | ImageRecord | Settled
+
+#: Reads one input; threads call it, several at a time.
+Reader = Callable[[str, ReadSettings], Item]
 
 
 def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
 
     def work() -> Photo:
-        decoded = read_image(path, max_pixels=settings.max_pixels, strict=settings.strict)
+        decoded = read_image(settings.place(path), max_pixels=settings.max_pixels, strict=settings.strict)
         return Photo(path, decoded.pixels, decoded.warning)
 
     return attempt(path, work)
 
 
-def read_ahead(paths: Iterable[str], settings: ReadSettings) -> Iterator[Item]:
-    """Every input in order, decoded by threads up to two batches ahead of the one that is asked for.
+def read_ahead(
+    paths: Iterable[str], settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader = read
+) -> Iterator[Item | None]:
+    """Every input in order, decoded by threads ahead of the one that is asked for; None when none has come for a while.
 
-    `paths` may be lazy and endless; it is read no further than that either.
+    `paths` may be lazy, slow and endless. It is iterated in a thread of its own, two full batches ahead at most; its
+    errors come out here.
     """
-    room = _Room(settings.batch_pixels)
-    waiting: deque[Future[Item]] = deque()
-    pool = ThreadPoolExecutor(settings.workers, "decode")
+    ahead = _Ahead(settings, size, clock, reader)
     try:
-        for number, path in enumerate(paths):
-            waiting.append(pool.submit(_read_when_room, path, settings, room, number))
-            if len(waiting) > 2 * settings.batch:
-                yield room.leave(waiting.popleft().result())
-        while waiting:
-            yield room.leave(waiting.popleft().result())
+        ahead.start(paths)
+        yield from ahead.items()
     finally:
-        room.close()
-        pool.shutdown(cancel_futures=True)
+        ahead.close()
 
 
-def batches(items: Iterable[Item], settings: ReadSettings) -> Iterator[list[Item]]:
-    """Items in order, in lists that are full by number or by pixels."""
+def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSettings) -> Iterator[list[Item]]:
+    """Items in order, in lists that are full by number or by pixels; what there is, even nothing, when no more comes
+    for a while: whoever is told to stop then notices.
+
+    Few of the inputs of an update are photographs to look at, so records alone fill a list more slowly.
+    """
     batch: list[Item] = []
+    photos = pixels = 0
     for item in items:
-        batch.append(item)
-        if len(batch) == settings.batch or sum(map(pixels_of, batch)) >= settings.batch_pixels:
+        if item is not None:
+            batch.append(item)
+            photos += isinstance(item, Photo)
+            pixels += pixels_of(item)
+        full = photos >= size.now or len(batch) >= _CROWD * size.now or pixels >= settings.batch_pixels * size.share
+        if full or item is None:
             yield batch
-            batch = []
+            batch, photos, pixels = [], 0, 0
     if batch:
         yield batch
 
@@ -103,8 +129,9 @@ class _Room:
     """Pixels that lie decoded and unused. Threads wait while there are too many; whoever is next in line never does,
     so that one huge photograph cannot stop the run."""
 
-    def __init__(self, pixels: int) -> None:
+    def __init__(self, pixels: int, size: BatchSize) -> None:
         self._most = pixels
+        self._size = size
         self._held = 0
         self._next = 0
         self._closed = False
@@ -112,7 +139,15 @@ class _Room:
 
     def wait(self, number: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._held < self._most or number == self._next or self._closed)
+            self._changed.wait_for(lambda: self._held < self._limit or number == self._next or self._closed)
+
+    def wait_for_turn(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: number == self._next or self._closed)
+
+    @property
+    def _limit(self) -> float:
+        return self._most * self._size.share
 
     def enter(self, item: Item) -> Item:
         with self._changed:
@@ -132,6 +167,83 @@ class _Room:
             self._changed.notify_all()
 
 
-def _read_when_room(path: str, settings: ReadSettings, room: _Room, number: int) -> Item:
-    room.wait(number)
-    return room.enter(read(path, settings))
+class _Ahead:
+    """The threads behind `read_ahead`, and the line in which their answers wait."""
+
+    def __init__(self, settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader) -> None:
+        self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
+        self._room = _Room(settings.batch_pixels, size)
+        self._places = Semaphore(2 * _CROWD * settings.batch)
+        self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
+        self._pool = ThreadPoolExecutor(settings.workers, "decode")
+        self._closed = False
+
+    def start(self, paths: Iterable[str]) -> None:
+        # a daemon, for it may wait forever for a list's next line, and the program is to end nevertheless
+        Thread(target=self._feed, args=(paths,), name="discover", daemon=True).start()
+
+    def items(self) -> Iterator[Item | None]:
+        while True:
+            try:
+                with self._clock.stage(Stage.WAIT):
+                    item = self._next()
+            except Empty:
+                yield None
+                continue
+            if item is None:
+                return
+            self._places.release()
+            yield self._room.leave(item)
+
+    def _next(self) -> Item | None:
+        future = self._line.get(timeout=PATIENCE)
+        return future.result() if future else None
+
+    def close(self) -> None:
+        self._closed = True
+        self._room.close()
+        self._places.release()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _feed(self, paths: Iterable[str]) -> None:
+        """Hand out the paths; an error among them takes its place in the line."""
+        try:
+            for number, path in enumerate(self._timed(paths)):
+                self._places.acquire()
+                if self._closed:
+                    return
+                self._line.put(self._pool.submit(self._read, path, number))
+            self._line.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out of the line
+            failed: Future[Item] = Future()
+            failed.set_exception(error)
+            self._line.put(failed)
+
+    def _timed(self, paths: Iterable[str]) -> Iterator[str]:
+        stream = iter(paths)
+        while True:
+            with self._clock.stage(Stage.DISCOVER):
+                path = next(stream, None)
+            if path is None:
+                return
+            yield path
+
+    def _read(self, path: str, number: int) -> Item:
+        self._room.wait(number)
+        item = self._decode(path)
+        if _ran_out(item):
+            self._size.ran_out(self._size.now)  # so that less lies decoded from now on
+            self._room.wait_for_turn(number)
+            item = self._decode(path)
+        return self._room.enter(item)
+
+    def _decode(self, path: str) -> Item:
+        with self._clock.stage(Stage.DECODE):
+            return self._reader(path, self._settings)
+
+
+def _ran_out(item: Item) -> bool:
+    """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
+    if isinstance(item, Settled):
+        return not item.kept and wants_memory(item.record)
+    return isinstance(item, ImageRecord) and wants_memory(item)

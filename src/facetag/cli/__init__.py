@@ -6,14 +6,17 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli import data, eval, finetune, localize, model, predict, pretrain
-from facetag.cli.console import say
+from facetag.cli import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.config import PREFIX, every_option, load_config
+from facetag.cli.console import LogFormat, complain, speak, take_leave
+from facetag.cli.session import Session
 from facetag.errors import ExitCode, FacetagError
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
@@ -25,25 +28,22 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "eval": eval.app,
     "data": data.app,
     "model": model.app,
+    "doctor": doctor.doctor,
+    "merge": merge.merge,
+    "schema": schema.schema,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.
 _Misuse = cast("type[Any]", typer.BadParameter.__base__)
 
-
-@dataclass
-class Session:
-    """What the options before the command said."""
-
-    debug: bool = False
-
+_FAREWELLS: dict[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": PREFIX},
 )
 for _name, _command in COMMANDS.items():
     if isinstance(_command, typer.Typer):
@@ -62,8 +62,21 @@ def _version(wanted: bool) -> None:
 def facetag(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where errors come from.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines on standard error for people, or JSON objects.")
+    ] = "text",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Defaults of options.  [default: facetag.toml, if there is one]",
+            callback=load_config,
+            is_eager=True,
+        ),
+    ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True, allow_from_autoenv=False),
     ] = False,
 ) -> None:
     """Find faces and forty attributes in photographs.
@@ -72,11 +85,11 @@ def facetag(
     Examples:
       facetag predict photos --out tags.csv
       facetag predict --help
+
+    Options come from the command line, else from variables (FACETAG_PREDICT_MIN_FACE=40), else from facetag.toml.
     """
     context.ensure_object(Session).debug = debug
-    if debug:
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-        logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    speak(log_format, logging.DEBUG if debug else logging.INFO)
 
 
 def main() -> None:
@@ -87,8 +100,10 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and answer with its code of ExitCode; an error is one line on standard error."""
     session = Session()
+    speak("text", logging.INFO)
     try:
-        code = app(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
+        with session.signals.heeded():
+            code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
         sys.stdout.flush()
     except BrokenPipeError:
         return _stop_talking()
@@ -97,18 +112,26 @@ def run(arguments: Sequence[str]) -> int:
             return _stop_talking()
         if end.code != ExitCode.TERMINATED:
             raise
-        say("facetag: terminated")
+        take_leave(_FAREWELLS[end.code])
         return ExitCode.TERMINATED
     except FacetagError as error:
         if session.debug:
             traceback.print_exc()
-        say(f"facetag: error: {error}")
+        complain(str(error), exit_code=int(error.exit_code))
         return error.exit_code
     except _Misuse as error:
         return _explain(error)
-    if code == ExitCode.INTERRUPTED:
-        say("facetag: interrupted")
+    if code in _FAREWELLS:
+        take_leave(_FAREWELLS[code])
     return int(code)
+
+
+def _whole_command() -> Any:
+    """Typer's tree of commands, whose help is not half about variables."""
+    command = get_command(app)
+    for option in every_option(command):
+        option.show_envvar = False
+    return command
 
 
 def _stop_talking() -> int:
@@ -122,5 +145,17 @@ def _explain(misuse: Any) -> int:
     """One line; a command without its words is answered by its help."""
     message = misuse.format_message()
     path = misuse.ctx.command_path if misuse.ctx else "facetag"
-    say(message if "\n" in message else f"facetag: error: {message.rstrip('.')}; see `{path} --help`")
+    if "\n" in message:
+        print(message, file=sys.stderr)
+    else:
+        complain(f"{message.rstrip('.')}{_source(misuse)}; see `{path} --help`", exit_code=int(ExitCode.USAGE))
     return ExitCode.USAGE
+
+
+def _source(misuse: Any) -> str:
+    """Where a word that was not typed comes from."""
+    option: Any = getattr(misuse, "param", None)
+    source = misuse.ctx.get_parameter_source(option.name) if option and misuse.ctx else None
+    if source and source.name == "ENVIRONMENT":
+        return f" (from the variable {misuse.ctx.auto_envvar_prefix}_{option.name.upper()})"
+    return " (from the settings file)" if source and source.name == "DEFAULT_MAP" else ""

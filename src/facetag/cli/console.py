@@ -1,19 +1,134 @@
-"""What a command says: data on standard output or in files, everything else on standard error."""
+"""What a command says: data on standard output or in files, everything else on standard error, a line a message.
+
+All lines go through Python's logger `facetag`. As text they begin with `facetag: `; as JSON (`--log-format json`) each
+is one object with `time`, `level`, `message` and whatever fields the message has.
+"""
 
 import atexit
 import json
+import logging
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import typer
 
 from facetag.errors import UsageError
 
+LogFormat = Literal["text", "json"]
 
-def say(line: str) -> None:
-    """One line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+VERBOSE = 15  #: the level between logging's DEBUG (`--debug`) and INFO that `--verbose` shows
+_LEVELS = {VERBOSE: "verbose", logging.CRITICAL: "ended"}
+_COLOURS = {logging.ERROR: "red", logging.WARNING: "yellow"}
+
+_log = logging.getLogger("facetag")
+
+
+class _TextFormatter(logging.Formatter):
+    """`facetag: message`, errors and warnings with that word."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        if record.levelno not in _COLOURS:
+            return f"facetag: {record.message}"
+        word = f"{record.levelname.lower()}:"
+        shown = typer.style(word, fg=_COLOURS[record.levelno], bold=True) if colours_wanted() else word
+        return f"facetag: {shown} {record.message}"
+
+
+class _JsonFormatter(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": _LEVELS.get(record.levelno, record.levelname.lower()),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, default=str)
+
+
+class _StandardError(logging.Handler):
+    """Whatever standard error is when the line is said: bars and tests put something in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+_FORMATTERS: dict[LogFormat, logging.Formatter] = {"text": _TextFormatter(), "json": _JsonFormatter()}
+_handler = _StandardError()
+_log.addHandler(_handler)
+_log.propagate = False
+
+
+def speak(form: LogFormat | None = None, level: int | None = None) -> None:
+    """How lines are written from now on, and from which level; None leaves it."""
+    if form:
+        _handler.setFormatter(_FORMATTERS[form])
+    if level is not None:
+        _log.setLevel(level)
+
+
+speak("text", logging.INFO)
+
+
+def speak_as(form: LogFormat | None, quiet: bool, verbose: bool) -> None:
+    """What a command's own --log-format, --quiet and --verbose say."""
+    heard = min(_log.level, VERBOSE) if verbose else None
+    speak(form, logging.ERROR if quiet else heard)
+
+
+def is_quiet() -> bool:
+    """Whether errors alone are said."""
+    return not _log.isEnabledFor(logging.INFO)
+
+
+def speaks_json() -> bool:
+    """Whether standard error is for a program to read."""
+    return _handler.formatter is _FORMATTERS["json"]
+
+
+def colours_wanted() -> bool:
+    """By NO_COLOR, then FORCE_COLOR, then whether standard error is a terminal that knows colours."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or shows_bars()
+
+
+def shows_bars() -> bool:
+    """Whether standard error is a terminal on which a line can be redrawn, and lines are for people."""
+    return not speaks_json() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say(line: str, **fields: Any) -> None:
+    """A line for whoever runs the command, with the same in fields for programs; `--quiet` leaves it out."""
+    _log.info(line, extra={"fields": fields})
+
+
+def detail(line: str, **fields: Any) -> None:
+    """A line that `--verbose` shows."""
+    _log.log(VERBOSE, line, extra={"fields": fields})
+
+
+def warn(line: str, **fields: Any) -> None:
+    """A line on what was probably not meant; `--quiet` leaves it out."""
+    _log.warning(line, extra={"fields": fields})
+
+
+def complain(line: str, **fields: Any) -> None:
+    """The error that ends the command."""
+    _log.error(line, extra={"fields": fields})
+
+
+def take_leave(line: str, **fields: Any) -> None:
+    """Why the command ended before its end, where that is no error; even `--quiet` shows it."""
+    _log.critical(line, extra={"fields": fields})
 
 
 def seconds(text: str | None) -> float | None:
@@ -32,7 +147,7 @@ def seconds(text: str | None) -> float | None:
 
 def metrics_reporter(quiet: bool) -> Callable[[dict[str, Any]], None]:
     """A receiver for rows of training metrics: every validation, and between them bars or a line now and then."""
-    if not quiet and sys.stderr.isatty():
+    if not quiet and shows_bars():
         return TrainingBars()
     last = 0.0
 
@@ -42,7 +157,7 @@ def metrics_reporter(quiet: bool) -> Callable[[dict[str, Any]], None]:
         if quiet or ("validation" not in row and now - last < 10):
             return
         last = now
-        say(row_text(row))
+        say(row_text(row), **row)
 
     return report
 

@@ -3,10 +3,11 @@
 import typer
 
 from facetag.cli import options
-from facetag.cli.running import carry_out, finder, load, reading, request_of
+from facetag.cli.running import Work, finder, load, reading, request_of
 
 
 def localize(
+    context: typer.Context,
     paths: options.Paths = None,
     out: options.Out = "-",
     format: options.Format = None,
@@ -23,16 +24,26 @@ def localize(
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
+    relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
+    overwrite: options.Overwrite = False,
+    retry_failed: options.RetryFailed = False,
+    rehash: options.Rehash = False,
+    prune: options.Prune = False,
+    lock_wait: options.LockWait = 0,
+    shard: options.Part = "1/1",
+    fail_on: options.FailOn = "any",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    log_format: options.LogFormat = None,
 ) -> None:
     """Find the faces in photographs: a row a face, at least one an input, without attributes.
 
     Boxes are x, y, width and height in pixels of the upright picture. Exits with 0 when every input was answered
-    (without a face too), 3 when some could not be.
+    (without a face too), 3 when some could not be (see --fail-on). With --out FILE the same command continues or
+    updates an earlier run.
 
     \b
     Examples:
@@ -40,12 +51,17 @@ def localize(
       facetag localize group.jpg --draw drawn --format json
       facetag localize portraits --faces dominant --min-face 40 --out faces.json
     """
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
-    request = request_of(out, format, None, draw, quiet, verbose)
+    request = request_of(context, None)
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
 
+    from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade
+    from facetag.cli.carrying import carry_out
     from facetag.localizer import Localizer
 
-    localizer = Localizer(*load(model, device, quiet))
+    loaded, place = load(model, device)
+    localizer = Localizer(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    raise typer.Exit(carry_out(request, inputs, cascade, localizer, reading(max_pixels, strict, workers, batch)))
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
+    basis = basis_of("localize", loaded, cascade, settings, faces)
+    raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

@@ -1,5 +1,6 @@
 """`facetag model list|info|verify`: what is shipped, what it is worth, whether it is whole."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -42,10 +43,12 @@ def info(name: Name = None) -> None:
 
     folder = find_model(name or DEFAULT)
     description = read_description(folder)
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    print(f"name: {description.get('name')}")
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file())
+    print(f"name: {description['name']}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
+    print(f"attributes: {len(description['attributes'])}")
+    print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
     print()
@@ -63,11 +66,12 @@ def verify(name: Name = None) -> None:
     """
     from facetag.model import DEFAULT, load_model
 
-    print(f"{load_model(name or DEFAULT).name}: whole")
+    loaded = load_model(name or DEFAULT)
+    print(f"{loaded.name}: whole, digest {loaded.fingerprint}")
 
 
 def _card(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "install facetag again") from error

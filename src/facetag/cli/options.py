@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facetag.cli import console
 from facetag.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ Paths = Annotated[
     typer.Argument(metavar="PATH", help="Photographs, and folders of them.", show_default=False),
 ]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
-Format = Annotated[str | None, typer.Option(metavar="NAME", help="csv, json or jsonl; else by the suffix of --out.")]
+Format = Annotated[
+    str | None, typer.Option(metavar="NAME", help="csv, tsv, json, jsonl or parquet; else by the suffix of --out.")
+]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
 ]
@@ -44,11 +47,46 @@ FilesFrom = Annotated[
     str | None, typer.Option(metavar="FILE", help="Read paths from a file too, one a line; - is standard input.")
 ]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end in NUL.")]
+RelativeTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", exists=True, file_okay=False,
+        help="Write paths as they are seen from this folder; outside it, whole. Else as they are given.",
+    ),
+]  # fmt: skip
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]")]
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Photographs looked at together; changes no answer.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Photographs looked at together, at most; changes no answer.  [default: by the device]"
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
+Rehash = Annotated[bool, typer.Option("--rehash", help="Read every file: its content says whether it changed.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Let vanished files leave the output, however many they are.")]
+LockWait = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run that writes the same output.")
+]
+FailOn = Annotated[
+    str,
+    typer.Option(
+        metavar="never|any|all|RATE",
+        help="How many failures make the exit code 3; more than RATE, such as 0.05 or 5%, end the run early.",
+    ),
+]
+Part = Annotated[
+    str,
+    typer.Option("--shard", metavar="I/N", help="Answer part I of N, by the paths; `facetag merge` joins the parts."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Name each input that failed or has a warning; say the run's record.")
+]
+LogFormat = Annotated[
+    console.LogFormat | None, typer.Option(help="Lines on standard error for people, or JSON objects.")
+]
 
 
 def words(given: list[str] | None) -> list[str]:
@@ -65,6 +103,7 @@ def inputs_of(
     extensions: list[str] | None,
     follow_links: bool,
     hidden: bool,
+    relative_to: Path | None,
 ) -> "Discovery":
     """The stream of inputs that the command line names.
 
@@ -85,6 +124,7 @@ def inputs_of(
         exclude=exclude or (),
         follow_links=follow_links,
         hidden=hidden,
+        relative_to=str(relative_to or ""),
     )
 
 
@@ -93,7 +133,9 @@ def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str
 
     yield from paths
     if files_from == "-":
-        yield from listed(sys.stdin.buffer, null)
+        # unbuffered: a thread may still wait for it when the program ends, and would hold the buffer's lock
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stream:
+            yield from listed(stream, null)
     elif files_from is not None:
         try:
             with open(files_from, "rb") as stream:

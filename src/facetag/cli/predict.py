@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
 from facetag.cli.console import say
-from facetag.cli.running import carry_out, finder, load, reading, request_of
+from facetag.cli.deciding import chosen_attributes, deciding
+from facetag.cli.running import Work, finder, load, reading, request_of
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from facetag.batch.finders import GivenBoxes
 
 Boxes = Annotated[
@@ -38,9 +36,17 @@ Thresholds = Annotated[
     list[str] | None,
     typer.Option("--threshold", metavar="NAME=P", help="Present from this probability on; NAME may be a group."),
 ]
+Unsure = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WIDTH|NAME=LOW..HIGH",
+        help="Neither present nor absent but unsure: all so near to their threshold, or NAME from LOW to below HIGH.",
+    ),
+]
 
 
 def predict(
+    context: typer.Context,
     paths: options.Paths = None,
     out: options.Out = "-",
     format: options.Format = None,
@@ -52,6 +58,7 @@ def predict(
     attributes: Attributes = None,
     exclude_attributes: ExcludeAttributes = None,
     threshold: Thresholds = None,
+    unsure: Unsure = None,
     min_face: options.MinFace = 0,
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
@@ -62,15 +69,25 @@ def predict(
     ext: options.Extensions = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
+    relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
-    batch: options.Batch = 16,
+    batch: options.Batch = None,
+    overwrite: options.Overwrite = False,
+    retry_failed: options.RetryFailed = False,
+    rehash: options.Rehash = False,
+    prune: options.Prune = False,
+    lock_wait: options.LockWait = 0,
+    shard: options.Part = "1/1",
+    fail_on: options.FailOn = "any",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    log_format: options.LogFormat = None,
 ) -> None:
     """Find the faces in photographs and tag each with forty attributes: a row a face, at least one an input.
 
-    Exits with 0 when every input was answered (without a face too), 3 when some could not be.
+    Exits with 0 when every input was answered (without a face too), 3 when some could not be (see --fail-on). With
+    --out FILE the same command continues or updates an earlier run.
 
     \b
     Examples:
@@ -78,71 +95,36 @@ def predict(
       facetag predict photos --attributes Smiling,hair --threshold Smiling=0.7 --out tags.json
       find . -name '*.jpg' -print0 | facetag predict --files-from - -0 --format jsonl
     """
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden)
     chosen = chosen_attributes(attributes, exclude_attributes)
-    changed = changed_thresholds(threshold)
-    request = request_of(out, format, [ATTRIBUTES[index] for index in chosen], draw, quiet, verbose)
+    request = request_of(context, [ATTRIBUTES[index] for index in chosen])
+    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
+    decisions = deciding(threshold, unsure)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
 
+    from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade, Tagging
+    from facetag.cli.carrying import carry_out
     from facetag.localizer import Localizer
     from facetag.tagger import Tagger
 
-    given = _given_boxes(boxes) if boxes else None
-    loaded, place = load(model, device, quiet)
+    given = _given_boxes(boxes, relative_to) if boxes else None
+    loaded, place = load(model, device)
     localizer = None if boxes or aligned else Localizer(loaded, place)
     find = given or finder(localizer, faces)
-    tag = Tagging(Tagger(loaded, place), chosen, _thresholds(loaded.thresholds, changed))
-    settings = reading(max_pixels, strict, workers, batch)
-    code = carry_out(request, inputs, Cascade(find, tag, min_face), localizer, settings)
-    if given and given.unused and not quiet:
+    cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
+    basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
+    work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
+    code = carry_out(request, inputs, work)
+    if given and given.unused and request.how.shard.count == 1:  # else another shard may have asked
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
-        say(f"facetag: {len(given.unused)} {images} named in {boxes} {were} not among the inputs")
+        say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
     raise typer.Exit(code)
 
 
-def chosen_attributes(only: list[str] | None, without: list[str] | None) -> list[int]:
-    """Indices into ATTRIBUTES of --attributes less --exclude-attributes.
-
-    Raises:
-        UsageError: a name is unknown, or none is left.
-    """
-    wanted = options.words(only) or list(ATTRIBUTES)
-    excluded = attribute_indices(options.words(without))
-    chosen = [index for index in attribute_indices(wanted) if index not in excluded]
-    if not chosen:
-        raise UsageError("no attribute is left", "exclude fewer, or use `facetag localize`")
-    return chosen
-
-
-def changed_thresholds(given: list[str] | None) -> dict[int, float]:
-    """Index into ATTRIBUTES -> probability, of `--threshold NAME=P`; the last word on an attribute counts.
-
-    Raises:
-        UsageError: a name is unknown, or P is no probability.
-    """
-    changed: dict[int, float] = {}
-    for word in options.words(given):
-        name, _, text = word.partition("=")
-        try:
-            probability = float(text)
-        except ValueError:
-            probability = -1.0
-        if not 0 <= probability <= 1:
-            raise UsageError(f"--threshold {word} is not NAME=P with P from 0 to 1", "write --threshold Smiling=0.7")
-        changed |= dict.fromkeys(attribute_indices([name]), probability)
-    return changed
-
-
-def _thresholds(shipped: "NDArray[np.float64]", changed: dict[int, float]) -> "NDArray[np.float64]":
-    thresholds = shipped.copy()
-    thresholds[list(changed)] = list(changed.values())
-    return thresholds
-
-
-def _given_boxes(file: Path) -> "GivenBoxes":
+def _given_boxes(file: Path, folder: Path | None) -> "GivenBoxes":
     from facetag.batch.finders import GivenBoxes
     from facetag.datasets.boxes import load_boxes_csv
 
-    return GivenBoxes(load_boxes_csv(file), file)
+    return GivenBoxes(load_boxes_csv(file), file, str(folder or ""))

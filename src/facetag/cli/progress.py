@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from facetag.batch.paths import escape
-from facetag.cli.console import say
+from facetag.cli.console import detail, say
 from facetag.records import ImageRecord, Status
 
 EVERY = 10.0  #: seconds between lines
@@ -15,10 +15,9 @@ EVERY = 10.0  #: seconds between lines
 class Watch:
     """Counts records as they are written; a context manager around the run."""
 
-    def __init__(self, bar: bool, quiet: bool, verbose: bool) -> None:
+    def __init__(self, bar: bool) -> None:
         self.counts: Counter[Status] = Counter()
         self.faces = 0
-        self._quiet, self._verbose = quiet, verbose
         self._start = self._said = time.monotonic()
         self._bar = _Bar() if bar else None
 
@@ -43,19 +42,33 @@ class Watch:
         """Count one record and say what is to be said."""
         self.counts[record.status] += 1
         self.faces += len(record.faces)
-        if self._verbose and record.error:
-            say(f"facetag: {escape(record.path)}: {record.status}: {record.error}")
+        if record.error:
+            path = escape(record.path)
+            detail(f"{path}: {record.status}: {record.error}", path=path, status=record.status, error=record.error)
         if self._bar:
             self._bar.show(self.summary())
-        elif not self._quiet and time.monotonic() - self._said >= EVERY:
+        elif time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
-            say(f"facetag: {self.summary()}")
+            self.tell()
+
+    def tell(self) -> None:
+        """Say how it stands."""
+        say(self.summary(), inputs=self.total, faces=self.faces, counts=self.by_status())
+
+    def by_status(self) -> dict[str, int]:
+        """Inputs by status, every status in its order."""
+        return {status.value: self.counts[status] for status in Status}
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return max(time.monotonic() - self._start, 1e-9)
 
     def summary(self) -> str:
         """One line: `12 inputs: 9 ok (11 faces), 2 no_face, 1 unreadable; 8.3 images/s`."""
         notes = {Status.OK: f" ({self.faces} face{'s' * (self.faces != 1)})"}
         parts = [f"{self.counts[status]} {status}{notes.get(status, '')}" for status in Status if self.counts[status]]
-        rate = self.total / max(time.monotonic() - self._start, 1e-9)
+        rate = self.total / self.seconds
         return f"{self.total} input{'s' * (self.total != 1)}: {', '.join(parts) or 'none'}; {rate:.1f} images/s"
 
 

@@ -1,84 +1,124 @@
-"""How `predict` and `localize` run: from what the command line says to a document and an exit code."""
+"""What `predict` and `localize` need before they run: from what the command line says to a request and its means."""
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from facetag.cli.console import say
+import typer
+
+from facetag.cli.console import is_quiet, say, shows_bars, speak_as
 from facetag.cli.options import Faces
-from facetag.cli.progress import Watch
-from facetag.errors import ExitCode
+from facetag.cli.session import Session
+from facetag.cli.signals import Signals
+from facetag.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
 
+    from facetag.batch.basis import Basis
+    from facetag.batch.budget import Budget
     from facetag.batch.finders import Finder
     from facetag.batch.pipeline import Cascade
     from facetag.batch.reading import ReadSettings
-    from facetag.images.discover import Discovery
+    from facetag.batch.run import RunSettings
     from facetag.localizer import Localizer
     from facetag.model import Model
+    from facetag.records import ImageRecord
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be written and said.
+    """What the command line asks for, as far as no model is needed to understand it.
 
     Attributes:
         out: file, or - for standard output.
         format: of batch.writers.WRITERS.
         attributes: those answered; None when faces are only located.
         draw: folder for drawings.
+        budget: of failures.
+        how: the run deals with an earlier one.
+        words: all options and their values, for the run's record.
+        signals: that came.
     """
 
     out: str
     format: str
     attributes: Sequence[str] | None
     draw: Path | None
-    quiet: bool
-    verbose: bool
+    budget: "Budget"
+    how: "RunSettings"
+    words: Mapping[str, Any]
+    signals: Signals
 
     @property
     def name(self) -> str:
-        """What errors call the document."""
+        """What people call the document."""
         return "standard output" if self.out == "-" else self.out
 
     @property
     def shows_bar(self) -> bool:
         """A bar needs a terminal that the data do not go to."""
         shared = self.out == "-" and sys.stdout.isatty()
-        return sys.stderr.isatty() and not self.quiet and not shared
+        return shows_bars() and not is_quiet() and not shared
 
 
-def request_of(
-    out: str, format: str | None, attributes: Sequence[str] | None, draw: Path | None, quiet: bool, verbose: bool
-) -> Request:
-    """The Request of these options.
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a run works with.
+
+    Attributes:
+        localizer: whose response maps are drawn; None when no LNet looks.
+        basis: all that answers depend on.
+        note: told of each record too.
+    """
+
+    model: "Model"
+    device: "torch.device"
+    cascade: "Cascade"
+    localizer: "Localizer | None"
+    reading: "ReadSettings"
+    basis: "Basis"
+    note: "Callable[[ImageRecord], None]" = lambda record: None
+
+
+def request_of(context: typer.Context, attributes: Sequence[str] | None) -> Request:
+    """The Request of a command's options, which are called as in cli.options.
 
     Raises:
-        UsageError: no format is known.
+        UsageError: no format or budget is known by that name, or options do not fit together.
     """
+    from facetag.batch.budget import budget_of
     from facetag.batch.writers import format_of
 
-    return Request(out, format_of(out, format), attributes, draw, quiet, verbose)
+    words = context.params
+    speak_as(words["log_format"], words["quiet"], words["verbose"])
+    return Request(
+        out=words["out"],
+        format=format_of(words["out"], words["format"]),
+        attributes=attributes,
+        draw=words["draw"],
+        budget=budget_of(words["fail_on"]),
+        how=_run_settings(words),
+        words=words,
+        signals=context.ensure_object(Session).signals,
+    )
 
 
-def load(model: str | None, device: str, quiet: bool) -> "tuple[Model, torch.device]":
+def load(model: str | None, device: str) -> "tuple[Model, torch.device]":
     """The model and the device that the command line names, said aloud.
 
     Raises:
         ModelError, UsageError: there is no such model or device.
     """
-    from facetag.cli.stages import torch_device
+    from facetag.cli.stages import device_name, torch_device
     from facetag.model import DEFAULT, load_model
 
     place = torch_device(device)
     loaded = load_model(model or DEFAULT)
-    if not quiet:
-        say(f"facetag: model {loaded.name}, device {place}")
+    say(f"model {loaded.name}, device {device_name(place)}", model=loaded.name, device=str(place))
     return loaded, place
 
 
@@ -88,42 +128,39 @@ def finder(localizer: "Localizer | None", faces: Faces) -> "Finder":
 
     if localizer is None:
         return aligned
-    return located_by(localizer if faces == "all" else localizer.dominant)
+    return located_by(localizer, dominant=faces == "dominant")
 
 
-def reading(max_pixels: int | None, strict: bool, workers: int | None, batch: int) -> "ReadSettings":
-    """ReadSettings of these options; one decoding thread a core, at most four, when not said."""
+def reading(
+    place: "torch.device",
+    max_pixels: int | None,
+    strict: bool,
+    workers: int | None,
+    batch: int | None,
+    folder: Path | None,
+) -> "ReadSettings":
+    """ReadSettings of these options; when not said, one decoding thread a core, at most four, and as large a batch as
+    suits the device."""
+    from facetag.batch.backoff import suiting
     from facetag.batch.reading import ReadSettings
     from facetag.images.decode import MAX_PIXELS
 
-    return ReadSettings(max_pixels or MAX_PIXELS, strict, workers or min(os.cpu_count() or 1, 4), batch)
+    threads = workers or min(os.cpu_count() or 1, 4)
+    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, batch or suiting(place), folder=str(folder or ""))
 
 
-def carry_out(
-    request: Request, inputs: "Discovery", cascade: "Cascade", localizer: "Localizer | None", settings: "ReadSettings"
-) -> ExitCode:
-    """Run, and say how it went; SOME_FAILED when inputs failed.
+def _run_settings(words: Mapping[str, Any]) -> "RunSettings":
+    """RunSettings of options by their names.
 
-    Args:
-        localizer: whose response maps are drawn; None when no LNet looks.
+    Raises:
+        UsageError: one of them asks for an earlier run where there can be none, or the shard is none.
     """
-    from facetag.batch.draw import Drawer
-    from facetag.batch.output import open_output
-    from facetag.batch.run import Document, run
+    from facetag.batch.output import is_regular
+    from facetag.batch.run import RunSettings
+    from facetag.batch.shards import Shard
 
-    draw = Drawer(request.draw, localizer) if request.draw else None
-    with Watch(request.shows_bar, request.quiet, request.verbose) as watch, open_output(request.out) as stream:
-        document = Document(stream, request.name, request.format, request.attributes)
-        run(inputs, cascade, settings, document, draw, watch.seen)
-    if not request.quiet:
-        _conclude(request, inputs, watch)
-    return ExitCode.SOME_FAILED if watch.failed else ExitCode.OK
-
-
-def _conclude(request: Request, inputs: "Discovery", watch: Watch) -> None:
-    say(f"facetag: {watch.summary()}" if watch.total else "facetag: no image was found there")
-    if request.verbose:
-        passed = [f"{count} {met}" for met, count in inputs.counts.items() if met != "found"]
-        say(f"facetag: passed over: {', '.join(passed) or 'nothing'}")
-    if request.out != "-":
-        say(f"facetag: wrote {request.name}")
+    words = {**words, "shard": Shard.parse(words["shard"])}
+    settings = RunSettings(**{field.name: words[field.name] for field in fields(RunSettings)})
+    if (settings.retry_failed or settings.rehash or settings.prune) and not is_regular(words["out"]):
+        raise UsageError("--retry-failed, --rehash and --prune go on with a file", "add --out FILE")
+    return settings

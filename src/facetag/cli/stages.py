@@ -1,18 +1,15 @@
 """What the training commands share: their options, and how one stage becomes one command."""
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facetag.cli.console import metrics_reporter, say, seconds
-from facetag.errors import ExitCode, UsageError
+from facetag.cli.signals import Signals
+from facetag.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -27,41 +24,6 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare pictur
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 MaxTime = Annotated[str | None, typer.Option(metavar="TIME", help="Save and stop after this long: 90s, 20m, 2h.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-
-
-class Signals:
-    """Ctrl-C and SIGTERM. While a loop takes steps, the first is kept for it, so that it saves after the step;
-    any other ends the command at once, with that signal's exit code.
-
-    Attributes:
-        received: their numbers in order.
-    """
-
-    def __init__(self) -> None:
-        self.received: list[int] = []
-        self._stepping = False
-
-    def install(self) -> None:
-        """Receive the signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
-
-    @contextmanager
-    def stepping(self) -> Iterator[None]:
-        """A loop takes steps here, and asks after each whether a signal came."""
-        self._stepping = True
-        try:
-            yield
-        finally:
-            self._stepping = False
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.received.append(number)
-        if self._stepping and len(self.received) == 1:
-            return
-        if number == signal.SIGTERM:
-            raise SystemExit(int(ExitCode.TERMINATED))
-        raise KeyboardInterrupt
 
 
 _signals = Signals()
@@ -86,6 +48,13 @@ def torch_device(name: str) -> "torch.device":
     if index >= torch.cuda.device_count():
         raise UsageError(f"there is no CUDA device {index}", "use --device cpu, or install a CUDA build of torch")
     return torch.device("cuda", index)
+
+
+def device_name(device: "torch.device") -> str:
+    """A device as people know it: `cpu`, or `cuda:0 (NVIDIA H100)`."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 def run_options(device: str, workers: int, resume: bool, max_time: str | None, quiet: bool) -> "RunOptions":
@@ -121,7 +90,7 @@ def finish(outcome: "Outcome") -> None:
         return
     say(f"stopped after {outcome.steps} steps; the same command with --resume goes on")
     if _signals.received:
-        raise typer.Exit(ExitCode.TERMINATED if signal.SIGTERM in _signals.received else ExitCode.INTERRUPTED)
+        raise typer.Exit(_signals.exit_code)
 
 
 def add_stage(app: typer.Typer, name: str, function: str, text: str) -> None:

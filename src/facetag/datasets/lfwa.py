@@ -5,6 +5,8 @@ UTF-16 code units, indices count from 1, and paths have backslashes.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path, PureWindowsPath
@@ -22,6 +24,9 @@ IMAGE_FOLDERS = ("lfw", "lfw-deepfunneled", "lfw-funneled", "lfw_funneled", ".")
 SPLIT_FILE = "indices_train_test.mat"
 
 _AGAIN = "take the file from the original download again"
+
+#: What h5py lets through on hostile bytes.
+_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,9 @@ def _train_mask(path: Path, count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _open(path: Path) -> Any:
-    """The file as h5py shows it, to be closed by `with`."""
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """The file as h5py shows it; what h5py raises of a damaged one, now or later, is a DataError."""
     try:
         h5py = import_module("h5py")
     except ImportError:
@@ -143,9 +149,10 @@ def _open(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path} is missing", "copy it from the LFWA download")
     try:
-        return h5py.File(path, "r")
-    except OSError:
-        raise DataError(f"{path} is not a MATLAB 7.3 file", _AGAIN) from None
+        with h5py.File(path, "r") as file:
+            yield file
+    except _DAMAGE:
+        raise DataError(f"{path} is not a MATLAB 7.3 file, or damaged", _AGAIN) from None
 
 
 def _matrix(file: Any, path: Path, key: str) -> NDArray[Any]:

@@ -31,11 +31,12 @@ from PIL import (
     _imaging,
 )
 
-from facetag.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.images.kinds import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
 from facetag.images.orient import upright
 
 MAX_PIXELS = 200_000_000
+MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 
 Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
 
@@ -91,30 +92,71 @@ class Decoded:
     warning: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class File:
+    """A file's bytes.
+
+    Attributes:
+        data: all of them, or the first HEAD_BYTES of a file that is not `whole`: those are no image's.
+        size, mtime_ns: of the file, as the system said before they were read.
+    """
+
+    data: bytes
+    whole: bool
+    size: int
+    mtime_ns: int
+
+
 def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
-    """Read a file and decode it; see `decode`.
+    """Read a file and decode it; see `read_file` and `decode`, which say what is raised."""
+    return decode(read_file(path).data, max_pixels=max_pixels, strict=strict)
+
+
+def read_file(path: str) -> File:
+    """Read a file.
 
     The path goes through Python alone, so every name that the system allows works. The rest of a file is read only
-    when its first bytes say image; FIFOs, devices and folders are never opened.
+    when its first bytes say image that is decoded here; FIFOs, devices and folders are never opened.
 
     Raises:
-        UnreadableImage: no such file, no permission, not a regular file, or damaged.
-        UnsupportedImage, ImageTooLarge: as `decode`.
+        UnreadableImage: no such file, no permission, not a regular file, or a disk that does not give it.
+        ImageTooLarge: more than MAX_BYTES, or than memory holds.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UnreadableImage("not a regular file")
+        _refuse_what_is_no_file(path)
         with open(path, "rb") as stream:
-            _opener_for(stream.read(HEAD_BYTES))
-            stream.seek(0)
-            data = stream.read()
+            status = os.fstat(stream.fileno())
+            data = stream.read(HEAD_BYTES)
+            whole = _is_decodable(data)
+            if whole and status.st_size > MAX_BYTES:
+                raise ImageTooLarge(f"{status.st_size} bytes are over {MAX_BYTES}", "make it smaller")
+            if whole:
+                stream.seek(0)
+                data = stream.read()
+            return File(data, whole, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise UnreadableImage(error.strerror or "cannot be read") from error
     except ValueError as error:
         raise UnreadableImage("no file can have this name") from error
     except MemoryError as error:
         raise ImageTooLarge("not enough memory to read the file") from error
-    return decode(data, max_pixels=max_pixels, strict=strict)
+
+
+def _is_decodable(head: bytes) -> bool:
+    try:
+        _opener_for(head)
+    except ImageError:
+        return False
+    return True
+
+
+def _refuse_what_is_no_file(path: str) -> None:
+    """A folder gets here when it cannot be listed: the system then says why."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        os.scandir(path).close()
+    if not stat.S_ISREG(mode):
+        raise UnreadableImage("not a regular file")
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:

@@ -4,7 +4,7 @@ import fnmatch
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -57,6 +57,7 @@ class Discovery:
         exclude: Iterable[str] = (),
         follow_links: bool = False,
         hidden: bool = False,
+        relative_to: str = "",
     ) -> None:
         self.counts: Counter[Met] = Counter()
         self._inputs = inputs
@@ -65,6 +66,7 @@ class Discovery:
         self._exclude = tuple(exclude)
         self._follow_links = follow_links
         self._with_hidden = hidden
+        self._name = name_below(relative_to) if relative_to else str
         self._named: set[str] = set()
         self._entered: dict[str, _Folder] = {}
 
@@ -72,7 +74,7 @@ class Discovery:
         for path in self._inputs:
             for found in self._walk(_Folder(path)) if os.path.isdir(path) else self._named_once(path):
                 self.counts[Met.FOUND] += 1
-                yield found
+                yield self._name(found)
 
     def _named_once(self, path: str) -> Iterator[str]:
         """A path that the user named is yielded whatever it is, so that it gets its row."""
@@ -166,6 +168,7 @@ def discover(
     exclude: Iterable[str] = (),
     follow_links: bool = False,
     hidden: bool = False,
+    relative_to: str = "",
 ) -> Discovery:
     """Stream the paths of the images that these files and folders hold.
 
@@ -180,13 +183,34 @@ def discover(
         exclude: globs; what matches in a folder is left alone, and an excluded folder is not entered.
         follow_links: enter symlinked folders below the inputs; loops end where they close.
         hidden: also what begins with a dot.
+        relative_to: a folder that paths are to be seen from (`name_below`).
 
     Returns:
         An iterable of paths as the user would write them, which also counts what it passed over.
     """
     return Discovery(
-        inputs, recursive=recursive, extensions=extensions, exclude=exclude, follow_links=follow_links, hidden=hidden
+        inputs,
+        recursive=recursive,
+        extensions=extensions,
+        exclude=exclude,
+        follow_links=follow_links,
+        hidden=hidden,
+        relative_to=relative_to,
     )
+
+
+def name_below(folder: str) -> Callable[[str], str]:
+    """From a path to the same seen from `folder`, different for different paths; outside it, to its absolute form.
+
+    Links are not looked through, and what stands before a `..` is kept: it may be a link.
+    """
+    here, top = Path.cwd(), Path(os.path.abspath(folder))
+
+    def name(path: str) -> str:
+        absolute = here / path
+        return os.fspath(absolute.relative_to(top) if absolute.is_relative_to(top) else absolute)
+
+    return name
 
 
 def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
@@ -228,10 +252,11 @@ def _below(entry: _Entry) -> _Folder:
 
 
 def _sort(file: "os.DirEntry[str] | Path") -> Met:
-    """FOLDER, SPECIAL or else FOUND, without opening it; a link that dangles is FOUND, for its row says so."""
-    if not file.is_symlink():
-        return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
+    """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
+    is FOUND, for its row says why."""
     try:
+        if not file.is_symlink():
+            return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
         mode = os.stat(file).st_mode
     except OSError:
         return Met.FOUND

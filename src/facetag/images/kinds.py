@@ -13,7 +13,7 @@ EXTENSIONS = frozenset((
 ))  # fmt: skip
 
 #: Kinds that this project decodes (HEIC with the extra).
-JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, HEIC = "JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"
+KINDS = JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, HEIC = "JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", JPEG),

@@ -1,6 +1,6 @@
-"""JSON and JSON Lines: one object an input, with a list of faces; locating alone leaves out tags and probabilities.
+"""JSON and JSON Lines: one object an input, with a list of faces, in the form that `facetag schema` states.
 
-`facetag schema` (batch.schema) states the form.
+Locating alone leaves out tags, unsure and probabilities.
 """
 
 import json
@@ -63,4 +63,6 @@ def _object(record: ImageRecord, tagged: bool) -> dict[str, Any]:
 def _face(face: FaceRecord, tagged: bool) -> dict[str, Any]:
     box = face.box
     place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
-    return {**place, "tags": list(face.tags), "probabilities": face.probabilities} if tagged else place
+    if not tagged:
+        return place
+    return {**place, "tags": face.tags, "unsure": face.unsure, "probabilities": face.probabilities}

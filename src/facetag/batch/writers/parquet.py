@@ -1,11 +1,12 @@
-"""Parquet: the table of CSV with types; what is empty there is null here, and tags are a list."""
+"""Parquet: the table of CSV with types; what is empty there is null here, and tags and unsure are lists."""
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from facetag.batch.paths import escape
 from facetag.batch.writers.base import Writer
-from facetag.batch.writers.tables import COLUMNS
+from facetag.batch.writers.tables import COLUMNS, DECISIONS, columns
 from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
 
 ROWS = 8192  #: of a row group, about; as many are held in memory
@@ -24,8 +25,9 @@ class ParquetWriter(Writer):
         self._attributes = attributes
         self._schema = _schema(attributes)
         self._rows: list[dict[str, Any]] = []
-        self._below = stream.buffer
-        self._file = parquet.ParquetWriter(self._below, self._schema, compression="zstd")
+        self._stream = stream.buffer
+        self._held = io.BytesIO()  # pyarrow writes a last time when it is collected, which our stream may not outlive
+        self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
     def write(self, record: ImageRecord) -> None:
         self._rows.extend(_rows(record, self._attributes))
@@ -36,23 +38,33 @@ class ParquetWriter(Writer):
         if self._rows:
             self._write_group()
         self._file.close()
-        self._below.flush()
+        self._pass_on()
 
     def _write_group(self) -> None:
         import pyarrow
 
         self._file.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
         self._rows.clear()
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._stream.write(self._held.getvalue())
+        self._stream.flush()
+        self._held.seek(0)
+        self._held.truncate()
 
 
 def _schema(attributes: Sequence[str] | None) -> Any:
     import pyarrow
 
-    kinds = {**dict.fromkeys(_TEXT, pyarrow.string()), **dict.fromkeys(_REAL, pyarrow.float64())}
-    fields = [(name, kinds.get(name, pyarrow.int32())) for name in COLUMNS]
-    if attributes is not None:
-        fields += [("tags", pyarrow.list_(pyarrow.string())), *((name, pyarrow.float64()) for name in attributes)]
-    return pyarrow.schema(fields)
+    kinds = {
+        **dict.fromkeys(COLUMNS, pyarrow.int32()),
+        **dict.fromkeys(_TEXT, pyarrow.string()),
+        **dict.fromkeys(_REAL, pyarrow.float64()),
+        **dict.fromkeys(DECISIONS, pyarrow.list_(pyarrow.string())),
+        **dict.fromkeys(attributes or (), pyarrow.float64()),
+    }
+    return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
 
 
 def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -77,4 +89,5 @@ def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
     place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
     if attributes is None:
         return place
-    return {**place, "tags": list(face.tags), **{name: face.probabilities[name] for name in attributes}}
+    shares = {name: face.probabilities[name] for name in attributes}
+    return {**place, "tags": face.tags, "unsure": face.unsure, **shares}

@@ -1,12 +1,15 @@
-"""CSV and TSV. A table has one row a face, and one row for an input without any:
-schema_version, path, status
-error                   of a failure, or a warning
-image_width, image_height   pixels, upright; empty when unknown
-face, faces             1 .. faces, and how many; face is empty when there is none, both when nobody could look
-x, y, width, height     of the face in pixels of the upright image, to a tenth
-score                   of the localisation
-tags                    attributes decided present, joined by `;`
-one column an attribute     its probability
+"""Tables of text: CSV and TSV.
+
+A table has one row a face, and one row for an input without any:
+    schema_version, path, status
+    error                   of a failure, or a warning
+    image_width, image_height   pixels, upright; empty when unknown
+    face, faces             1 .. faces, and how many; face is empty when there is none, both when nobody could look
+    x, y, width, height     of the face in pixels of the upright image, to a tenth
+    score                   of the localisation
+    tags                    attributes decided present, joined by `;`
+    unsure                  attributes whose probability is too near the threshold to decide, joined by `;`
+    one column an attribute     its probability
 """
 
 import csv
@@ -21,6 +24,7 @@ COLUMNS = (
     "schema_version", "path", "status", "error", "image_width", "image_height",
     "face", "faces", "x", "y", "width", "height", "score",
 )  # fmt: skip
+DECISIONS = ("tags", "unsure")  #: columns of a tagged face before those of its attributes
 _LOOKED_AT = COLUMNS.index("x")  #: columns that an input has without a face
 
 #: What the csv module calls the dialects; names and messages hold no tab and no line break, so TSV quotes nothing.
@@ -30,7 +34,7 @@ TSV: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar"
 
 def columns(attributes: Sequence[str] | None) -> tuple[str, ...]:
     """The names of a table's columns."""
-    return COLUMNS if attributes is None else (*COLUMNS, "tags", *attributes)
+    return COLUMNS if attributes is None else (*COLUMNS, *DECISIONS, *attributes)
 
 
 class CsvWriter(Writer):
@@ -72,4 +76,5 @@ def _face_fields(face: FaceRecord, attributes: Sequence[str] | None) -> list[str
     place = [*box, f"{face.score:.4f}"]
     if attributes is None:
         return place
-    return [*place, ";".join(face.tags), *(f"{face.probabilities[name]:.4f}" for name in attributes)]
+    decisions = [";".join(face.tags), ";".join(face.unsure)]
+    return [*place, *decisions, *(f"{face.probabilities[name]:.4f}" for name in attributes)]

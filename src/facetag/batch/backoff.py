@@ -1,0 +1,48 @@
+"""How many photographs are looked at together, when memory has a say in it."""
+
+import gc
+
+import torch
+
+_PATIENCE = 16  #: full batches that have to go well before twice as many photographs are tried
+
+
+def suiting(device: torch.device) -> int:
+    """Photographs to look at together on this device: on a GPU, where the nets want their groups filled, more."""
+    return 64 if device.type == "cuda" else 16
+
+
+class BatchSize:
+    """Halved when memory runs out, doubled again, up to the most, after a while without: one vast photograph among a
+    million does not slow down the rest. No answer depends on it.
+
+    Attributes:
+        most: photographs at first.
+        now: photographs in the next batch.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = self.now = most
+        self._well = 0
+
+    @property
+    def share(self) -> float:
+        """Of the most."""
+        return self.now / self.most
+
+    def went_well(self, count: int) -> None:
+        """A batch of this many was answered."""
+        if count >= self.now < self.most:
+            self._well += 1
+            if self._well == _PATIENCE:
+                self._set(min(2 * self.now, self.most))
+
+    def ran_out(self, count: int) -> None:
+        """A batch of this many did not fit; what it left behind is given back."""
+        self._set(max(min(count, self.now) // 2, 1))
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _set(self, size: int) -> None:
+        self.now, self._well = size, 0

@@ -1,0 +1,65 @@
+"""Shards to the document that one run would have written, with the journal that it would have left."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+from facetag.batch.journal import ENDING, Journal, remove_journal
+from facetag.batch.lock import locked
+from facetag.batch.output import beside, is_regular
+from facetag.batch.parts import Part, Row, check_parts, merged, read_part
+from facetag.batch.run import LOCK, Document, publish
+from facetag.batch.writers import format_of
+from facetag.errors import UsageError, writing
+
+_COMMIT = 1000  #: rows
+
+
+def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait: float = 0.0) -> int:
+    """Write the document of the whole run that these outputs are the shards of; answers how many inputs it has.
+
+    A regular file gets its journal too, so that the run's command without --shard goes on from it.
+
+    Raises:
+        UsageError: the outputs are not all the shards of one run, or the format is unknown.
+        JournalError: a journal is missing, damaged or of a run that did not end.
+        OutputLocked: a run writes this file.
+        FacetagError: it cannot be written.
+    """
+    parts = [read_part(output) for output in outputs]
+    check_parts(parts)
+    first = parts[0]
+    document = Document(out, format_of(out, format), first.basis.attributes)
+    if not is_regular(out):
+        publish((row.record for row in merged(parts)), document)
+        return first.inputs
+    path = beside(out, ENDING)
+    if path in {beside(output, ENDING) for output in outputs}:
+        raise UsageError(f"{out} is one of the shards", "choose another --out")
+    with locked(beside(out, LOCK), out, lock_wait):
+        _write(parts, document, path)
+    return first.inputs
+
+
+def _write(parts: Sequence[Part], document: Document, path: str) -> None:
+    """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
+    new = f"{path}.new"
+    remove_journal(new)
+    try:
+        with Journal(new, parts[0].basis) as journal:
+            _fill(journal, merged(parts))
+            publish(journal.records(), document)
+            journal.finish(parts[0].inputs, parts[0].digest)
+        remove_journal(path)
+        with writing(path):
+            os.replace(new, path)
+    finally:
+        remove_journal(new)
+
+
+def _fill(journal: Journal, rows: Iterable[Row]) -> None:
+    journal.begin()
+    for row in rows:
+        journal.add(row.place, row.record, row.source)
+        if row.place % _COMMIT == 0:
+            journal.commit()
+    journal.commit()

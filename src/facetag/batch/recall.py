@@ -1,0 +1,69 @@
+"""Reading for a run with a journal: what an earlier run answered is not decoded, let alone looked at, again."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from facetag.batch.failures import attempt, wants_memory
+from facetag.batch.journal import Journal, Known
+from facetag.batch.reading import Item, Photo, ReadSettings
+from facetag.batch.settled import Settled, Source
+from facetag.images.decode import File, decode, read_file
+from facetag.records import ImageRecord, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Recall:
+    """A Reader (`batch.reading`) that asks the journal first: for the path with its size and time of change, then for
+    the content. Threads may call it.
+
+    Attributes:
+        rehash: size and time are not believed, the content is.
+        by_path: the content is not enough, the path has to be the same too.
+        suffices: whether a known record need not be made again.
+    """
+
+    journal: Journal
+    rehash: bool
+    by_path: bool
+    suffices: Callable[[ImageRecord], bool]
+
+    def __call__(self, path: str, settings: ReadSettings) -> Item:
+        known, place = self.journal.known(path), settings.place(path)
+        if known and not self.rehash and _is_unchanged(place, known.source) and self.suffices(known.record):
+            return Settled(known.record, kept=True)
+        file = attempt(path, lambda: read_file(place))
+        if isinstance(file, ImageRecord):
+            return Settled(file)
+        source = Source(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
+        record = self._answer_to(source, known)
+        if record and self.suffices(renamed := replace(record, path=path)):
+            return Settled(renamed, source, kept=True)
+        return _decoded(path, file, source, settings)
+
+    def _answer_to(self, source: Source, known: Known | None) -> ImageRecord | None:
+        if not source.sha256:
+            return None
+        if known and known.source.sha256 == source.sha256:
+            return known.record
+        other = None if self.by_path else self.journal.answer_to(source.sha256)
+        # memory that ran out over one file is no answer to its copy
+        return None if other and (other.status is Status.FAILED or wants_memory(other)) else other
+
+
+def _is_unchanged(path: str, source: Source) -> bool:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns)
+
+
+def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:
+    def work() -> Photo:
+        decoded = decode(file.data, max_pixels=settings.max_pixels, strict=settings.strict)
+        return Photo(path, decoded.pixels, decoded.warning, source)
+
+    item = attempt(path, work)
+    return Settled(item, source) if isinstance(item, ImageRecord) else item

@@ -1,0 +1,133 @@
+"""Where options come from besides the command line: FACETAG_* variables, then facetag.toml, then the defaults.
+
+typer reads both itself: the variables by their prefix (FACETAG_PREDICT_MIN_FACE is `facetag predict --min-face`), the
+file as its default map. Here the file is found and looked through, so that a misspelt word is an error, no silence.
+
+    log-format = "json"         # options before the command
+
+    [predict]                   # options of a command, named as on the command line
+    attributes = ["Smiling", "hair"]
+    min-face = 40
+
+    [eval.speed]                # a command in a command
+    repeats = 3
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from facetag.cli.console import warn
+from facetag.errors import UsageError
+
+FILE = "facetag.toml"  #: read when it lies in the current folder
+PREFIX = "FACETAG"  #: of environment variables
+
+
+def load_config(context: typer.Context, named: Path | None) -> Path | None:
+    """Make the file's options the defaults of every command; the callback of `--config`.
+
+    Args:
+        named: None reads facetag.toml of the current folder, if there is one.
+
+    Raises:
+        UsageError: the file cannot be read, is not TOML, or says what no command understands.
+    """
+    if context.resilient_parsing:  # somebody completes a word
+        return named
+    file = named or Path(FILE)
+    if named or file.is_file():
+        context.default_map = defaults(context.command, read_toml(file), str(file))
+    for name in unknown_variables(context.command, os.environ):
+        warn(f"the variable {name} is of no option; did you mean {_nearest(name, variables(context.command))}?")
+    return named
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The file as plain data.
+
+    Raises:
+        UsageError: it cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}", "check the path and its permissions") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{file} is not TOML: {reason}", "see docs/configuration.md for its form") from error
+
+
+def defaults(command: Any, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """A command's default map of what the file says about it: options by typer's names, commands as maps.
+
+    Args:
+        command: of typer's tree.
+        place: what errors call this part of the file.
+
+    Raises:
+        UsageError: there is no such option or command, or a value is no word, number, truth or list of them.
+    """
+    options, commands = options_of(command), getattr(command, "commands", {})
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in commands:
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{place}: {key!r} is a command", f"write its options below a line [{key}]")
+            found[key] = defaults(commands[key], value, f"{place} [{key}]")
+        elif key.replace("_", "-") in options:
+            option = options[key.replace("_", "-")]
+            found[option.name] = _value(value, option.multiple, f"{place}: {key}")
+        else:
+            near = _nearest(key, [*options, *commands])
+            raise UsageError(f"{place}: there is no {key!r}", f"did you mean {near}? docs/commands.md has all")
+    return found
+
+
+def options_of(command: Any) -> dict[str, Any]:
+    """A command's options by their long names without dashes; those that ask and end (--help, --version) left out."""
+    options = (parameter for parameter in command.params if parameter.param_type_name == "option")
+    return {_long_name(option): option for option in options if not option.is_eager}
+
+
+def every_option(command: Any) -> Iterator[Any]:
+    """The options of a command and of those below it."""
+    yield from (parameter for parameter in command.params if parameter.param_type_name == "option")
+    for below in getattr(command, "commands", {}).values():
+        yield from every_option(below)
+
+
+def variables(command: Any, prefix: str = PREFIX) -> Iterator[str]:
+    """The environment variables that a command and those below it read."""
+    options = (parameter for parameter in command.params if parameter.param_type_name == "option")
+    yield from (f"{prefix}_{option.name.upper()}" for option in options if option.allow_from_autoenv)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from variables(below, f"{prefix}_{name.upper().replace('-', '_')}")
+
+
+def unknown_variables(command: Any, environment: Iterable[str]) -> list[str]:
+    """Variables that begin like ours and that nothing reads."""
+    known = set(variables(command))
+    return [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
+
+
+def _long_name(option: Any) -> str:
+    names: list[str] = sorted(option.opts, key=len)
+    return names[-1].lstrip("-")
+
+
+def _value(value: Any, several: bool, place: str) -> Any:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | int | float) for item in items) or (isinstance(value, list) and not several):
+        raise UsageError(f"{place} is a {type(value).__name__}", "write it as on the command line")
+    return [str(item) for item in items] if several else value
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """What was meant, most likely."""
+    return next(iter(get_close_matches(word, list(known), 1, cutoff=0)), "something else")

@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: the first lets work that can be continued come to a good end, the second ends it at once."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from facetag.errors import ExitCode
+
+
+class Signals:
+    """What was received. While a loop takes steps, the first is kept for it, so that it ends after the step;
+    any other ends the command at once, with that signal's exit code, and a further one without any tidying.
+
+    Attributes:
+        received: their numbers in order.
+    """
+
+    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
+        """`told` is called when a signal is kept for the loop."""
+        self.received: list[int] = []
+        self._told = told
+        self._stepping = False
+
+    def install(self) -> None:
+        """Receive the signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """The signals are received inside, and go where they went before afterwards."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """A loop takes steps here, and asks after each whether a signal came."""
+        self._stepping = True
+        try:
+            yield
+        finally:
+            self._stepping = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the signals received; there must be one."""
+        assert self.received
+        return ExitCode.TERMINATED if signal.SIGTERM in self.received else ExitCode.INTERRUPTED
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        if self._stepping and len(self.received) == 1:
+            with suppress(RuntimeError):  # it came amid another line, and a stream is not entered twice
+                self._told()
+            return
+        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGTERM:
+            raise SystemExit(int(ExitCode.TERMINATED))
+        raise KeyboardInterrupt
