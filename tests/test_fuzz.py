@@ -19,6 +19,7 @@ from documents import NAMES, written
 from hostile import FAMILIES, OK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from models import model_folder  # noqa: F401 - a fixture
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
@@ -46,7 +47,6 @@ from facetag.model import FILES, _digest, load_model
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 from facetag.training.recipe import load_recipe
-from models import model_folder  # noqa: F401 - a fixture
 
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 some = settings(few, max_examples=100)
@@ -209,7 +209,7 @@ def test_labels_of_lfwa(lfwa, which, changes):
 #: A value of JSON or TOML that stands where another should.
 odd = st.sampled_from([
     None, True, False, 0, 1, -1, 3, 0.5, 1e308, float("nan"), float("inf"), 10**40, "", "x", "\n", [], [1], [[]], {},
-    {"x": 1}, [0.5] * 40, [None] * 40, ["a"] * 40, "quick", "folded", "\ud800",
+    {"x": 1}, [0.5] * 40, [None] * 40, ["a"] * 40, "faithful", "folded", "\ud800",
 ])  # fmt: skip
 
 
@@ -290,7 +290,7 @@ def test_weights_of_models(model, model_folder, name, at, length, new):  # noqa:
         shutil.copyfile(model_folder / name, model / name)
 
 
-QUICK = Path(load_recipe.__code__.co_filename).parents[1] / "recipes" / "quick.toml"
+QUICK = Path(load_recipe.__code__.co_filename).parents[1] / "recipes" / "faithful.toml"
 
 
 @few

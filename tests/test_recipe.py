@@ -30,7 +30,7 @@ def written(tmp_path):
 
 
 def test_there_are_recipes():
-    assert "quick" in shipped_recipes()
+    assert "faithful" in shipped_recipes()
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -77,7 +77,7 @@ def test_there_is_no_such_recipe(tmp_path):
     assert "No such file" in refused(tmp_path / "nowhere.toml")
     (tmp_path / "folder.toml").mkdir()
     assert "directory" in refused(tmp_path / "folder.toml")
-    with pytest.raises(DataError, match=r"no recipe is called 'slow'; shipped: .*quick"):
+    with pytest.raises(DataError, match=r"no recipe is called 'slow'; shipped: .*faithful"):
         load_recipe("slow")
 
 

@@ -93,7 +93,7 @@ def test_a_wheel_has_recipes_and_whole_models_but_nothing_beside_them(tmp_path):
     for name, text in {
         "pyproject.toml": (ROOT / "pyproject.toml").read_text(),
         "README.md": "#", "LICENSE": "MIT", "LICENSE-WEIGHTS.md": "#",
-        "src/facetag/__init__.py": "", "src/facetag/recipes/quick.toml": "",
+        "src/facetag/__init__.py": "", "src/facetag/recipes/faithful.toml": "",
         "models/a/anet.safetensors": "", "models/a/model.json": "{}", "models/a/CARD.md": "#",
         "models/a/last.ckpt": "", "models/a/log.jsonl": "", "data/celeba/1.jpg": "",
     }.items():  # fmt: skip
@@ -104,6 +104,6 @@ def test_a_wheel_has_recipes_and_whole_models_but_nothing_beside_them(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == {
-        "facetag/__init__.py", "facetag/recipes/quick.toml",
+        "facetag/__init__.py", "facetag/recipes/faithful.toml",
         "facetag/models/a/anet.safetensors", "facetag/models/a/model.json", "facetag/models/a/CARD.md",
     }  # fmt: skip

@@ -31,7 +31,7 @@ from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.settings import plain, settings_from
 
 FORMAT = 1
-DEFAULT = "quick"
+DEFAULT = "faithful"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
 
 #: What reading a folder that does not hold a model may raise.

@@ -197,7 +197,7 @@ def convention(
     limit: Limit = None,
     model: ModelName = None,
     run: Annotated[Path | None, typer.Option(help="The nets of this training run, not of a model.")] = None,
-    recipe: Annotated[str, typer.Option(help="The run's recipe.")] = "quick",
+    recipe: Annotated[str, typer.Option(help="The run's recipe.")] = "faithful",
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
@@ -209,7 +209,7 @@ def convention(
 
     \b
     Example:
-      facetag eval convention --images data/webfaces --run runs/quick
+      facetag eval convention --images data/webfaces --run runs/faithful
     """
     from facetag.evaluate import report
     from facetag.evaluate.convention import fit_convention

@@ -18,7 +18,7 @@ stages.add_stage(
     "facetag.training.cascade:finetune_lnet_o",
     """Fine-tune LNet_o by attributes on whole images.
 
-    Example: facetag finetune lnet-o --run runs/quick --resume""",
+    Example: facetag finetune lnet-o --run runs/faithful --resume""",
 )
 stages.add_stage(
     app,
@@ -26,7 +26,7 @@ stages.add_stage(
     "facetag.training.cascade:finetune_lnet_s",
     """Fine-tune LNet_s by attributes on the head-shoulder crops that LNet_o proposes.
 
-    Example: facetag finetune lnet-s --run runs/quick""",
+    Example: facetag finetune lnet-s --run runs/faithful""",
 )
 stages.add_stage(
     app,
@@ -34,22 +34,22 @@ stages.add_stage(
     "facetag.training.cascade:finetune_anet",
     """Fine-tune ANet by attributes on the face regions that the LNets propose.
 
-    Example: facetag finetune anet --run runs/quick""",
+    Example: facetag finetune anet --run runs/faithful""",
 )
 
 
 @app.command()
 def svm(
     data: stages.Data = Path("data"),
-    run: stages.Run = Path("runs/quick"),
-    recipe: stages.Recipe = "quick",
+    run: stages.Run = Path("runs/faithful"),
+    recipe: stages.Recipe = "faithful",
     out: Out = None,
     device: stages.Device = "auto",
     quiet: stages.Quiet = False,
 ) -> None:
     """Fit the SVMs on identities that the nets never saw, and write the model folder.
 
-    Example: facetag finetune svm --run runs/quick --out models/quick
+    Example: facetag finetune svm --run runs/faithful --out models/faithful
     """
     from facetag.training.cascade import fit_svm
     from facetag.training.recipe import load_recipe
@@ -64,8 +64,8 @@ def svm(
 @app.command("all")
 def all_stages(
     data: stages.Data = Path("data"),
-    run: stages.Run = Path("runs/quick"),
-    recipe: stages.Recipe = "quick",
+    run: stages.Run = Path("runs/faithful"),
+    recipe: stages.Recipe = "faithful",
     out: Out = None,
     device: stages.Device = "auto",
     workers: stages.Workers = 1,
@@ -77,7 +77,7 @@ def all_stages(
 
     With --resume, finished stages are kept and the others go on from their checkpoints; --max-time is for all.
 
-    Example: facetag finetune all --run runs/quick --out models/quick --resume
+    Example: facetag finetune all --run runs/faithful --out models/faithful --resume
     """
     from facetag.training.cascade import finetune_all
     from facetag.training.recipe import load_recipe

@@ -37,7 +37,7 @@ def info(name: Name = None) -> None:
     \b
     Examples:
       facetag model info
-      facetag model info models/quick
+      facetag model info models/faithful
     """
     from facetag.model import DEFAULT, find_model, read_description
 
@@ -62,7 +62,7 @@ def verify(name: Name = None) -> None:
     \b
     Examples:
       facetag model verify
-      facetag model verify models/quick
+      facetag model verify models/faithful
     """
     from facetag.model import DEFAULT, load_model
 

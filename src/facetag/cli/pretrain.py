@@ -12,7 +12,7 @@ add_stage(
     "facetag.training.pretrain:pretrain_lnet",
     """Pre-train LNet+ on object categories (DATA/objects).
 
-    Example: facetag pretrain lnet --data data --run runs/quick --max-time 20m""",
+    Example: facetag pretrain lnet --data data --run runs/faithful --max-time 20m""",
 )
 add_stage(
     app,
@@ -20,7 +20,7 @@ add_stage(
     "facetag.training.pretrain:pretrain_anet",
     """Pre-train ANet on the training identities of CelebA (DATA/celeba).
 
-    Example: facetag pretrain anet --data data --run runs/quick
+    Example: facetag pretrain anet --data data --run runs/faithful
 
     Several processes: torchrun --nproc-per-node 2 -m facetag pretrain anet""",
 )

@@ -98,8 +98,8 @@ def add_stage(app: typer.Typer, name: str, function: str, text: str) -> None:
 
     def command(
         data: Data = Path("data"),
-        run: Run = Path("runs/quick"),
-        recipe: Recipe = "quick",
+        run: Run = Path("runs/faithful"),
+        recipe: Recipe = "faithful",
         device: Device = "auto",
         workers: Workers = 1,
         resume: Resume = False,
