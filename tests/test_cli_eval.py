@@ -75,6 +75,22 @@ def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
     assert data["mean_iou_with_aligned_box"] == 1 if mode == "crops" else data["mean_iou_with_aligned_box"] < 1
 
 
+@pytest.mark.parametrize(("partition", "careful"), [("val", "SVMs and thresholds were fitted"), ("test", None)])
+def test_robustness(celeba, model_folder, tmp_path, partition, careful):  # noqa: F811
+    out = tmp_path / "figures.json"
+    arguments = ("--model", model_folder, "--partition", partition, "--seed", 3, "--json", out, "--limit", 1)
+    result = run("robustness", "--data", celeba.parent, *arguments)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"model random, partition {partition}, seed 3"
+    assert lines[2].startswith("1 aligned pictures, ")
+    assert (careful in lines[3]) if careful else lines[3].startswith("disturbance ")
+    assert lines[-1].startswith("shrunk face 20 px high ")
+    data = json.loads(out.read_text())
+    assert (data["pictures"], data["partition"], data["seed"]) == (1, partition, 3)
+    assert data["disturbances"][0]["kind"] == "undisturbed"
+
+
 def test_json_alone_on_standard_output(celeba, model_folder):  # noqa: F811
     arguments = ("--model", model_folder, "--partition", "val", "--limit", 1, "--json", "-", "--quiet")
     result = run("attributes", "--data", celeba, *arguments)
@@ -176,7 +192,7 @@ def test_no_data_is_said(tmp_path, model_folder):  # noqa: F811
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from facetag.cli.eval import app\n"
-        "for command in ('attributes', 'localization', 'speed', 'convention'):\n"
+        "for command in ('attributes', 'robustness', 'localization', 'speed', 'convention'):\n"
         "    result = CliRunner().invoke(app, [command, '--help'])\n"
         "    assert 'facetag eval ' + command in result.stdout, result.stdout\n"
         "assert not {'torch', 'cv2', 'numpy'} & set(sys.modules)"

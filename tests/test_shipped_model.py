@@ -1,7 +1,4 @@
-"""The model that ships, on photographs that may be redistributed (examples/photos/CREDITS.md).
-
-`quick` was trained in two hours; the bounds say what it does, not what its successor is to do (IoU 0.5 and more).
-"""
+"""The model that ships, on photographs that may be redistributed (examples/photos/CREDITS.md)."""
 
 import itertools
 from pathlib import Path
@@ -51,32 +48,30 @@ def canvas_with_face(astronaut: Image, width: int, height: int, share: float) ->
 def test_the_astronaut_is_found_and_smiles(localizer: Localizer, astronaut: Image) -> None:
     (found,) = localizer.dominant([astronaut])
     assert found[0].score >= localizer.settings.score
-    assert found[0].box.iou(ASTRONAUT) >= 0.3
+    assert found[0].box.iou(ASTRONAUT) >= 0.5
     tagger = Tagger(load_model())
     present = tagger([tagger.region(astronaut, found[0].box)]).present[0]
     tags = {name for name, is_present in zip(ATTRIBUTES, present, strict=True) if is_present}
     assert {"Smiling", "No_Beard", "Young"} <= tags
-    assert not {"Bald", "Mustache", "Goatee", "Gray_Hair", "Eyeglasses", "Wearing_Hat"} & tags
+    assert not {"Male", "Bald", "Mustache", "Goatee", "Gray_Hair", "Eyeglasses", "Wearing_Hat"} & tags
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (4000, 3000)])
-def test_a_face_of_any_size_has_its_middle_in_the_box(
+def test_a_face_of_any_size_has_its_box(
     localizer: Localizer, astronaut: Image, width: int, height: int, share: float
 ) -> None:
     image, face = canvas_with_face(astronaut, width, height, share)
-    (found,) = localizer.dominant([image])
+    (found,) = localizer([image])
     assert found, "a face was pasted there"
-    x, y = face.center
-    box = found[0].box
-    assert box.x <= x <= box.right and box.y <= y <= box.bottom
-    assert box.iou(face) >= 0.15
+    assert found[0].box.iou(face) >= 0.5
+    assert len(found) == 1
 
 
 def test_grey_and_colour_agree_on_the_box(localizer: Localizer, astronaut: Image) -> None:
     grey = np.repeat(astronaut.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     ((colour, *_), (without, *_)) = localizer.dominant([astronaut, grey])
-    assert colour.box.iou(without.box) >= 0.4
+    assert colour.box.iou(without.box) >= 0.7
 
 
 def save_turned(image: Image, orientation: int, path: Path) -> None:
@@ -102,6 +97,7 @@ def test_all_orientations_of_the_stored_file_give_the_same_box(
         assert all(box == boxes[0] for box in boxes)
     else:  # what JPEG loses depends on how the picture is turned; as little as it can, as only the turn is tested
         assert all(np.abs(pixels.astype(int) - image).mean() < 0.5 for pixels in shown)
+        assert all(box.iou(boxes[0]) >= 0.9 for box in boxes)
 
 
 def test_a_cat_is_answered(localizer: Localizer) -> None:
