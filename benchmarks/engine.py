@@ -5,8 +5,8 @@
 
 "Bare" is the cascade called on decoded batches that lie in memory. The engine decodes the same files beside it, keeps
 their order and writes CSV. Both run in turns within one process, so that whatever else the machine does falls on both;
-the cost is the median over turns of engine / bare - 1. Peak memory is that of `facetag predict --out tags.csv`, a
-process of its own for each number of photographs.
+the cost is the median over turns of engine / bare - 1. On a busy machine the two other costs say more. Peak memory is
+that of `facetag predict --out tags.csv`, a process of its own for each number of photographs.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from facetag.attributes import ATTRIBUTES  # noqa: E402
 from facetag.batch.finders import located_by  # noqa: E402
 from facetag.batch.pipeline import Cascade, Tagging, answers  # noqa: E402
 from facetag.batch.reading import Photo, ReadSettings, read  # noqa: E402
-from facetag.batch.stopwatch import Stopwatch  # noqa: E402
+from facetag.batch.stopwatch import Stage, Stopwatch  # noqa: E402
 from facetag.batch.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
 from facetag.localizer import Localizer  # noqa: E402
@@ -80,13 +80,14 @@ def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings,
         engine = timed(lambda clock=clock: run_engine(paths, cascade, settings, clock))
         if turn:  # the first warms up
             rates.append((len(paths) / bare[0], len(paths) / engine[0], len(paths) / decode[0]))
-            costs.append((engine[0] / bare[0] - 1, (engine[1] - decode[1]) / bare[1] - 1))
+            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.ANET))
+            costs.append((engine[0] / bare[0] - 1, (engine[1] - decode[1]) / bare[1] - 1, 1 - inside / engine[0]))
     print(f"{len(paths)} photographs, {torch.get_num_threads()} threads of torch, {settings.workers} that decode")
     for name, rate in zip(("bare", "engine", "decode"), map(statistics.median, zip(*rates, strict=True)), strict=True):
         print(f"{name:7} {rate:8.1f} images/s{' by one thread' * (name == 'decode')}")
-    time_cost, processor_cost = (100 * statistics.median(each) for each in zip(*costs, strict=True))
-    print(f"cost    {time_cost:8.1f} % of time")
-    print(f"        {processor_cost:8.1f} % of processor time, decoding not counted")
+    words = ("% of time", "% of processor time, decoding not counted", "% of its time outside LNet_o, LNet_s and ANet")
+    for text, cost in zip(words, map(statistics.median, zip(*costs, strict=True)), strict=True):
+        print(f"cost    {100 * cost:8.1f} {text}")
     print("stages  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in clock.seconds.items() if seconds))
 
 

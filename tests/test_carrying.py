@@ -116,6 +116,12 @@ def test_every_line_is_json_when_asked(localize, tmp_path):
     assert record["model"]["name"] == "random"
 
 
+def test_cuda_is_never_a_silent_cpu(localize, tmp_path):
+    save_good(tmp_path, "a.png")
+    code, out, err = localize("a.png", "--device", "cuda:99")
+    assert (code, out) == (ExitCode.USAGE, "") and "there is no CUDA device 99; use --device cpu" in err
+
+
 def test_quiet_is_quiet_and_errors_are_still_said(localize, tmp_path):
     save_good(tmp_path, "a.png")
     assert localize("a.png", "-q")[2] == ""

@@ -1,7 +1,9 @@
 """Flags over FACETAG_* over facetag.toml over defaults; a misspelt word is an error."""
 
+import contextlib
 import json
 import logging
+import os
 
 import pytest
 import typer
@@ -153,6 +155,17 @@ def test_lines_are_text_or_json_and_from_a_level_on(speaking, capsys):
     said = [json.loads(line) for line in lines()]
     assert [line["level"] for line in said] == ["verbose", "info", "warning", "error", "ended"]
     assert said[1]["message"] == "hello" and said[1]["number"] == 1 and said[1]["time"].endswith("+00:00")
+
+
+def test_a_listener_that_has_gone_stops_nothing(monkeypatch):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    stream = open(theirs, "w")  # noqa: SIM115 - closing it fails too
+    monkeypatch.setattr("sys.stderr", stream)
+    console.say("hello?")
+    monkeypatch.undo()
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
 
 
 @pytest.mark.parametrize(

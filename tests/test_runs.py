@@ -214,6 +214,36 @@ def test_a_folder_that_moved_is_not_gone(archive):
     assert content() == fresh(inputs=["moved"])
 
 
+def test_names_that_changed_places_cost_nothing(archive):
+    """Renumbered by one, as a camera's counter does; and two names swapped."""
+    go()
+    for number in reversed(range(20)):
+        os.rename(archive / names(number)[0], archive / names(number + 1)[0])
+    shutil.copyfile(archive / "000001.jpg", archive / "000000.jpg")
+    swap_content(archive, 0, 1)
+    assert go(batch=1)[0] == names(0)
+    assert content() == fresh()
+    for source, target in (("000003.jpg", "aside"), ("000017.jpg", "000003.jpg"), ("aside", "000017.jpg")):
+        os.rename(archive / source, archive / target)
+    assert go(batch=1)[0] == []
+    assert content() == fresh()
+
+
+def test_what_changed_is_not_gone(archive):
+    go()
+    for number in range(14):
+        swap_content(archive, number, 19)
+        with open(archive / names(number)[0], "ab") as stream:
+            stream.write(names(number)[0].encode())
+    for number in range(14, 20):
+        (archive / names(number)[0]).unlink()
+    assert go()[0] == names(*range(14))
+    for number in range(2, 14):
+        (archive / names(number)[0]).unlink()
+    with pytest.raises(InputsGone, match=r"^12 of the 14 inputs"):
+        go()
+
+
 def test_few_may_go_but_never_all(archive):
     for number in range(12, 20):
         (archive / names(number)[0]).unlink()

@@ -35,8 +35,14 @@ class FacetagError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
+        """One line that a terminal can show, whatever file names and contents it quotes."""
         message = super().__str__()
-        return f"{message}; {self.remedy}" if self.remedy else message
+        line = f"{message}; {self.remedy}" if self.remedy else message
+        return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class UsageError(FacetagError):

@@ -3,7 +3,8 @@
     facts    name, value: the command, the shard, the basis of the last run, whether it finished; then how many inputs
              the whole run has, with all shards, and SHA-256 over their paths
     inputs   one row a file that was read: path as bytes, size, mtime and SHA-256 of its content; the answer, as JSON,
-             and the digest of the basis (model and settings) that it was given on
+             and the digest of the basis (model and settings) that it was given on. Until the run ends, also what a path
+             held before, without the path: names may have changed places
     met      one row an input of this run: its place in the order of discovery, and either its row of `inputs` or, of
              one that could not be read for reasons outside the file, the record that says so
 
@@ -42,7 +43,7 @@ _TABLES = f"""
 BEGIN;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE inputs (
-    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, path BLOB UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     sha256 BLOB NOT NULL, basis BLOB NOT NULL, record TEXT NOT NULL
 );
 CREATE INDEX contents ON inputs (sha256);
@@ -51,6 +52,7 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA};
 COMMIT;
 """
+_SET_ASIDE = "UPDATE inputs SET path = NULL WHERE path = ? AND basis = ? AND sha256 <> ?"
 _ADD = """
 INSERT INTO inputs (path, size, mtime_ns, sha256, basis, record) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (path) DO UPDATE SET
@@ -59,7 +61,7 @@ ON CONFLICT (path) DO UPDATE SET
 """
 _ANSWERED = "SELECT input FROM met WHERE input IS NOT NULL"
 _GONE = f"""
-SELECT count(*) FROM inputs AS gone WHERE id <= ? AND id NOT IN ({_ANSWERED}) AND NOT EXISTS (
+SELECT count(*) FROM inputs AS gone WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED}) AND NOT EXISTS (
     SELECT 1 FROM inputs AS other WHERE other.sha256 = gone.sha256 AND gone.sha256 <> x'' AND other.id IN ({_ANSWERED})
 )
 """
@@ -105,7 +107,9 @@ class Journal:
                 self._base.execute("PRAGMA journal_mode = WAL")
                 self._base.execute("PRAGMA synchronous = NORMAL")
                 self._base.execute("BEGIN IMMEDIATE")
-                (self._last,) = self._base.execute("SELECT coalesce(max(id), 0) FROM inputs").fetchone()
+                self._last, self._before = self._base.execute(
+                    "SELECT coalesce(max(id), 0), count(path) FROM inputs"
+                ).fetchone()
         except BaseException:
             self._base.close()
             raise
@@ -155,8 +159,9 @@ class Journal:
             if source is None:
                 self._base.execute("INSERT INTO met VALUES (?, NULL, ?)", (place, text))
                 return
-            row = (os.fsencode(record.path), source.size, source.mtime_ns, source.sha256, self._digest, text)
-            self._base.execute(_ADD, row)
+            path = os.fsencode(record.path)
+            self._base.execute(_SET_ASIDE, (path, self._digest, source.sha256))
+            self._base.execute(_ADD, (path, source.size, source.mtime_ns, source.sha256, self._digest, text))
         self.keep(place, record.path)
 
     def commit(self) -> None:
@@ -176,11 +181,10 @@ class Journal:
         """
         with self._handled():
             (gone,) = self._base.execute(_GONE, (self._last,)).fetchone()
-            (before,) = self._base.execute("SELECT count(*) FROM inputs WHERE id <= ?", (self._last,)).fetchone()
             (answered,) = self._base.execute(f"SELECT count(*) FROM ({_ANSWERED})").fetchone()
-        if 2 * gone > before and (gone > FEW or answered == 0):
+        if 2 * gone > self._before and (gone > FEW or answered == 0):
             raise InputsGone(
-                f"{gone} of the {before} inputs that earlier runs answered for {out} are gone",
+                f"{gone} of the {self._before} inputs that earlier runs answered for {out} are gone",
                 "bring them back, or let them leave the output with --prune",
             )
 

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -58,7 +59,8 @@ class _StandardError(logging.Handler):
     """Whatever standard error is when the line is said: bars and tests put something in its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever listened has gone: that is no reason to stop
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 _FORMATTERS: dict[LogFormat, logging.Formatter] = {"text": _TextFormatter(), "json": _JsonFormatter()}
