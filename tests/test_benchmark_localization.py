@@ -152,12 +152,12 @@ def test_an_environment_is_made_once_and_again_for_other_versions(tmp_path, monk
     assert ran[1][-1] == "a==1" and ran[3][-2:] == ["a==1", "b==2"]
 
 
-def ask(script: str, variant: str, modules: dict[str, str], folder: Path) -> dict:
+def ask(script: str, variant: str, modules: dict[str, str], folder: Path, level: int = 0) -> dict:
     """What a worker answers for one picture with these modules in place of the rival's own."""
     for name, text in modules.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    np.save(folder / "picture.npy", np.zeros((50, 100, 3), np.uint8))
+    np.save(folder / "picture.npy", np.full((50, 100, 3), level, np.uint8))
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "rivals" / script, variant], input=f"{folder / 'picture.npy'}\n",
         env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=True,
@@ -165,7 +165,7 @@ def ask(script: str, variant: str, modules: dict[str, str], folder: Path) -> dic
     return json.loads(done.stdout)
 
 
-def test_a_haar_box_that_passed_more_stages_is_surer_whatever_its_weight(tmp_path):
+def test_a_haar_box_is_as_sure_as_it_has_doubles(tmp_path):
     cv2_of_four = """
 import numpy as np
 COLOR_RGB2GRAY = 7
@@ -174,14 +174,15 @@ def cvtColor(picture, code): return picture[..., 0]
 def equalizeHist(grey): return grey
 class CascadeClassifier:
     def __init__(self, path): assert path == "/cascades/haarcascade_frontalface_alt2.xml", path
-    def detectMultiScale3(self, grey, outputRejectLevels, **others):
-        assert outputRejectLevels and grey.shape == (50, 100)
-        return np.array([[1, 2, 3, 4]] * 4), np.array([20, 20, 20, 19]), np.array([-9.0, 0.5, 90.0, 900.0])
+    def detectMultiScale2(self, grey, minNeighbors):
+        assert minNeighbors == 1 and grey.shape == (50, 100)
+        return (np.array([[1, 2, 3, 4], [5, 6, 7, 8]]), np.array([2, 31])) if grey.any() else ((), ())
 """
-    answer = ask("haar.py", "frontalface_alt2", {"cv2.py": cv2_of_four}, tmp_path)
-    assert answer["boxes"] == [[1, 2, 3, 4]] * 4
-    low, middle, high, fewer = answer["scores"]
-    assert 19 < fewer < low < middle < high < 21
+    modules = {"cv2.py": cv2_of_four}
+    answer = ask("haar.py", "frontalface_alt2", modules, tmp_path, level=9)
+    assert (answer["boxes"], answer["scores"]) == ([[1, 2, 3, 4], [5, 6, 7, 8]], [2, 31])
+    nothing = ask("haar.py", "frontalface_alt2", modules, tmp_path)
+    assert (nothing["boxes"], nothing["scores"]) == ([], [])
 
 
 def test_mediapipes_boxes_are_in_pixels_and_its_threshold_is_set_in_the_graph(tmp_path):

@@ -1,0 +1,346 @@
+"""LNets beside Haar cascades and mediapipe on whole photographs, in one run.
+
+    python benchmarks/localization.py --environments ~/rivals --half test
+
+Each rival runs in a virtual environment of its own, made in the folder given and used again. facetag decodes each
+photograph once; a rival reads those very upright pixels from a file. All take turns on the same pictures, and reading
+is no part of anyone's time. LNets' boxes are set by one global height, ratio and offset, fitted by medians on the
+tuning half; rivals' boxes get the same, by the same function.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from math import inf, isnan
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from facetag.datasets.webfaces import Photograph
+from facetag.errors import DataError, FacetagError
+from facetag.evaluate.convention import RATE, TURNS, medians, near
+from facetag.evaluate.localization import (
+    IOUS,
+    PIXELS,
+    RATES,
+    Examined,
+    LocalizationReport,
+    load_photographs,
+    measure_localization,
+)
+from facetag.evaluate.pictures import evenly, read_batches
+from facetag.evaluate.report import Table, localization_json, plain_text, to_json
+from facetag.evaluate.speed import smooth_picture
+from facetag.geometry import Box
+from facetag.images.resample import Image
+from facetag.localizer import Localizer, Located
+from facetag.method import recall
+from facetag.model import load_model
+from facetag.response import PeakSettings
+from facetag.settings import plain
+
+LNETS = "LNets"
+SHOWN = (0.3, 0.5, 0.7)  #: of IOUS
+IOU = 0.5  #: at which the threshold has `RATE` false positives an image
+
+#: Faces of each picture, the surest first, and the seconds that finding them took. The files hold the same pictures.
+Detector = Callable[[Sequence[Image], Sequence[Path]], tuple[list[list[Located]], float]]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and what is installed in it."""
+
+    name: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A detector in an environment: a script in rivals/ and the one word that it is given."""
+
+    environment: Environment
+    script: str
+    variant: str
+
+
+HAAR = Environment("haar", ("opencv-python==4.12.0.88", "numpy==2.2.6"))
+MEDIAPIPE = Environment("mediapipe", ("mediapipe==0.10.21", "numpy==1.26.4"))
+RIVALS = {
+    "Haar default": Rival(HAAR, "haar.py", "frontalface_default"),
+    "Haar alt2": Rival(HAAR, "haar.py", "frontalface_alt2"),
+    "mediapipe short": Rival(MEDIAPIPE, "mediapipe_faces.py", "short_range"),
+    "mediapipe full": Rival(MEDIAPIPE, "mediapipe_faces.py", "full_range"),
+}
+
+
+@dataclass
+class Looked:
+    """What one detector found in photographs, in how many seconds."""
+
+    examined: list[Examined] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One detector's: the report at the score with `RATE` false positives an image on single faces, images a second."""
+
+    report: LocalizationReport
+    speed: float
+
+
+class Worker(AbstractContextManager["Worker"]):
+    """A rival's process: a path in, a line of JSON out."""
+
+    def __init__(self, python: Path, script: Path, variant: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self.name = f"{script.name} {variant}"
+        self.process = subprocess.Popen(
+            [python, script, variant], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def __call__(self, images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
+        """A `Detector`.
+
+        Raises:
+            FacetagError: the process has ended.
+        """
+        answers = [self._ask(file) for file in files]
+        return [found for found, _ in answers], sum(seconds for _, seconds in answers)
+
+    def _ask(self, file: Path) -> tuple[list[Located], float]:
+        assert self.process.stdin and self.process.stdout
+        try:
+            self.process.stdin.write(f"{file}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, so that its answer is empty
+        line = self.process.stdout.readline()
+        if not line:
+            raise FacetagError(f"{self.name} ended", "what it said stands above")
+        answer = json.loads(line)
+        pairs = zip(answer["boxes"], answer["scores"], strict=True)
+        found = [Located(Box(*box), score) for box, score in pairs]
+        return sorted(found, key=lambda face: -face.score), answer["seconds"]
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+
+def lnets(localizer: Localizer) -> Detector:
+    """LNets, faces down to score 0; a batch at once, as `facetag predict` shows them pictures."""
+
+    def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
+        start = time.perf_counter()
+        found = localizer.faces(images, localizer.heads(images), minimum=0.0)
+        return found, time.perf_counter() - start
+
+    return detect
+
+
+def python_of(environment: Environment, folder: Path) -> Path:
+    """The interpreter of an environment in `folder`, made first unless it is there with these very requirements."""
+    home = folder.resolve() / environment.name
+    python, done, wanted = home / "bin" / "python", home / "installed.txt", "\n".join(environment.requirements)
+    if not done.is_file() or done.read_text() != wanted:
+        print(f"installing {' '.join(environment.requirements)}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        install = ("-m", "pip", "install", "--quiet", "--only-binary", ":all:")
+        subprocess.run([python, *install, *environment.requirements], check=True, stdout=sys.stderr)
+        done.write_text(wanted)
+    return python
+
+
+def look(photographs: Sequence[Photograph], detectors: Mapping[str, Detector]) -> dict[str, Looked]:
+    """Each detector on all photographs, batch by batch in turn, after one picture that is not measured.
+
+    Raises:
+        DataError: a photograph cannot be read.
+    """
+    looked = {name: Looked() for name in detectors}
+    with TemporaryDirectory() as folder:
+        warm = [smooth_picture()]
+        for detect in detectors.values():
+            detect(warm, save(warm, Path(folder)))
+        for images in read_batches([one.path for one in photographs], _progress):
+            files = save(images, Path(folder))
+            for name, detect in detectors.items():
+                found, seconds = detect(images, files)
+                looked[name].seconds += seconds
+                _add(looked[name].examined, photographs, images, found)
+    return looked
+
+
+def save(images: Sequence[Image], folder: Path) -> list[Path]:
+    """The pixels as files, in place of those of an earlier batch."""
+    files = [folder / f"{number}.npy" for number in range(len(images))]
+    for file, image in zip(files, images, strict=True):
+        np.save(file, image)
+    return files
+
+
+def _add(
+    examined: list[Examined], photographs: Sequence[Photograph], images: Sequence[Image], found: list[list[Located]]
+) -> None:
+    for image, faces in zip(images, found, strict=True):
+        examined.append(Examined(photographs[len(examined)], faces, max(image.shape[:2])))
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"{done}/{total} photographs", file=sys.stderr, end="\n" if done == total else "\r", flush=True)
+
+
+def fit(examined: Sequence[Examined]) -> PeakSettings:
+    """The one global convention from a rival's boxes to the true ones, as `facetag eval convention` fits LNets'.
+
+    `height` is in heights of the rival's own box. On the surest boxes of photographs with one face.
+
+    Raises:
+        DataError: none of them lies near its face.
+    """
+    pairs = [(one.found[0].box, one.photograph.boxes[0]) for one in single(examined) if one.found]
+    ratio = float(np.median([truth.width / truth.height for _, truth in pairs])) if pairs else 1.0
+    settings = PeakSettings(height=1.0, ratio=ratio)
+    for _ in range(TURNS):
+        moved = [(convert(box, settings), truth) for box, truth in pairs]
+        close = [(box, truth) for box, truth in moved if near(box, truth)]
+        if not close:
+            raise DataError("a rival finds none of the faces to fit its boxes on", "take more photographs")
+        settings = medians(settings, close)
+    return settings
+
+
+def single(examined: Sequence[Examined]) -> list[Examined]:
+    """Those of photographs with one face."""
+    return [one for one in examined if len(one.photograph.boxes) == 1]
+
+
+def convert(box: Box, settings: PeakSettings) -> Box:
+    """A rival's box by the convention that was fitted for it."""
+    (x, y), tall = box.center, box.height * settings.height
+    return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
+
+
+def converted(examined: Sequence[Examined], settings: PeakSettings) -> list[Examined]:
+    """All of a rival's boxes by the convention."""
+    return [
+        Examined(one.photograph, [Located(convert(face.box, settings), face.score) for face in one.found], one.longer)
+        for one in examined
+    ]
+
+
+def figures(looked: Looked) -> Figures:
+    """Recall at the lowest score with at most `RATE` false positives an image on photographs with one face."""
+    report = measure_localization(looked.examined, threshold(single(looked.examined)))
+    return Figures(report, len(looked.examined) / looked.seconds)
+
+
+def threshold(examined: Sequence[Examined]) -> float:
+    """That score; infinite where even the surest boxes have more."""
+    located = [
+        recall.Located([face.box for face in one.found], [face.score for face in one.found], one.photograph.boxes)
+        for one in examined
+    ]
+    curve = recall.froc(located, IOU)
+    allowed = curve.thresholds[curve.false_positives <= RATE]
+    return float(allowed[-1]) if len(allowed) else inf
+
+
+def table(measured: Mapping[str, Figures], title: str) -> Table:
+    """A column a detector."""
+    columns = [_column(one, measured[LNETS].speed) for one in measured.values()]
+    return Table(title, ("percent", *measured), [(name, *(column[name] for column in columns)) for name in columns[0]])
+
+
+def _column(one: Figures, reference: float) -> dict[str, str]:
+    alone, every, rate = one.report.single, one.report.all, RATES.index(RATE)
+    cells = {
+        f"one face: recall at IoU {iou:g}, {RATE:g} false positives an image": alone.at_rates[IOUS.index(iou), rate]
+        for iou in SHOWN
+    }
+    cells[f"one face: left empty at that score (by IoU {IOU:g})"] = alone.empty / max(alone.photographs, 1)
+    cells["one face: surest box centred in it, any score"] = alone.centred
+    cells[f"all {every.faces} faces: recall at IoU {IOU:g}, that score"] = every.kept[IOUS.index(IOU)]
+    for low, high, value, count in zip(PIXELS, PIXELS[1:], every.by_pixels, every.faces_by_pixels, strict=False):
+        span = f"from {low:g} px" if high == inf else f"{low:g} to {high:g} px"
+        cells[f"- {span} ({count})"] = value
+    words = {name: "-" if isnan(value) else f"{100 * value:.1f}" for name, value in cells.items()}
+    return {**words, f"images a second, times {LNETS}'": f"{one.speed / reference:.2f}"}
+
+
+def as_json(measured: Mapping[str, Figures], conventions: Mapping[str, PeakSettings]) -> dict[str, object]:
+    """Every figure, and what rivals' boxes were converted by."""
+    return {
+        name: {
+            "images_per_second": one.speed,
+            "convention": plain(conventions[name]) if name in conventions else None,
+            **localization_json(one.report),
+        }
+        for name, one in measured.items()
+    }
+
+
+def compare(
+    chosen: Sequence[Photograph], tuning: Sequence[Photograph], ours: Detector, rivals: Mapping[str, Detector]
+) -> tuple[dict[str, Figures], dict[str, PeakSettings]]:
+    """Figures on `chosen`, rivals' boxes by conventions fitted on `tuning`."""
+    looked = look(chosen, {LNETS: ours, **rivals})
+    again = looked if tuning == chosen else look([one for one in tuning if len(one.boxes) == 1], rivals)
+    conventions = {name: fit(again[name].examined) for name in rivals}
+    for name, settings in conventions.items():
+        looked[name].examined = converted(looked[name].examined, settings)
+    return {name: figures(one) for name, one in looked.items()}, conventions
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=Path, default=Path("data/webfaces"), help="folder of WebFaces")
+    parser.add_argument("--environments", type=Path, required=True, help="folder for the rivals' environments")
+    parser.add_argument("--half", choices=("tune", "test"), default="tune", help="photographs to measure on")
+    parser.add_argument("--limit", type=int, help="only so many of each half, spread evenly")
+    parser.add_argument("--model", help="name or folder; else the default model")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    return parser.parse_args()
+
+
+def part(photographs: Sequence[Photograph], half: str, limit: int | None) -> list[Photograph]:
+    """So many of a half."""
+    every = [one for one in photographs if one.half == half]
+    return [every[index] for index in evenly(len(every), limit)]
+
+
+def main() -> None:
+    asked = arguments()
+    photographs = load_photographs(asked.images).chosen
+    chosen, tuning = (part(photographs, half, asked.limit) for half in (asked.half, "tune"))
+    model = load_model(asked.model) if asked.model else load_model()
+    scripts = Path(__file__).parent / "rivals"
+    with ExitStack() as stack:
+        rivals = {
+            name: stack.enter_context(
+                Worker(python_of(rival.environment, asked.environments), scripts / rival.script, rival.variant)
+            )
+            for name, rival in RIVALS.items()
+        }
+        measured, conventions = compare(chosen, tuning, lnets(Localizer(model)), rivals)
+    alone = sum(len(one.boxes) == 1 for one in chosen)
+    title = f"WebFaces, {asked.half} half: {len(chosen)} photographs, {alone} with one face; model {model.name}"
+    print(plain_text(table(measured, title)))
+    if asked.json:
+        facts = {"half": asked.half, "photographs": len(chosen), "model": model.name, "fingerprint": model.fingerprint}
+        asked.json.write_text(to_json({**facts, "detectors": as_json(measured, conventions)}) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (FacetagError, subprocess.CalledProcessError) as error:
+        sys.exit(f"error: {error}")
