@@ -68,6 +68,13 @@ def test_hidden(tree):
     assert found(root, [f"{root}/.c"]) == ".c/d.jpg"
 
 
+def test_the_folder_that_is_drawn_into_is_left_alone(tree):
+    root = tree("a.jpg drawn/a.jpg x/drawn/b.jpg")
+    for drawings in (f"{root}/drawn", f"{root}/./drawn/"):
+        assert found(root, drawings=drawings) == "a.jpg x/drawn/b.jpg"
+    assert found(root, [f"{root}/drawn"], drawings=f"{root}/drawn") == "drawn/a.jpg"  # named by the user
+
+
 def test_exclude(tree):
     root = tree("a.jpg x/a.jpg x/b.jpg y/x/c.jpg y/b.jpg")
     assert found(root, exclude=["x"]) == "a.jpg y/b.jpg"

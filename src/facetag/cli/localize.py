@@ -52,7 +52,9 @@ def localize(
       facetag localize portraits --faces dominant --min-face 40 --out faces.json
     """
     request = request_of(context, None)
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
+    inputs = options.inputs_of(
+        paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw
+    )
 
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade

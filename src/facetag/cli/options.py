@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, cast
 
 import typer
 
@@ -30,7 +30,9 @@ WhichFaces = Annotated[
     Faces, typer.Option("--faces", help="All faces, or the surest of each photograph whatever its score.")
 ]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw what was found on copies of the pictures, here.")]
-MinFace = Annotated[float, typer.Option(min=0, metavar="PX", help="Leave out faces less high, in pixels.")]
+MinFace = Annotated[
+    float, typer.Option(min=0, max=1_000_000, metavar="PX", help="Leave out faces less high, in pixels.")
+]
 MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse truncated JPEGs.")]
 NoRecursive = Annotated[bool, typer.Option("--no-recursive", help="Do not enter folders in folders.")]
@@ -104,6 +106,7 @@ def inputs_of(
     follow_links: bool,
     hidden: bool,
     relative_to: Path | None,
+    draw: Path | None,
 ) -> "Discovery":
     """The stream of inputs that the command line names.
 
@@ -125,6 +128,7 @@ def inputs_of(
         follow_links=follow_links,
         hidden=hidden,
         relative_to=str(relative_to or ""),
+        drawings=str(draw or ""),
     )
 
 
@@ -132,13 +136,17 @@ def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str
     from facetag.images.discover import files_from as listed
 
     yield from paths
+    if files_from is None:
+        return
+    try:
+        with _list(files_from) as stream:
+            yield from listed(stream, null)
+    except OSError as error:
+        raise DataError(f"{files_from}: {error.strerror}", "name a file that holds paths") from error
+
+
+def _list(files_from: str) -> BinaryIO:
     if files_from == "-":
         # unbuffered: a thread may still wait for it when the program ends, and would hold the buffer's lock
-        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stream:
-            yield from listed(stream, null)
-    elif files_from is not None:
-        try:
-            with open(files_from, "rb") as stream:
-                yield from listed(stream, null)
-        except OSError as error:
-            raise DataError(f"{files_from}: {error.strerror}", "name a file that holds paths") from error
+        return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
+    return open(files_from, "rb")

@@ -97,7 +97,9 @@ def predict(
     """
     chosen = chosen_attributes(attributes, exclude_attributes)
     request = request_of(context, [ATTRIBUTES[index] for index in chosen])
-    inputs = options.inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to)
+    inputs = options.inputs_of(
+        paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw
+    )
     decisions = deciding(threshold, unsure)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")

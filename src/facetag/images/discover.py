@@ -58,6 +58,7 @@ class Discovery:
         follow_links: bool = False,
         hidden: bool = False,
         relative_to: str = "",
+        drawings: str = "",
     ) -> None:
         self.counts: Counter[Met] = Counter()
         self._inputs = inputs
@@ -67,6 +68,7 @@ class Discovery:
         self._follow_links = follow_links
         self._with_hidden = hidden
         self._name = name_below(relative_to) if relative_to else str
+        self._drawings = _key(drawings) if drawings else None
         self._named: set[str] = set()
         self._entered: dict[str, _Folder] = {}
 
@@ -146,7 +148,12 @@ class Discovery:
             return Met.OTHER if sort is Met.FOUND and not self._is_wanted(file) else sort
         if file.is_symlink() and not self._follow_links:
             return Met.LINK
-        return Met.FOLDER if self._recursive else Met.OTHER
+        wanted = self._recursive and not self._is_ours(os.path.join(folder.path, file.name))
+        return Met.FOLDER if wanted else Met.OTHER
+
+    def _is_ours(self, folder: str) -> bool:
+        """The folder that the command itself draws into."""
+        return self._drawings is not None and _key(folder) == self._drawings
 
     def _is_excluded(self, inner: str, name: str) -> bool:
         """A pattern with a slash is held against the path below the input, one without against the name."""
@@ -169,6 +176,7 @@ def discover(
     follow_links: bool = False,
     hidden: bool = False,
     relative_to: str = "",
+    drawings: str = "",
 ) -> Discovery:
     """Stream the paths of the images that these files and folders hold.
 
@@ -184,6 +192,7 @@ def discover(
         follow_links: enter symlinked folders below the inputs; loops end where they close.
         hidden: also what begins with a dot.
         relative_to: a folder that paths are to be seen from (`name_below`).
+        drawings: a folder below the inputs that is left alone, for what lies in it was drawn by an earlier run.
 
     Returns:
         An iterable of paths as the user would write them, which also counts what it passed over.
@@ -196,6 +205,7 @@ def discover(
         follow_links=follow_links,
         hidden=hidden,
         relative_to=relative_to,
+        drawings=drawings,
     )
 
 
