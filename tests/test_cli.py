@@ -64,6 +64,7 @@ def test_every_commands_help_has_an_example_that_names_it(command, capsys):
         (["predict", "x", "--threshold", "Smiling"], "--threshold Smiling=0.7"),
         (["predict", "x", "--threshold", "Smiling=1.5"], "P from 0 to 1"),
         (["predict", "x", "--threshold", "Smile=0.5"], "no attribute or group is called 'Smile'"),
+        (["predict", "x", "--min-face", "inf"], "'--min-face'"),
         (["predict", "x", "--aligned", "--faces", "dominant"], "exclude each other; use one of them"),
         (["predict", "x", "--aligned", "--boxes", "b.csv"], "exclude each other; use one of them"),
     ],
@@ -128,3 +129,22 @@ def test_a_reader_that_has_gone_is_no_error():
     finally:
         os.close(theirs)
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("words", "redirection", "code", "said"),
+    [
+        ("schema", ">&-", 1, "facetag: error: cannot write standard output: Bad file descriptor; "),
+        ("schema", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("schema", "2>&-", 0, ""),
+        ("bogus", "2>&-", 2, ""),
+        ("schema", "<&-", 0, ""),
+    ],
+)
+def test_a_standard_stream_that_is_closed_or_full_is_one_line_at_most(words, redirection, code, said):
+    command = f'exec "$0" -m facetag {words} {redirection}'
+    result = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert result.stderr.startswith(said) and result.stderr.count("\n") == bool(said)
+    assert bool(result.stdout) == (code == 0)

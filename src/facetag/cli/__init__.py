@@ -15,9 +15,9 @@ from typer.main import get_command
 from facetag import __version__
 from facetag.cli import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
 from facetag.cli.config import PREFIX, every_option, load_config
-from facetag.cli.console import LogFormat, complain, speak, take_leave
+from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
 from facetag.cli.session import Session
-from facetag.errors import ExitCode, FacetagError
+from facetag.errors import ExitCode, FacetagError, writing
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
 COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
@@ -94,6 +94,7 @@ def facetag(
 
 def main() -> None:
     """Entry point of `facetag`."""
+    replace_closed_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -104,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with session.signals.heeded():
             code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         return _stop_talking()
     except SystemExit as end:
@@ -118,6 +119,7 @@ def run(arguments: Sequence[str]) -> int:
         if session.debug:
             traceback.print_exc()
         complain(str(error), exit_code=int(error.exit_code))
+        _give_up()
         return error.exit_code
     except _Misuse as error:
         return _explain(error)
@@ -132,6 +134,20 @@ def _whole_command() -> Any:
     for option in every_option(command):
         option.show_envvar = False
     return command
+
+
+def _flush() -> None:
+    """What was printed is data too: it is written, or that it was not is an error."""
+    with writing("standard output"):
+        sys.stdout.flush()
+
+
+def _give_up() -> None:
+    """What was printed before an error goes out too, unless writing is the error; Python is not to try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _stop_talking()
 
 
 def _stop_talking() -> int:

@@ -80,6 +80,16 @@ def speak(form: LogFormat | None = None, level: int | None = None) -> None:
 speak("text", logging.INFO)
 
 
+def replace_closed_streams() -> None:
+    """Give a program that was started with a closed standard stream (`>&-`) one that keeps its number from other files.
+
+    What is said on standard error is lost then; data are not: reading and writing them is an error of the system.
+    """
+    for name, flags, mode in (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_RDWR, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+
+
 def speak_as(form: LogFormat | None, quiet: bool, verbose: bool) -> None:
     """What a command's own --log-format, --quiet and --verbose say."""
     heard = min(_log.level, VERBOSE) if verbose else None

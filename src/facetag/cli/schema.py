@@ -2,6 +2,8 @@
 
 import json
 
+from facetag.errors import writing
+
 
 def schema() -> None:
     """Print the JSON Schema of JSON and JSON Lines; it states how paths are spelt and which shard a path is of.
@@ -13,4 +15,5 @@ def schema() -> None:
     """
     from facetag.batch.schema import json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    with writing("standard output"):
+        print(json.dumps(json_schema(), indent=2))
