@@ -19,7 +19,6 @@ from documents import NAMES, written
 from hostile import FAMILIES, OK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from models import model_folder  # noqa: F401 - a fixture
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
@@ -47,6 +46,7 @@ from facetag.model import FILES, _digest, load_model
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 from facetag.training.recipe import load_recipe
+from models import model_folder  # noqa: F401 - a fixture
 
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 some = settings(few, max_examples=100)
