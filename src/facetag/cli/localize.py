@@ -3,6 +3,7 @@
 import typer
 
 from facetag.cli import options
+from facetag.cli.options import inputs_of
 from facetag.cli.running import Work, finder, load, reading, request_of
 
 
@@ -52,9 +53,7 @@ def localize(
       facetag localize portraits --faces dominant --min-face 40 --out faces.json
     """
     request = request_of(context, None)
-    inputs = options.inputs_of(
-        paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw
-    )
+    inputs = inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw)
 
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade

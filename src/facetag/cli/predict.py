@@ -9,6 +9,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
 from facetag.cli.console import say
 from facetag.cli.deciding import chosen_attributes, deciding
+from facetag.cli.options import inputs_of
 from facetag.cli.running import Work, finder, load, reading, request_of
 from facetag.errors import UsageError
 
@@ -97,9 +98,7 @@ def predict(
     """
     chosen = chosen_attributes(attributes, exclude_attributes)
     request = request_of(context, [ATTRIBUTES[index] for index in chosen])
-    inputs = options.inputs_of(
-        paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw
-    )
+    inputs = inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw)
     decisions = deciding(threshold, unsure)
     if sum((faces == "dominant", boxes is not None, aligned)) > 1:
         raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
