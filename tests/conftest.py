@@ -1,3 +1,4 @@
+import logging
 import os
 
 import pytest
@@ -7,6 +8,14 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def speaking():
+    """What an earlier test's command said about lines (-q, -v, --log-format) is not for the next."""
+    from facetag.cli import console
+
+    console.speak("text", logging.INFO)
 
 
 def pytest_addoption(parser):

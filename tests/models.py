@@ -25,9 +25,9 @@ CARD = "# random\n\nRandom weights, for tests; must not be used for anything.\n"
 def random_model(name: str = "random") -> Model:
     """Finds "faces" where a picture has contrast, and none in one that is all GREY."""
     rng = np.random.default_rng(7)
-    peaks = PeakSettings(threshold=0.05, height=40, ratio=0.8)
+    peaks = PeakSettings(threshold=0.05, smooth=0.0, height=40, ratio=0.8)
     localizer = LocalizerSettings(
-        sides=(99, 131),
+        sides=(99, 195),
         crop_side=67,
         head=peaks,
         face=peaks,

@@ -303,6 +303,10 @@ def test_no_network_is_touched_and_a_reader_may_leave(model_folder, tmp_path):  
     ended = subprocess.run([*command, "--out", "tags.csv"], cwd=tmp_path, capture_output=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.SOME_FAILED, b"", b"")
     assert [r.status for r in read_csv((tmp_path / "tags.csv").read_text())] == [Status.OK, Status.UNREADABLE]
+    closed = ["sh", "-c", '"$@" >&-', "sh", sys.executable, "-m", "facetag", *command[3:]]
+    ended = subprocess.run(closed, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == ExitCode.FATAL
+    assert "cannot write standard output" in ended.stderr and ended.stderr.count("\n") == 1
     ours, theirs = os.pipe()
     os.close(ours)
     ended = subprocess.run(command, cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, check=False)

@@ -37,3 +37,20 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert shown.out == ""
     assert "64/128" in shown.err and "lnet_o loss 0.5000 90/s" in shown.err and "20/80" in shown.err
     assert 'validation={"any": 0.9}' in shown.err
+
+
+def test_a_signals_line_amid_another_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Entered:
+        def write(self, text: str) -> None:
+            raise RuntimeError("reentrant call")
+
+        def flush(self) -> None: ...
+
+        def fileno(self) -> int:
+            return 2
+
+    monkeypatch.setattr(sys, "stderr", Entered())
+    console.say("finishing")
+    assert capfd.readouterr().err == "facetag: finishing\n"

@@ -60,7 +60,7 @@ def _standard_output() -> Iterator[TextIO]:
     try:
         yield stream
     finally:
-        with suppress(ValueError):  # closed below us
+        with suppress(ValueError, OSError):  # closed below us, or what is left cannot be written: said already
             stream.detach()
 
 

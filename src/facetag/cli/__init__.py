@@ -146,7 +146,7 @@ def _give_up() -> None:
     """What was printed before an error goes out too, unless writing is the error; Python is not to try again."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):
         _stop_talking()
 
 

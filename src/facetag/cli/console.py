@@ -59,8 +59,12 @@ class _StandardError(logging.Handler):
     """Whatever standard error is when the line is said: bars and tests put something in its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
         with suppress(OSError):  # whoever listened has gone: that is no reason to stop
-            print(self.format(record), file=sys.stderr, flush=True)
+            try:
+                print(line, file=sys.stderr, flush=True)
+            except RuntimeError:  # a signal's line amid another one: a stream is not entered twice
+                os.write(sys.stderr.fileno(), f"{line}\n".encode())
 
 
 _FORMATTERS: dict[LogFormat, logging.Formatter] = {"text": _TextFormatter(), "json": _JsonFormatter()}

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from facetag.errors import ExitCode
@@ -56,8 +56,7 @@ class Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         if self._stepping and len(self.received) == 1:
-            with suppress(RuntimeError):  # it came amid another line, and a stream is not entered twice
-                self._told()
+            self._told()
             return
         signal.signal(number, signal.SIG_DFL)
         if number == signal.SIGTERM:
