@@ -119,7 +119,7 @@ def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeyp
     """What is fitted is another test's business: a random net responds anywhere."""
 
     def fit(localizer, chosen, progress, heads_alone):
-        assert not heads_alone and localizer.settings.sides == (99, 131)
+        assert not heads_alone and localizer.settings.sides == (99, 195)
         head, face = (Fitted(PeakSettings(height=height), 0.9, 0.7) for height in (50.0, 60.0))
         return Convention(len(chosen), head, face, Scoring(1.5, 0.25, 0.6, 0.8))
 
