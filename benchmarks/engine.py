@@ -1,7 +1,7 @@
 """What the batch engine costs: images/s beside the same stages run bare, time by stage, peak memory.
 
     python benchmarks/engine.py                            synthetic photographs, a tiny random model
-    python benchmarks/engine.py --photos DIR --model quick
+    python benchmarks/engine.py --photos DIR --model faithful
 
 "Bare" is the cascade called on decoded batches that lie in memory. The engine decodes the same files beside it, keeps
 their order and writes CSV. Both run in turns within one process, so that whatever else the machine does falls on both;
