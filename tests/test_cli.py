@@ -137,13 +137,16 @@ def test_a_reader_that_has_gone_is_no_error():
     [
         ("schema", ">&-", 1, "facetag: error: cannot write standard output: Bad file descriptor; "),
         ("schema", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("--version", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("model list", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
         ("schema", "2>&-", 0, ""),
         ("bogus", "2>&-", 2, ""),
         ("schema", "<&-", 0, ""),
     ],
 )
-def test_a_standard_stream_that_is_closed_or_full_is_one_line_at_most(words, redirection, code, said):
-    command = f'exec "$0" -m facetag {words} {redirection}'
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_standard_stream_that_is_closed_or_full_is_one_line_at_most(words, redirection, code, said, buffered):
+    command = f'PYTHONUNBUFFERED={buffered} exec "$0" -m facetag {words} {redirection}'
     result = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
     assert result.returncode == code
     assert result.stderr.startswith(said) and result.stderr.count("\n") == bool(said)

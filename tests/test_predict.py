@@ -261,7 +261,7 @@ def test_quiet_says_nothing_and_otherwise_all_but_data_is_on_stderr(facetag, tmp
     [
         (["--out", "no/tags.csv"], "cannot write no/tags.csv: No such file or directory"),
         (["--device", "tpu"], "'tpu' is not a device"),
-        (["--draw", "a.png"], "cannot write a.png: File exists"),
+        (["--draw", "a.png"], "--draw a.png is an input too, and drawings are none; draw into another folder"),
     ],
 )
 def test_what_keeps_a_run_from_starting_is_one_line(facetag, words, message):

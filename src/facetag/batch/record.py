@@ -34,7 +34,7 @@ class RunRecord:
         basis, basis_digest: all that the answers depend on (`batch.basis`), and its SHA-256.
         counts: inputs by status, all statuses.
         inputs, faces: of the output.
-        kept: inputs whose answers were known from an earlier run.
+        kept: inputs whose answers were known, from an earlier run or from an equal file in this one.
         seconds: of the run, without loading the model.
         stages: seconds by stage; some run beside one another.
         images_per_second: of the inputs that were not kept.
@@ -79,7 +79,7 @@ def text_of(record: RunRecord) -> str:
     parts = [
         f"{record.outcome} in {record.seconds:.1f} s",
         ", ".join(f"{stage} {taken:.1f} s" for stage, taken in record.stages.items()),
-        f"{record.kept} kept of an earlier run",
+        f"{record.kept} known already",
         f"{record.images_per_second:.1f} images/s without them",
         f"model {record.model['name']} {record.model['digest'][:12]}",
         f"settings {record.basis_digest[:12]}",

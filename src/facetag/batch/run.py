@@ -87,7 +87,7 @@ class Outcome:
 
     Attributes:
         finished: False when it was stopped early; a file was not written then, but the same command goes on.
-        kept: inputs whose answer was known from an earlier run.
+        kept: inputs whose answer was known, from an earlier run or from an equal file in this one.
     """
 
     finished: bool

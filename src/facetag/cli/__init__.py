@@ -17,7 +17,7 @@ from facetag.cli import data, doctor, eval, finetune, localize, merge, model, pr
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
 from facetag.cli.session import Session
-from facetag.errors import ExitCode, FacetagError, writing
+from facetag.errors import ExitCode, FacetagError
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
 COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
@@ -105,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with session.signals.heeded():
             code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
-        _flush()
+        sys.stdout.flush()  # what was printed is data too: it is written, or that it was not is an error
     except BrokenPipeError:
         return _stop_talking()
     except SystemExit as end:
@@ -115,12 +115,10 @@ def run(arguments: Sequence[str]) -> int:
             raise
         take_leave(_FAREWELLS[end.code])
         return ExitCode.TERMINATED
-    except FacetagError as error:
+    except (FacetagError, OSError) as error:
         if session.debug:
             traceback.print_exc()
-        complain(str(error), exit_code=int(error.exit_code))
-        _give_up()
-        return error.exit_code
+        return _fail(error if isinstance(error, FacetagError) else _unwritten(error))
     except _Misuse as error:
         return _explain(error)
     if code in _FAREWELLS:
@@ -136,18 +134,20 @@ def _whole_command() -> Any:
     return command
 
 
-def _flush() -> None:
-    """What was printed is data too: it is written, or that it was not is an error."""
-    with writing("standard output"):
-        sys.stdout.flush()
-
-
-def _give_up() -> None:
-    """What was printed before an error goes out too, unless writing is the error; Python is not to try again."""
+def _fail(error: FacetagError) -> int:
+    """Say it. What was printed before goes out too, unless writing is the error; Python is not to try again."""
+    complain(str(error), exit_code=int(error.exit_code))
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
         _stop_talking()
+    return error.exit_code
+
+
+def _unwritten(error: OSError) -> FacetagError:
+    """What the system refused. Whoever opens a file says so himself, so without a name it is what was printed."""
+    what = f"cannot use {error.filename}" if error.filename else "cannot write standard output"
+    return FacetagError(f"{what}: {error.strerror or error}", "choose another place or make room")
 
 
 def _stop_talking() -> int:

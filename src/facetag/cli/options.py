@@ -1,5 +1,6 @@
 """Options that `predict` and `localize` share, and what they mean."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,13 +112,15 @@ def inputs_of(
     """The stream of inputs that the command line names.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it names none, or draws where it reads.
         DataError: the list cannot be read.
     """
     from facetag.images.discover import discover
 
     if not paths and files_from is None:
         raise UsageError("nothing to read", "name photographs or folders, or use --files-from")
+    if draw and os.path.realpath(draw) in map(os.path.realpath, paths or []):
+        raise UsageError(f"--draw {draw} is an input too, and drawings are none", "draw into another folder")
     if null and files_from is None:
         raise UsageError("-0 says how --files-from is written", "add --files-from FILE")
     return discover(

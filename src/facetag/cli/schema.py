@@ -2,8 +2,6 @@
 
 import json
 
-from facetag.errors import writing
-
 
 def schema() -> None:
     """Print the JSON Schema of JSON and JSON Lines; it states how paths are spelt and which shard a path is of.
@@ -15,5 +13,4 @@ def schema() -> None:
     """
     from facetag.batch.schema import json_schema
 
-    with writing("standard output"):
-        print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(json_schema(), indent=2))

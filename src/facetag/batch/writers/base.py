@@ -1,9 +1,10 @@
 """What every format keeps to."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, TextIO
+from typing import Any, ClassVar, Protocol, TextIO
 
-from facetag.records import ImageRecord
+from facetag.batch.paths import escape
+from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
 
 
 class Writer(Protocol):
@@ -21,3 +22,21 @@ class Writer(Protocol):
 
     def finish(self) -> None:
         """End the document; the stream stays open."""
+
+
+def input_fields(record: ImageRecord) -> dict[str, Any]:
+    """What typed formats say of one input; a size that is unknown is None."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "path": escape(record.path),
+        "status": record.status.value,
+        "error": record.error,
+        "image_width": record.width or None,
+        "image_height": record.height or None,
+    }
+
+
+def place_fields(face: FaceRecord) -> dict[str, Any]:
+    """What typed formats say of where one face is."""
+    box = face.box
+    return {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}

@@ -7,9 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from facetag.batch.paths import escape
-from facetag.batch.writers.base import Writer
-from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
+from facetag.batch.writers.base import Writer, input_fields, place_fields
+from facetag.records import FaceRecord, ImageRecord
 
 
 class JsonLinesWriter(Writer):
@@ -49,20 +48,11 @@ def _text(record: ImageRecord, tagged: bool) -> str:
 
 def _object(record: ImageRecord, tagged: bool) -> dict[str, Any]:
     """One input as plain data; image_width and image_height are null when unknown."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "path": escape(record.path),
-        "status": record.status.value,
-        "error": record.error,
-        "image_width": record.width or None,
-        "image_height": record.height or None,
-        "faces": [_face(face, tagged) for face in record.faces],
-    }
+    return {**input_fields(record), "faces": [_face(face, tagged) for face in record.faces]}
 
 
 def _face(face: FaceRecord, tagged: bool) -> dict[str, Any]:
-    box = face.box
-    place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
+    place = place_fields(face)
     if not tagged:
         return place
     return {**place, "tags": face.tags, "unsure": face.unsure, "probabilities": face.probabilities}

@@ -4,10 +4,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from facetag.batch.paths import escape
-from facetag.batch.writers.base import Writer
+from facetag.batch.writers.base import Writer, input_fields, place_fields
 from facetag.batch.writers.tables import COLUMNS, DECISIONS, columns
-from facetag.records import SCHEMA_VERSION, FaceRecord, ImageRecord
+from facetag.records import FaceRecord, ImageRecord
 
 ROWS = 8192  #: of a row group, about; as many are held in memory
 _TEXT = ("path", "status", "error")
@@ -69,15 +68,8 @@ def _schema(attributes: Sequence[str] | None) -> Any:
 
 def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     """The rows of one input, as in `writers.tables`; a column that is left out is null."""
-    start = {
-        "schema_version": SCHEMA_VERSION,
-        "path": escape(record.path),
-        "status": record.status.value,
-        "error": record.error,
-        "image_width": record.width or None,
-        "image_height": record.height or None,
-        "faces": None if record.status.is_failure else len(record.faces),
-    }
+    looked_at = None if record.status.is_failure else len(record.faces)
+    start = {**input_fields(record), "faces": looked_at}
     for number, face in enumerate(record.faces, 1):
         yield {**start, "face": number, **_face(face, attributes)}
     if not record.faces:
@@ -85,8 +77,7 @@ def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dic
 
 
 def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
-    box = face.box
-    place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}
+    place = place_fields(face)
     if attributes is None:
         return place
     shares = {name: face.probabilities[name] for name in attributes}
