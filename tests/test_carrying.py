@@ -100,7 +100,8 @@ def test_standard_output_has_no_record_beside_it_but_verbose_says_it(localize, t
     save_good(tmp_path, "a.png")
     code, _, err = localize("a.png", "-v")
     assert code == ExitCode.OK and not list(tmp_path.glob("*.json"))
-    assert re.search(r"facetag: finished in .* s; discover .*; 0 known already; .*; model random .*; settings .*; facetag ", err)
+    said = r"finished in .* s; discover .*; 0 known already; .*; model random .*; settings .*; facetag "
+    assert re.search(said, err)
 
 
 def test_every_line_is_json_when_asked(localize, tmp_path):
