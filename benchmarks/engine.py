@@ -33,8 +33,8 @@ from facetag.batch.reading import Photo, ReadSettings, read  # noqa: E402
 from facetag.batch.stopwatch import Stage, Stopwatch  # noqa: E402
 from facetag.batch.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
-from facetag.localizer import Localizer  # noqa: E402
 from facetag.model import Model, load_model, save_model  # noqa: E402
+from facetag.student import localizer_of  # noqa: E402
 from facetag.tagger import Tagger  # noqa: E402
 from models import CARD, tiny_model  # noqa: E402
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 def cascade_of(model: Model, device: torch.device) -> Cascade:
     tagging = Tagging(Tagger(model, device), range(len(ATTRIBUTES)), model.thresholds)
-    return Cascade(located_by(Localizer(model, device)), tagging)
+    return Cascade(located_by(localizer_of(model, device)), tagging)
 
 
 def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings, turns: int) -> None:
@@ -80,12 +80,12 @@ def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings,
         engine = timed(lambda clock=clock: run_engine(paths, cascade, settings, clock))
         if turn:  # the first warms up
             rates.append((len(paths) / bare[0], len(paths) / engine[0], len(paths) / decode[0]))
-            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.ANET))
+            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.STUDENT, Stage.ANET))
             costs.append((engine[0] / bare[0] - 1, (engine[1] - decode[1]) / bare[1] - 1, 1 - inside / engine[0]))
     print(f"{len(paths)} photographs, {torch.get_num_threads()} threads of torch, {settings.workers} that decode")
     for name, rate in zip(("bare", "engine", "decode"), map(statistics.median, zip(*rates, strict=True)), strict=True):
         print(f"{name:7} {rate:8.1f} images/s{' by one thread' * (name == 'decode')}")
-    words = ("% of time", "% of processor time, decoding not counted", "% of its time outside LNet_o, LNet_s and ANet")
+    words = ("% of time", "% of processor time, decoding not counted", "% of its time outside the nets")
     for text, cost in zip(words, map(statistics.median, zip(*costs, strict=True)), strict=True):
         print(f"cost    {100 * cost:8.1f} {text}")
     print("stages  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in clock.seconds.items() if seconds))

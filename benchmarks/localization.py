@@ -40,11 +40,12 @@ from facetag.evaluate.report import Table, localization_json, plain_text, to_jso
 from facetag.evaluate.speed import smooth_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localizer import Localizer, Located
+from facetag.localizer import Located
 from facetag.method import recall
 from facetag.model import load_model
 from facetag.response import PeakSettings
 from facetag.settings import plain
+from facetag.student import AnyLocalizer, localizer_of
 
 LNETS = "LNets"
 SHOWN = (0.3, 0.5, 0.7)  #: of IOUS
@@ -135,12 +136,12 @@ class Worker(AbstractContextManager["Worker"]):
         self.process.communicate()
 
 
-def lnets(localizer: Localizer) -> Detector:
-    """LNets, faces down to score 0; a batch at once, as `facetag predict` shows them pictures."""
+def ours(localizer: AnyLocalizer) -> Detector:
+    """The model's LNets or its student, faces down to score 0; a batch at once, as in `facetag predict`."""
 
     def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
         start = time.perf_counter()
-        found = localizer.faces(images, localizer.heads(images), minimum=0.0)
+        found = localizer.every(images)
         return found, time.perf_counter() - start
 
     return detect
@@ -330,7 +331,7 @@ def main() -> None:
             )
             for name, rival in RIVALS.items()
         }
-        measured, conventions = compare(chosen, tuning, lnets(Localizer(model)), rivals)
+        measured, conventions = compare(chosen, tuning, ours(localizer_of(model)), rivals)
     alone = sum(len(one.boxes) == 1 for one in chosen)
     title = f"WebFaces, {asked.half} half: {len(chosen)} photographs, {alone} with one face; model {model.name}"
     print(plain_text(table(measured, title)))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetag.errors import ModelError
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop
 from facetag.method.scale_space import Layer
@@ -111,6 +112,9 @@ class Localizer:
 
     `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. For
     proposing training crops, where they are jittered anyway.
+
+    Raises:
+        ModelError: the model has no LNets.
     """
 
     def __init__(
@@ -120,6 +124,8 @@ class Localizer:
         settings: LocalizerSettings | None = None,
         half: bool = False,
     ) -> None:
+        if model.lnet_o is None or model.lnet_s is None:
+            raise ModelError(f"{model.name} has no LNets", "localise by its student")
         self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.device = device or torch.device("cpu")
         self.dtype = torch.bfloat16 if half else torch.float32
@@ -137,6 +143,10 @@ class Localizer:
     def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
         """The paper's single face: the surest of each image, whatever its score; none only where nothing responds."""
         return [found[:1] for found in self.faces(images, self.heads(images, minimum=0.0), minimum=0.0)]
+
+    def every(self, images: Sequence[Image]) -> list[list[Located]]:
+        """All faces of each image down to score 0, the surest first."""
+        return self.faces(images, self.heads(images), minimum=0.0)
 
     def heads(self, images: Sequence[Image], minimum: float | None = None) -> list[list[Located]]:
         """LNet_o: the face that each head of each image implies, the strongest first, those below `head_score` (or

@@ -1,6 +1,7 @@
 """The model folder: load, verify, save. The only reader and writer of weights.
 
     models/<name>/  lnet_o, lnet_s, anet, svm .safetensors   model.json   CARD.md
+    models/<name>/  student, anet, svm .safetensors          model.json   CARD.md
 
 Loading runs no code: weights are safetensors, everything else is JSON.
 """
@@ -28,11 +29,13 @@ from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
+from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
 FORMAT = 1
 DEFAULT = "faithful"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
+STUDENT_FILES = ("student.safetensors", *FILES[2:])
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
@@ -62,6 +65,8 @@ class Model:
 
     Attributes:
         name: of the folder.
+        lnet_o, lnet_s: what finds faces; None where a student does.
+        student: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
         localizer, tagger: settings of those stages, as plain data.
         training: how it was made: recipe, data counts, figures.
@@ -69,8 +74,8 @@ class Model:
     """
 
     name: str
-    lnet_o: RespondingLNet
-    lnet_s: RespondingLNet
+    lnet_o: RespondingLNet | None
+    lnet_s: RespondingLNet | None
     anet: ANet
     svm: LinearSVM
     calibration: Calibration
@@ -79,6 +84,10 @@ class Model:
     tagger: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    student: Student | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.student is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
 
 
 def models_folder() -> Path:
@@ -158,13 +167,17 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
     expected = recorded if isinstance(recorded, dict) else {}
     if _digest(description) != expected.get("model.json"):
         raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
-    for name in FILES:
+    for name in _files(description):
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
         if found != expected.get(name):
             raise ModelError(f"{folder / name} is not the file that the model was saved with", "install facetag again")
+
+
+def _files(description: Mapping[str, Any]) -> tuple[str, ...]:
+    return STUDENT_FILES if "student" in description else FILES
 
 
 def _digest(description: Mapping[str, Any]) -> str:
@@ -181,8 +194,7 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
         raise ValueError("its attributes are not CelebA's forty in their order")
     return Model(
         name=description["name"],
-        lnet_o=_load_lnet(folder / "lnet_o.safetensors", description["lnet_o"]),
-        lnet_s=_load_lnet(folder / "lnet_s.safetensors", description["lnet_s"]),
+        **_load_finder(folder, description),
         anet=_load_anet(folder / "anet.safetensors", description["anet"]),
         svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"]), svm["mean"], svm["scale"]),
         calibration=Calibration(_per_attribute(description["slope"]), _per_attribute(description["intercept"])),
@@ -200,6 +212,20 @@ def _per_attribute(values: Any) -> NDArray[np.float64]:
     if numbers.shape != (len(ATTRIBUTES),) or not np.isfinite(numbers).all():
         raise ValueError(f"{len(ATTRIBUTES)} finite numbers are needed, one an attribute")
     return numbers
+
+
+def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of Model that find faces."""
+    if "student" in description:
+        student = _load_student(folder / "student.safetensors", description["student"])
+        return {"lnet_o": None, "lnet_s": None, "student": student}
+    return {name: _load_lnet(folder / f"{name}.safetensors", description[name]) for name in ("lnet_o", "lnet_s")}
+
+
+def _load_student(path: Path, values: Mapping[str, Any]) -> Student:
+    net = Student(settings_from(StudentSettings, values["settings"], "model.json"))
+    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    return channels_last(net.eval().requires_grad_(False))
 
 
 def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
@@ -231,8 +257,10 @@ def save_model(model: Model, folder: Path, card: str) -> None:
 def _write(model: Model, folder: Path, card: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").unlink(missing_ok=True)
-    for name, lnet in (("lnet_o", model.lnet_o), ("lnet_s", model.lnet_s)):
+    for name, lnet in _lnets(model).items():
         _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
+    if model.student is not None:
+        _save_half(folder / "student.safetensors", model.student.state_dict())
     _save_half(folder / "anet.safetensors", model.anet.state_dict())
     # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
     svm = {
@@ -242,6 +270,11 @@ def _write(model: Model, folder: Path, card: str) -> None:
     (folder / "svm.safetensors").write_bytes(save(svm))
     (folder / "CARD.md").write_text(card, encoding="utf-8")
     (folder / "model.json").write_text(json.dumps(_describe(model, folder), indent=1) + "\n", encoding="utf-8")
+
+
+def _lnets(model: Model) -> dict[str, RespondingLNet]:
+    named = {"lnet_o": model.lnet_o, "lnet_s": model.lnet_s}
+    return {name: lnet for name, lnet in named.items() if lnet is not None}
 
 
 def _save_half(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -255,8 +288,8 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "format": FORMAT,
         "name": model.name,
         "attributes": list(ATTRIBUTES),
-        "lnet_o": {"settings": plain(model.lnet_o.net.settings), "bias": model.lnet_o.bias},
-        "lnet_s": {"settings": plain(model.lnet_s.net.settings), "bias": model.lnet_s.bias},
+        **{name: {"settings": plain(lnet.net.settings), "bias": lnet.bias} for name, lnet in _lnets(model).items()},
+        **({} if model.student is None else {"student": {"settings": plain(model.student.settings)}}),
         "anet": {"settings": plain(model.anet.settings)},
         "localizer": dict(model.localizer),
         "tagger": dict(model.tagger),
@@ -264,7 +297,8 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "slope": [float(value) for value in model.calibration.slope],
         "intercept": [float(value) for value in model.calibration.intercept],
         "training": dict(model.training),
-        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }
+    names = _files(description)
+    description["sha256"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     description["sha256"]["model.json"] = _digest(description)
     return description

@@ -18,6 +18,7 @@ from facetag.localizer import Localizer
 from facetag.method.scale_space import Layer
 from facetag.records import FaceRecord, ImageRecord
 from facetag.response import whole_frame
+from facetag.student import AnyLocalizer
 
 SIDE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
@@ -32,12 +33,12 @@ class Drawer:
     LNet_s to the square around each face. Each panel has its own scale: dark is none, bright its largest response.
 
     Attributes:
-        localizer: None when the LNets found nothing themselves; then only boxes and tags are drawn.
+        localizer: whose LNets found the faces; when none did, only boxes and tags are drawn.
     """
 
-    def __init__(self, folder: Path, localizer: Localizer | None) -> None:
+    def __init__(self, folder: Path, localizer: AnyLocalizer | None) -> None:
         self._folder = folder
-        self._localizer = localizer
+        self._localizer = localizer if isinstance(localizer, Localizer) else None
         with writing(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -10,8 +10,9 @@ from facetag.batch.reading import Photo
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.geometry import Box
-from facetag.localizer import Localizer, Located
+from facetag.localizer import Located
 from facetag.records import ImageRecord
+from facetag.student import AnyLocalizer, StudentLocalizer
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
@@ -27,8 +28,10 @@ class Found:
 Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 
-def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
-    """A Finder that asks a Localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
+def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
+    """A Finder that asks a localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
+    if isinstance(localizer, StudentLocalizer):
+        return _by_student(localizer, dominant)
 
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         images = [photo.pixels for photo in photos]
@@ -37,6 +40,16 @@ def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
         with clock.stage(Stage.LNET_S):
             faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
         return [Found(tuple(each[:1] if dominant else each)) for each in faces]
+
+    return find
+
+
+def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
+    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
+        images = [photo.pixels for photo in photos]
+        with clock.stage(Stage.STUDENT):
+            faces = localizer.dominant(images) if dominant else localizer(images)
+        return [Found(tuple(each)) for each in faces]
 
     return find
 

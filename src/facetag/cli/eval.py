@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from facetag.datasets.celeba import CelebA
     from facetag.evaluate.attributes import Partition
     from facetag.evaluate.report import Table
-    from facetag.localizer import Localizer
     from facetag.model import Model
+    from facetag.student import AnyLocalizer
     from facetag.tagger import Tagger
 
 app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
@@ -251,22 +251,22 @@ def _model(name: str | None) -> "Model":
     return load_model(name) if name else load_model()
 
 
-def _cascade(model: str | None, device: str) -> "tuple[Model, Localizer, Tagger]":
-    from facetag.localizer import Localizer
+def _cascade(model: str | None, device: str) -> "tuple[Model, AnyLocalizer, Tagger]":
+    from facetag.student import localizer_of
     from facetag.tagger import Tagger
 
     place, loaded = torch_device(device), _model(model)
-    return loaded, Localizer(loaded, place), Tagger(loaded, place)
+    return loaded, localizer_of(loaded, place), Tagger(loaded, place)
 
 
-def _localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[Localizer, bool]":
-    """The LNets of a training run, and whether there is no LNet_s yet."""
+def _localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":
+    """The LNets or the student of a training run, and whether there is no LNet_s yet."""
     from facetag.training import cascade
     from facetag.training.recipe import load_recipe
 
     loaded, place = load_recipe(recipe), torch_device(device)
-    if cascade.has_stage(run, "lnet_s"):
-        return cascade.trained_localizer(run, loaded, place), False
+    if loaded.finder == "student" or cascade.has_stage(run, "lnet_s"):
+        return cascade.trained_finder(run, loaded, place), False
     return cascade.head_localizer(run, loaded, place), True
 
 

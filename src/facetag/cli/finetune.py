@@ -38,6 +38,16 @@ stages.add_stage(
 )
 
 
+stages.add_stage(
+    app,
+    "student",
+    "facetag.training.cascade:train_student",
+    """Train the student, a small and fast localiser, on composed scenes and on what the LNets find in photographs.
+
+    Example: facetag finetune student --run runs/faithful""",
+)
+
+
 @app.command()
 def svm(
     data: stages.Data = Path("data"),

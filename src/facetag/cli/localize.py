@@ -58,10 +58,10 @@ def localize(
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade
     from facetag.cli.carrying import carry_out
-    from facetag.localizer import Localizer
+    from facetag.student import localizer_of
 
     loaded, place = load(model, device)
-    localizer = Localizer(loaded, place)
+    localizer = localizer_of(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to)
     basis = basis_of("localize", loaded, cascade, settings, faces)

@@ -106,12 +106,12 @@ def predict(
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade, Tagging
     from facetag.cli.carrying import carry_out
-    from facetag.localizer import Localizer
+    from facetag.student import localizer_of
     from facetag.tagger import Tagger
 
     given = _given_boxes(boxes, relative_to) if boxes else None
     loaded, place = load(model, device)
-    localizer = None if boxes or aligned else Localizer(loaded, place)
+    localizer = None if boxes or aligned else localizer_of(loaded, place)
     find = given or finder(localizer, faces)
     cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to)

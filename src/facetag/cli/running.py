@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from facetag.batch.pipeline import Cascade
     from facetag.batch.reading import ReadSettings
     from facetag.batch.run import RunSettings
-    from facetag.localizer import Localizer
     from facetag.model import Model
     from facetag.records import ImageRecord
+    from facetag.student import AnyLocalizer
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Work:
     """What a run works with.
 
     Attributes:
-        localizer: whose response maps are drawn; None when no LNet looks.
+        localizer: what finds the faces; None when no net does.
         basis: all that answers depend on.
         note: told of each record too.
     """
@@ -78,7 +78,7 @@ class Work:
     model: "Model"
     device: "torch.device"
     cascade: "Cascade"
-    localizer: "Localizer | None"
+    localizer: "AnyLocalizer | None"
     reading: "ReadSettings"
     basis: "Basis"
     note: "Callable[[ImageRecord], None]" = lambda record: None
@@ -122,7 +122,7 @@ def load(model: str | None, device: str) -> "tuple[Model, torch.device]":
     return loaded, place
 
 
-def finder(localizer: "Localizer | None", faces: Faces) -> "Finder":
+def finder(localizer: "AnyLocalizer | None", faces: Faces) -> "Finder":
     """Who finds the faces: a localizer, all or the surest; without one, CelebA's aligned frame."""
     from facetag.batch.finders import aligned, located_by
 

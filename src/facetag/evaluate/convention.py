@@ -9,7 +9,7 @@ found again and again in the maps that it answered.
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from facetag.localizer import Localizer, Located, logit_of
 from facetag.method import recall
 from facetag.method.scale_space import Layer
 from facetag.response import PeakSettings, find_peaks, whole_frame
+from facetag.student import AnyLocalizer, StudentLocalizer, StudentLocalizerSettings
 from facetag.training.fit import calibrate
 
 TURNS = 4  #: boxes found by the settings of one turn give those of the next
@@ -31,6 +32,7 @@ RATE = 0.1  #: false positives an image at the score from which on faces are kep
 IOU = 0.5
 
 Values = NDArray[np.float64]
+Looking = TypeVar("Looking", Localizer, StudentLocalizer)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,15 @@ class Convention:
     scoring: Scoring | None
 
 
+@dataclass(frozen=True)
+class StudentConvention:
+    """The fitted convention of a student's boxes, in settings whose scores are older, and its scores."""
+
+    photographs: int
+    settings: StudentLocalizerSettings
+    scoring: Scoring
+
+
 @dataclass(frozen=True, eq=False)
 class Looked:
     """A net's layers of one photograph, ascending in scale, and the true face."""
@@ -82,9 +93,12 @@ class Looked:
 
 
 def fit_convention(
-    localizer: Localizer, photographs: Sequence[Photograph], progress: Progress = no_progress, heads_alone: bool = False
-) -> Convention:
-    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores.
+    localizer: AnyLocalizer,
+    photographs: Sequence[Photograph],
+    progress: Progress = no_progress,
+    heads_alone: bool = False,
+) -> Convention | StudentConvention:
+    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores; or a student's boxes.
 
     Args:
         localizer: its settings hold but for what is fitted.
@@ -97,6 +111,8 @@ def fit_convention(
     if not photographs:
         raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
     assert all(len(photograph.boxes) == 1 for photograph in photographs)
+    if isinstance(localizer, StudentLocalizer):
+        return fit_student(localizer, photographs, progress)
     head = fit_peaks(list(head_layers(localizer, photographs, progress)), localizer.settings.head)
     if heads_alone:
         return Convention(len(photographs), head, None, None)
@@ -106,7 +122,27 @@ def fit_convention(
     return Convention(len(photographs), head, face, fit_scores(examine(photographs, localizer, progress)))
 
 
-def with_settings(localizer: Localizer, **changes: Any) -> Localizer:
+def fit_student(
+    localizer: StudentLocalizer, photographs: Sequence[Photograph], progress: Progress = no_progress
+) -> StudentConvention:
+    """What a student's boxes are resized and moved by, as medians over the surest box near each face; then the scores.
+
+    Raises:
+        DataError: no box lies near its face, or logits do not tell right boxes from wrong ones.
+    """
+    plain = with_settings(localizer, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
+    examined = examine(photographs, plain, progress)
+    surest = [(one.found[0].box, one.photograph.boxes[0]) for one in examined if one.found]
+    close = [(box, truth) for box, truth in surest if near(box, truth)]
+    if not close:
+        raise DataError("the student responds near none of the faces", "train it longer")
+    moved = medians(PeakSettings(height=1.0, right=0.0, down=0.0), close)
+    settings = replace(localizer.settings, height=moved.height, right=moved.right, down=moved.down)
+    asked = with_settings(plain, height=moved.height, right=moved.right, down=moved.down)
+    return StudentConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
+
+
+def with_settings(localizer: Looking, **changes: Any) -> Looking:
     """The same nets under settings that differ in these fields."""
     changed = copy(localizer)
     changed.settings = replace(localizer.settings, **changes)

@@ -17,8 +17,9 @@ from facetag.datasets.webfaces import Half, Photograph, content_digest, half_of,
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
-from facetag.localizer import Localizer, Located
+from facetag.localizer import Located
 from facetag.method import recall
+from facetag.student import AnyLocalizer
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  #: false positives per image
@@ -122,7 +123,7 @@ def load_photographs(images: Path, boxes: Path | None = None, half: Half | Liter
 
 
 def examine(
-    photographs: Sequence[Photograph], localizer: Localizer, progress: Progress = no_progress
+    photographs: Sequence[Photograph], localizer: AnyLocalizer, progress: Progress = no_progress
 ) -> list[Examined]:
     """Locate the faces of each photograph, down to score 0.
 
@@ -131,8 +132,7 @@ def examine(
     """
     examined: list[Examined] = []
     for images in read_batches([photograph.path for photograph in photographs], progress):
-        faces = localizer.faces(images, localizer.heads(images), minimum=0.0)
-        for image, found in zip(images, faces, strict=True):
+        for image, found in zip(images, localizer.every(images), strict=True):
             examined.append(Examined(photographs[len(examined)], found, max(image.shape[:2])))
     return examined
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from facetag.attributes import ATTRIBUTES
 from facetag.evaluate.attributes import AttributeReport
-from facetag.evaluate.convention import Convention, Fitted
+from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConvention
 from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
 from facetag.evaluate.robustness import MEANS, Robustness, RobustnessReport
 from facetag.evaluate.speed import Comparison, SpeedReport
@@ -131,8 +131,10 @@ def speed_json(report: SpeedReport) -> dict[str, Any]:
     return asdict(report)
 
 
-def convention_json(convention: Convention) -> dict[str, Any]:
+def convention_json(convention: Convention | StudentConvention) -> dict[str, Any]:
     """All settings and what they reach."""
+    if isinstance(convention, StudentConvention):
+        return plain(convention)
     return {
         "photographs": convention.photographs,
         **{key: _fitted_json(getattr(convention, key)) for key in ("head", "face")},
@@ -140,14 +142,15 @@ def convention_json(convention: Convention) -> dict[str, Any]:
     }
 
 
-def convention_toml(convention: Convention) -> str:
-    """What goes into the sections [localizer], [localizer.head] and [localizer.face] of a recipe."""
+def convention_toml(convention: Convention | StudentConvention) -> str:
+    """What goes into the sections of a recipe: [localizer], [localizer.head] and [localizer.face], or a student's."""
     lines = [f"# Fitted on {convention.photographs} photographs with one face."]
-    if scoring := convention.scoring:
-        reached = f"{_percent(scoring.recall)} % of the faces found at 0.1 false positives an image"
-        numbers = {"slope": scoring.slope, "offset": scoring.offset, "score": scoring.score}
-        lines += [f"# score: {reached}", "[localizer]"]
-        lines += [*(f"{name} = {_toml_number(value)}" for name, value in numbers.items()), ""]
+    if isinstance(convention, StudentConvention):
+        settings = convention.settings
+        boxes = {"height": settings.height, "right": settings.right, "down": settings.down}
+        return "\n".join(lines + _scoring_toml("student_localizer", convention.scoring, boxes))
+    if convention.scoring:
+        lines += _scoring_toml("localizer", convention.scoring)
     for key in ("head", "face"):
         fitted: Fitted | None = getattr(convention, key)
         if fitted is None:
@@ -157,6 +160,13 @@ def convention_toml(convention: Convention) -> str:
         lines += [f"{name} = {_toml_number(value)}" for name, value in plain(fitted.settings).items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _scoring_toml(section: str, scoring: Scoring, further: Mapping[str, float] | None = None) -> list[str]:
+    reached = f"{_percent(scoring.recall)} % of the faces found at 0.1 false positives an image"
+    numbers = {"slope": scoring.slope, "offset": scoring.offset, "score": scoring.score, **(further or {})}
+    lines = [f"# score: {reached}", f"[{section}]"]
+    return [*lines, *(f"{name} = {_toml_number(value)}" for name, value in numbers.items()), ""]
 
 
 def _groups(report: LocalizationReport) -> Iterator[tuple[str, Recall]]:

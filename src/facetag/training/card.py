@@ -6,8 +6,7 @@ from facetag.model import Model
 
 _TEXT = """# Model card: {name}
 
-Finds faces and forty attributes in photographs by the cascade of Liu, Luo, Wang and Tang, "Deep Learning Face
-Attributes in the Wild" (ICCV 2015): LNet_o and LNet_s localise, ANet describes, one linear SVM an attribute decides.
+{what}
 
 **Attributes are appearances as annotators labelled them**, on pictures of celebrities. They are not facts about a
 person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgement.
@@ -17,10 +16,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - Object categories for LNet+ and scenes without faces:
 {sets}
-- No face box was trained on: LNets learn from image-level tags of composed scenes, where a head of another size than
-  the net is to look for brings no tag. One global convention (height and offset of a face box against a peak of the
-  response, and how responses become scores) stands in the recipe; it is set with boxes of the tuning half of Caltech
-  10k WebFaces (research).
+{boxes}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures on identities (or pictures) held out of the
@@ -48,6 +44,27 @@ inferring origin, orientation, belief or character; surveillance. No feature tha
 """
 
 
+_LNETS = """\
+Finds faces and forty attributes in photographs by the cascade of Liu, Luo, Wang and Tang, "Deep Learning Face
+Attributes in the Wild" (ICCV 2015): LNet_o and LNet_s localise, ANet describes, one linear SVM an attribute decides."""
+
+_LNETS_BOXES = """\
+- No face box was trained on: LNets learn from image-level tags of composed scenes, where a head of another size than
+  the net is to look for brings no tag. One global convention (height and offset of a face box against a peak of the
+  response, and how responses become scores) stands in the recipe; it is set with boxes of the tuning half of Caltech
+  10k WebFaces (research)."""
+
+_STUDENT = """\
+Finds faces and forty attributes in photographs. ANet and the linear SVMs are those of Liu, Luo, Wang and Tang, "Deep
+Learning Face Attributes in the Wild" (ICCV 2015); a small student localises in the place of the paper's LNets, many
+times faster. That localisation can be learned from attribute tags alone is the LNets' claim, not the student's."""
+
+_STUDENT_BOXES = """\
+- No box that a human drew was trained on. The student learned from heads of CelebA put into scenes without faces, where
+  each face lies where it was put, and from what the LNets found in photographs (the tuning half of Caltech 10k
+  WebFaces, research, its boxes unread). What its boxes are resized and moved by, and how its responses become scores,
+  stands in the recipe; that is set with the boxes of this half."""
+
 #: Sets that are known by the names of their folders.
 TERMS = {
     "caltech101": "Caltech-101 (research)",
@@ -63,8 +80,11 @@ def model_card(model: Model) -> str:
     record = model.training
     svm: dict[str, Any] = record["svm"]
     data: dict[str, Any] = record["data"]
+    what, boxes = (_LNETS, _LNETS_BOXES) if model.student is None else (_STUDENT, _STUDENT_BOXES)
     return _TEXT.format(
         name=model.name,
+        what=what,
+        boxes=boxes,
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],

@@ -1,13 +1,13 @@
 """The stages in the paper's order (section 4), each from the run folder of those before it.
 
-run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
+run/lnet_plus  run/lnet_o  run/lnet_s  run/student  run/anet_identities  run/anet_attributes  run/proposals
 """
 
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,18 @@ from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet, save_model
 from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.layout import channels_last
+from facetag.networks.student import Student
 from facetag.settings import plain
+from facetag.student import AnyLocalizer, StudentLocalizer
 from facetag.tagger import FeatureExtractor, face_region
-from facetag.training import checkpoint, finetune
+from facetag.training import checkpoint, distill, finetune
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
 from facetag.training.fit import Fitted, fit, require_identities
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.propose import Boxes, aligned_boxes, as_box, kept, propose_faces, propose_heads
+from facetag.training.propose import Boxes, aligned_boxes, as_box, kept, propose_all_faces, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
 
 
@@ -85,6 +88,22 @@ def _proposed_heads(
     return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
 
 
+def train_student(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Train the student in run/student on composed scenes and on what the LNets find in WebFaces' tuning half.
+
+    Raises:
+        DataError: data or an LNet is missing.
+    """
+    folder = DataFolder(data)
+    photographs = folder.photographs()
+    localizer = trained_localizer(run, recipe, options.device)
+    found = proposed_crowds(run, localizer, photographs, options)
+    stage = recipe.student
+    lessons = distill.taught(photographs, found, stage.sure, stage.doubt)
+    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), lessons, stage)
+    return train(task, stage.loop, run / task.name, options)
+
+
 def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
     """Fine-tune ANet in run/anet_attributes on the face regions that the LNets propose.
 
@@ -117,13 +136,21 @@ def _face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str
     return lambda name, part: proposed_faces(run, name, localizer, part, options)
 
 
-def proposed_faces(run: Path, part: str, localizer: Localizer, data: CelebA, options: RunOptions) -> Boxes:
-    """The LNets' surest face in each of these images, kept in run/proposals."""
+def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, data: CelebA, options: RunOptions) -> Boxes:
+    """The surest face in each of these images, kept in run/proposals."""
     paths = [str(path) for path in data.paths]
     key = _key(localizer, [Path(path).name for path in paths])
     report = _progress(f"faces of {part}", options)
     path = run / "proposals" / f"faces_{part}.npz"
     return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
+
+
+def proposed_crowds(run: Path, localizer: Localizer, paths: Sequence[str], options: RunOptions) -> Boxes:
+    """All that the LNets find in these photographs (`propose_all_faces`), kept in run/proposals."""
+    key = _key(localizer, [Path(path).name for path in paths])
+    report = _progress("faces of photographs", options)
+    path = run / "proposals" / "faces_photographs.npz"
+    return kept(path, key, lambda: propose_all_faces(localizer, read_rgb, paths, report))
 
 
 def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
@@ -138,11 +165,12 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
     require_identities(svms.identities, recipe.svm.folds)
     record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
-    localizer = trained_localizer(run, recipe, options.device)
-    boxes = proposed_faces(run, "svm", localizer, svms, options)
+    localizer = trained_finder(run, recipe, options.device)
+    part = "svm" if recipe.finder == "lnets" else f"svm_{recipe.finder}"
+    boxes = proposed_faces(run, part, localizer, svms, options)
     found = ~np.isnan(boxes[:, 0])
     if not found.any():
-        raise DataError("the LNets found no face in any picture of partition 1", "train them longer")
+        raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
     chosen = svms.select(found)
     anet = trained_anet(run, recipe)
     extract = FeatureExtractor(anet, recipe.tagger, options.device)
@@ -157,13 +185,12 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     }
     model = Model(
         name=out.name,
-        lnet_o=localizer.lnet_o,
-        lnet_s=localizer.lnet_s,
+        **_finder_of(localizer),
         anet=anet,
         svm=fitted.svm,
         calibration=fitted.calibration,
         thresholds=fitted.thresholds,
-        localizer=plain(recipe.localizer),
+        localizer=plain(localizer.settings),
         tagger=plain(recipe.tagger),
         training=record,
     )
@@ -220,6 +247,7 @@ def _stages_behind(recipe: Recipe) -> list[str]:
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
+        "student": recipe.finder == "student",
         "anet_attributes": True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
@@ -276,6 +304,26 @@ def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: boo
     return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half)
 
 
+def trained_student(run: Path, recipe: Recipe, device: torch.device) -> StudentLocalizer:
+    """The student of a run with the recipe's settings for it, folded, rounded to fp16 as it will be saved."""
+    net = Student(recipe.student.net)
+    checkpoint.load_best(run / "student", net)
+    student = channels_last(net.eval().folded().half().float().requires_grad_(False))
+    return StudentLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
+
+
+def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> AnyLocalizer:
+    """What finds faces in this recipe's model."""
+    return (trained_student if recipe.finder == "student" else trained_localizer)(run, recipe, device)
+
+
+def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
+    """The fields of a Model that find faces."""
+    if isinstance(localizer, StudentLocalizer):
+        return {"lnet_o": None, "lnet_s": None, "student": localizer.net.cpu()}
+    return {"lnet_o": localizer.lnet_o, "lnet_s": localizer.lnet_s}
+
+
 def trained_anet(run: Path, recipe: Recipe) -> ANet:
     """The fine-tuned ANet of a run, rounded to fp16 as it will be saved, so that the SVMs see what users will."""
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
@@ -283,11 +331,17 @@ def trained_anet(run: Path, recipe: Recipe) -> ANet:
     return net.anet.eval().half().float().requires_grad_(False)
 
 
-def _model(recipe: Recipe, lnet_o: RespondingLNet, lnet_s: RespondingLNet) -> Model:
-    """A model of LNets alone, for localising while the rest is not trained yet."""
+def _model(
+    recipe: Recipe,
+    lnet_o: RespondingLNet | None = None,
+    lnet_s: RespondingLNet | None = None,
+    student: Student | None = None,
+) -> Model:
+    """A model that only localises, while the rest is not trained yet."""
     nothing = np.zeros(0)
     svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
-    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), svm, Calibration(nothing, nothing), nothing)
+    decide = (svm, Calibration(nothing, nothing), nothing)
+    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, student=student)
 
 
 def _start_from(folder: Path, model: nn.Module, part: str) -> None:
@@ -302,13 +356,17 @@ def _start_from(folder: Path, model: nn.Module, part: str) -> None:
         raise DataError(f"{folder / checkpoint.BEST} does not fit the recipe", f"train {folder.name} again") from error
 
 
-def _key(localizer: Localizer, what: Any) -> str:
+def _key(localizer: AnyLocalizer, what: Any) -> str:
     """A hash of nets, precision, settings and pictures: proposals made with other ones are not used again."""
-    settings = [plain(localizer.settings), str(localizer.dtype), what]
+    if isinstance(localizer, StudentLocalizer):
+        tensors, precision = list(localizer.net.state_dict().values()), "torch.float32"
+    else:
+        lnets, precision = (localizer.lnet_o, localizer.lnet_s), str(localizer.dtype)
+        tensors = [tensor for lnet in lnets for tensor in (*lnet.net.state_dict().values(), lnet.weights)]
+    settings = [plain(localizer.settings), precision, what]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for lnet in (localizer.lnet_o, localizer.lnet_s):
-        for tensor in (*lnet.net.state_dict().values(), lnet.weights):
-            digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
+    for tensor in tensors:
+        digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
+from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError
 
 
@@ -28,6 +29,10 @@ class DataFolder:
         groups = [list_images(folder) for folder in self._sets("backgrounds")]
         groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
         return [[str(path) for path in group] for group in groups]
+
+    def photographs(self) -> list[str]:
+        """Photographs for the LNets to teach on: the tuning half of WebFaces under webfaces/; its boxes stay unread."""
+        return [str(photograph.path) for photograph in load_webfaces(self.root / "webfaces").of_half("tune")]
 
     def set_names(self) -> list[str]:
         """Names of the sets under objects/ and backgrounds/, each once, sorted."""

@@ -17,6 +17,7 @@ from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
 from facetag.localizer import Localizer, Located
+from facetag.student import AnyLocalizer
 from facetag.training.distributed import first_alone
 
 Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found
@@ -35,9 +36,22 @@ def propose_heads(localizer: Localizer, composer: SceneComposer, rounds: int, re
     return _strongest(squares, lambda place: composer.compose(*place).image, places, report)
 
 
-def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
-    """The LNets' surest face in every picture: (N, 5)."""
+def propose_faces(localizer: AnyLocalizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
+    """The surest face in every picture: (N, 5)."""
     return _strongest(localizer.dominant, read, paths, report)
+
+
+def propose_all_faces(
+    localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report
+) -> Boxes:
+    """All faces of every picture down to score 0, the surest first: (M, 6), the picture's number, then as in Boxes."""
+    rows, start = [], 0
+    for images in _loaded(read, paths):
+        for number, faces in enumerate(localizer.every(images), start):
+            rows += [(number, face.box.x, face.box.y, face.box.width, face.box.height, face.score) for face in faces]
+        start += len(images)
+        report(start, len(paths))
+    return np.array(rows, np.float32).reshape(-1, 6)
 
 
 def _strongest(

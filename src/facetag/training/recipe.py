@@ -1,6 +1,7 @@
 """A recipe: every setting of every stage in one TOML file, which the commands read and the model records.
 
-Sections are the stages in the paper's order (section 4); what a recipe leaves out has the paper's value.
+Sections are the stages in the paper's order (section 4); what a recipe leaves out has the paper's value, or that of
+the shipped recipe that it names as its `base`.
 """
 
 import tomllib
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.scenes import SceneSettings
@@ -16,7 +17,9 @@ from facetag.errors import DataError
 from facetag.localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.networks.student import StudentSettings
 from facetag.settings import settings_from
+from facetag.student import StudentLocalizerSettings
 from facetag.tagger import TaggerSettings
 from facetag.training.loop import LoopSettings
 
@@ -173,10 +176,40 @@ class FitStage:
 
 
 @dataclass(frozen=True)
+class StudentStage:
+    """Training of the student on composed scenes and on what the LNets find in photographs.
+
+    Attributes:
+        held_out: share of the training identities that validates.
+        photographs: share of the training pictures that are crops of photographs.
+        sure, doubt: scores of the LNets from which on a box is a face, or may be one.
+        far: how much being wrong counts in photographs away from faces, beside 1 in composed scenes.
+        size_weight: of errors of size and place, beside the loss of middles.
+        scenes: the composed pictures, of a side that is a multiple of 32.
+        net: structure.
+    """
+
+    held_out: float = 0.03
+    photographs: float = 0.3
+    sure: float = 0.5
+    doubt: float = 0.02
+    far: float = 0.25
+    size_weight: float = 2.0
+    scenes: SceneSettings = field(default_factory=SceneSettings)
+    net: StudentSettings = field(default_factory=StudentSettings)
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """All stages. `lnet` and `anet` are the structures, which several stages share."""
+    """All stages. `lnet` and `anet` are the structures, which several stages share.
+
+    Attributes:
+        finder: what finds faces in the model: the `lnets`, or the `student` that they teach.
+    """
 
     name: str = "paper"
+    finder: Literal["lnets", "student"] = "lnets"
     lnet: LNetSettings = field(default_factory=LNetSettings)
     anet: ANetSettings = field(default_factory=ANetSettings)
     lnet_plus: ObjectStage = field(default_factory=ObjectStage)
@@ -184,8 +217,10 @@ class Recipe:
     lnet_s: CropStage = field(default_factory=CropStage)
     anet_identities: IdentityStage = field(default_factory=IdentityStage)
     anet_attributes: FaceStage = field(default_factory=FaceStage)
+    student: StudentStage = field(default_factory=StudentStage)
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
+    student_localizer: StudentLocalizerSettings = field(default_factory=StudentLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
 
@@ -201,14 +236,32 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         DataError: there is no such recipe, or it is malformed, or a key in it is unknown.
     """
+    values = _read(name_or_path)
+    base = values.pop("base", None)
+    if base is not None:
+        if base not in shipped_recipes() or "base" in (shared := _read(base)):
+            raise DataError(f"recipe {name_or_path}: base {base!r} is no whole recipe", "name a shipped one")
+        values = _over(shared, values)
+    return settings_from(Recipe, values, f"recipe {name_or_path}")
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
     try:
-        values = tomllib.loads(_recipe_file(name_or_path).read_text(encoding="utf-8"))
+        return tomllib.loads(_recipe_file(name_or_path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"recipe {name_or_path}: {error.strerror}", "give the path of a TOML file") from error
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"recipe {name_or_path}: {reason}", "mend its TOML") from error
-    return settings_from(Recipe, values, f"recipe {name_or_path}")
+
+
+def _over(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The base with these values in place of its own, tables key by key."""
+    merged = dict(base)
+    for key, value in values.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _recipe_file(name_or_path: str) -> Traversable:
