@@ -1,6 +1,7 @@
 """Every training command's function in the paper's order on a tiny made data set, to a model that predicts."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +23,10 @@ from facetag.localizer import Localizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.settings import plain
-from facetag.training import cascade, checkpoint, finetune
+from facetag.student import StudentLocalizer, StudentLocalizerSettings, localizer_of
+from facetag.training import cascade, checkpoint, distill, finetune
 from facetag.training.data import DataFolder
+from facetag.training.examples import VALIDATION_EPOCH
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
@@ -35,8 +38,9 @@ from facetag.training.recipe import (
     ObjectStage,
     Recipe,
     SceneStage,
+    StudentStage,
 )
-from models import random_model
+from models import NARROW, random_model
 
 LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
 HEAD = HeadSettings(pooling="average", hidden=(), dropout=0.0)
@@ -51,6 +55,16 @@ RECIPE = Recipe(
     anet_attributes=FaceStage(held_out=0.5, loop=LOOP),
     svm=FitStage(costs=(0.001,), folds=2),
     localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
+)
+#: Behind a student, which two steps teach to answer everywhere alike: what it finds is small.
+STUDENT = replace(
+    RECIPE,
+    name="taught",
+    finder="student",
+    student=StudentStage(
+        held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
+    ),
+    student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
@@ -327,3 +341,122 @@ def test_faces_that_the_lnets_found_nowhere_are_refused(data: Path, jittered: bo
     nowhere = np.full((len(nets), 5), np.nan, np.float32)
     with pytest.raises(DataError, match=rf"found no face in any of 18 pictures to {use} ANet on; .*held_out"):
         finetune.face_examples(nets, nowhere, RECIPE.tagger, RECIPE.anet_attributes, jittered)
+
+
+@pytest.fixture(scope="module")
+def photographs(data: Path) -> Path:
+    """Photographs of drawn faces in data/webfaces, some of each half; their boxes say nothing."""
+    folder, rng = data / "webfaces", np.random.default_rng(9)
+    rows = ["file,x,y,width,height"]
+    for number in range(8):
+        save(folder / f"{number}.png", np.pad(face(40 + number, rng), ((0, 20), (60, 60), (0, 0)), "edge"))
+        rows.append(f"{number}.png,0,0,1,1")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def taught(trained: Trained, photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of the same nets, its student trained, and the model behind it."""
+    run = tmp_path_factory.mktemp("taught") / "run"
+    shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns("model"))
+    outcome = cascade.train_student(trained.data, run, STUDENT, OPTIONS)
+    assert outcome.finished and outcome.steps == 2 and 0 <= outcome.best <= 1
+    fitted = cascade.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
+    return Trained(trained.data, run, run / "model", fitted)
+
+
+def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Trained) -> None:
+    assert {path.name for path in (taught.run / "student").iterdir()} == {
+        "checkpoint.pt", "best.safetensors", "metrics.jsonl",
+    }  # fmt: skip
+    assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
+        *PROPOSALS, "faces_photographs", "faces_svm_student",
+    }  # fmt: skip
+    names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
+    tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
+    assert 0 < len(tuning) < len(names) and set(tuning) < set(names)
+    with np.load(taught.run / "proposals" / "faces_photographs.npz") as kept:
+        boxes = kept["boxes"]
+    assert boxes.shape[1] == 6 and len(boxes) and set(boxes[:, 0]) <= set(range(len(tuning)))
+
+
+def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
+    model = load_model(str(taught.model))
+    finder = localizer_of(model)
+    assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
+    of_run = cascade.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    picture = face(30, np.random.default_rng(5))
+    assert finder([picture]) == of_run([picture]) and finder([picture])[0]
+    assert isinstance(cascade.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+
+
+def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
+    record = load_model(str(taught.model)).training
+    assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
+    assert set(record["validation"]) == set(record["settings_checked"]) == {*STAGES, "student"}
+    assert record["svm"]["faces"] == 12
+    assert "- student: recall " in (taught.model / "CARD.md").read_text()
+
+
+def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", face(30, np.random.default_rng(5)))
+    out = tmp_path / "tags.csv"
+    inputs = [str(tmp_path / "a.png"), "--faces", "dominant"]
+    assert cli.run(["predict", *inputs, "--model", str(taught.model), "--out", str(out), "-q"]) == ExitCode.OK
+    (record,) = read_csv(out.read_text())
+    (found,) = record.faces
+    assert record.status == "ok" and tuple(found.probabilities) == ATTRIBUTES
+
+
+def test_a_student_that_was_stopped_goes_on_to_the_same_weights(
+    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage in ("lnet_o", "lnet_s", "proposals"):
+        shutil.copytree(taught.run / stage, tmp_path / stage)
+    monkeypatch.setattr(cascade, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
+    stopped = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, should_stop=lambda: True))
+    assert (stopped.finished, stopped.steps) == (False, 1)
+    resumed = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, resume=True))
+    assert (resumed.finished, resumed.steps) == (True, 2)
+    best = [(run / "student" / checkpoint.BEST).read_bytes() for run in (taught.run, tmp_path)]
+    assert best[0] == best[1]
+
+
+def test_a_student_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
+    other = replace(STUDENT, student=replace(STUDENT.student, far=0.5))
+    with pytest.raises(DataError, match=r"^stage student: .*other settings; use its recipe, or train student again$"):
+        cascade.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
+    with pytest.raises(DataError):
+        cascade.train_student(taught.data, taught.run, other, replace(OPTIONS, resume=True))
+
+
+def test_a_student_is_not_taught_without_photographs_or_lnets(data: Path, photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="webfaces"):
+        cascade.train_student(tmp_path, tmp_path / "run", STUDENT, OPTIONS)
+    with pytest.raises(DataError, match="lnet_o"):
+        cascade.train_student(data, tmp_path / "run", STUDENT, OPTIONS)
+
+
+class Answers(torch.nn.Module):
+    """Answers the pictures of a validation one after the other by what they ought to be."""
+
+    def __init__(self, lessons: Any, right: bool) -> None:
+        super().__init__()
+        self.wanted = [lessons[VALIDATION_EPOCH, index][1] for index in range(len(lessons))]
+        self.right = right
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        wanted, self.wanted = self.wanted[: len(images)], self.wanted[len(images) :]
+        heat, _, _, size, right, down = torch.stack(wanted).unbind(1)
+        logit = torch.where((heat == 1) if self.right else (heat == 0), 9.0, -9.0)
+        return torch.stack([logit, size, right, down], 1)
+
+
+@pytest.mark.parametrize(("right", "expected"), [(True, 1.0), (False, 0.0)])
+def test_a_student_is_kept_by_the_faces_that_it_finds(data: Path, right: bool, expected: float) -> None:
+    folder = DataFolder(data)
+    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), STUDENT.student)
+    assert len(task.validation) == len(task.examples) == 9
+    found = task.validate(Answers(task.validation, right), torch.device("cpu"))
+    assert found == {"recall": expected}

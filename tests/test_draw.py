@@ -14,7 +14,8 @@ from facetag.geometry import Box
 from facetag.localizer import Localizer
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.response import Frame, PeakSettings, as_layer
-from models import random_model
+from facetag.student import StudentLocalizer
+from models import random_model, student_model
 
 
 def photo(path="a.jpg", width=120, height=90):
@@ -65,6 +66,13 @@ def test_both_response_maps_stand_beside(tmp_path):
     assert image.shape == (SIDE * 3 // 4, 3 * SIDE, 3)
     whole, faces = image[:, SIDE : 2 * SIDE], image[:, 2 * SIDE :]
     assert whole.mean() > faces.mean()  # one square of the picture, and the whole of it
+
+
+def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
+    with_student, without = Drawer(tmp_path, StudentLocalizer(student_model())), Drawer(tmp_path, None)
+    drawn = with_student.picture(photo(), record((30, 30, 30, 40)))
+    assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
+    np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (2000, 3), (3, 2000)])

@@ -7,15 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_localizer import FEW, PEAKS, localizer, scene
+from test_student import Bright
+from test_student import scene as patches
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
 from facetag.evaluate.convention import (
     Looked,
+    StudentConvention,
     face_layers,
     fit_convention,
     fit_peaks,
     fit_scores,
+    fit_student,
     medians,
     near,
     strongest,
@@ -27,6 +31,8 @@ from facetag.geometry import Box
 from facetag.localizer import Located, logit_of
 from facetag.method.scale_space import Layer
 from facetag.response import PeakSettings
+from facetag.student import StudentLocalizer, StudentLocalizerSettings
+from models import student_model
 
 TRUE = PeakSettings(threshold=0.1, height=60.0, ratio=0.8, right=0.05, down=0.3)
 
@@ -183,3 +189,49 @@ def test_changed_settings_leave_the_localizer_as_it_was():
 def test_no_photograph_is_said():
     with pytest.raises(DataError, match="no photograph with a single face"):
         fit_convention(localizer(), [])
+
+
+SETTINGS = StudentLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
+TALL = 40.0
+
+
+def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
+    """Dark photographs, a white cell in each, which lies above and left of the middle of a face half as high again as
+    the net takes it for; beside it a grey one where no face is, in the last `decoys` a whiter one."""
+    photographs = []
+    for index in range(count):
+        row, column = 4 + index % 7, 3 + index % 5
+        cell, other = Box(8 * column, 8 * row, 8, 8), Box(8 * 15, 8 * (20 - row), 8, 8)
+        decoy = 130 + 2 * index if index < count - decoys else 252
+        image = np.maximum(patches(160, 160, cell, level=200 + index), patches(160, 160, other, level=decoy))
+        x, y = cell.center
+        path = folder / f"{index}.png"
+        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        photographs.append(Photograph(path, (Box.around(x + 3, y + 12, 48, 60),), "tune"))
+    return photographs
+
+
+def bright_student() -> StudentLocalizer:
+    return StudentLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+
+
+def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
+    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_student()
+    before = measure_localization(examine(photographs, finder), 0.0).single
+    fitted = fit_convention(finder, photographs)
+    assert isinstance(fitted, StudentConvention) and fitted.photographs == 20
+    found = fitted.settings
+    assert (found.height, found.right, found.down) == pytest.approx((1.5, 0.05, 0.2), rel=1e-4)
+    assert replace(found, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
+    assert fitted.scoring.slope > 0 and fitted.scoring.recall == 1.0
+    scoring = {name: getattr(fitted.scoring, name) for name in ("slope", "offset", "score")}
+    changed = with_settings(finder, height=found.height, right=found.right, down=found.down, **scoring)
+    after = measure_localization(examine(photographs, changed), changed.settings.score).single
+    assert after.every[2] == 1.0 > before.every[2]
+    assert sum(len(faces) for faces in changed([patches(160, 160, Box(80, 80, 8, 8), level=210)])) == 1
+
+
+def test_a_student_that_finds_no_face_is_said(tmp_path):
+    lost = [replace(photograph, boxes=(Box(0, 150, 6, 8),)) for photograph in white_cells(tmp_path, 2, 0)]
+    with pytest.raises(DataError, match="the student responds near none of the faces; train it longer"):
+        fit_student(bright_student(), lost)

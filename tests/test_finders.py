@@ -2,12 +2,16 @@ import os
 
 import numpy as np
 import pytest
+from photographs import smooth_picture
 
-from facetag.batch.finders import GivenBoxes, aligned
+from facetag.batch.finders import GivenBoxes, aligned, located_by
 from facetag.batch.reading import Photo
-from facetag.batch.stopwatch import Stopwatch
+from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
+from facetag.localizer import Localizer
+from facetag.student import StudentLocalizer
+from models import random_model, student_model
 
 
 def photo(path, width=100, height=80):
@@ -86,3 +90,20 @@ def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatc
     (found,) = find([photo("a")])
     assert boxes_of(found) == [Box(99, 79, 9, 9)]
     assert found.warning == "2 of its boxes outside the picture"
+
+
+@pytest.mark.parametrize(
+    ("localizer", "stages"),
+    [
+        (Localizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
+        (StudentLocalizer(student_model()), {Stage.STUDENT}),
+    ],
+)
+def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):
+    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    images = [one.pixels for one in photos]
+    for dominant, expected in ((False, localizer(images)), (True, localizer.dominant(images))):
+        clock = Stopwatch()
+        found = located_by(localizer, dominant)(photos, clock)
+        assert [list(one.faces) for one in found] == expected and all(expected)
+        assert {stage for stage, seconds in clock.seconds.items() if seconds} == stages

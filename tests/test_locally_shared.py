@@ -46,6 +46,7 @@ def test_against_one_convolution_a_cell(inputs, outputs, size, rows, columns, ce
     layer = layer_of(inputs, outputs, size, rows, columns, cell, seed)
     x = input_of(layer)
     torch.testing.assert_close(layer(x), by_cells(layer, x), rtol=1e-12, atol=1e-12)
+    assert torch.equal(layer(x, pooled=True), F.max_pool2d(layer(x), cell))
 
 
 def test_by_bare_loops():

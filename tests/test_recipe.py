@@ -56,12 +56,60 @@ def test_a_recipe_by_its_path(written):
     assert recipe.lnet_o.scenes.heads == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("stage", [field.name for field in fields(Recipe) if field.name != "name"])
+@pytest.mark.parametrize("stage", [field.name for field in fields(Recipe) if field.name not in ("name", "finder")])
 def test_unknown_keys_are_named_wherever_they_stand(written, stage):
     assert "tpyo" in refused(written(f"[{stage}]\ntpyo = 1"))
 
 
+def changed(recipe, **values):
+    return settings_from(Recipe, plain(recipe) | values, "text")
+
+
+def test_a_base_has_every_value_that_the_recipe_leaves_out(written):
+    base = load_recipe("faithful")
+    assert load_recipe(str(written('base = "faithful"'))) == base
+    assert load_recipe(str(written('base = "faithful"\nname = "mine"'))) == changed(base, name="mine")
+
+
+def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
+    base = plain(load_recipe("faithful"))
+    text = """base = "faithful"
+    [student]
+    photographs = 0.1
+    scenes = { side = 64, colour = { blur = 0.5 } }
+    [svm]
+    costs = [1.0]"""
+    expected = json.loads(json.dumps(base))
+    expected["student"]["photographs"] = 0.1
+    expected["student"]["scenes"]["side"] = 64
+    expected["student"]["scenes"]["colour"]["blur"] = 0.5
+    expected["svm"]["costs"] = [1.0]
+    found = json.loads(json.dumps(plain(load_recipe(str(written(text))))))
+    assert found == expected != base
+    assert found["student"]["scenes"]["rotation"] == base["student"]["scenes"]["rotation"] != 20.0
+
+
+def test_fast_is_the_faithful_recipe_behind_a_student():
+    fast, faithful = load_recipe("fast"), load_recipe("faithful")
+    assert (fast.finder, faithful.finder) == ("student", "lnets")
+    own = {key: plain(fast)[key] for key in ("name", "finder", "student_localizer")}
+    assert changed(faithful, **own) == fast
+
+
+def test_a_base_is_a_whole_shipped_recipe(written, tmp_path):
+    (tmp_path / "whole.toml").write_text("")
+    for base in ('"slow"', '"fast"', '""', "1", '["faithful"]', "true", "{}", f'"{tmp_path}/whole.toml"'):
+        assert "is no whole recipe; name a shipped one" in refused(written(f"base = {base}"))
+
+
+def test_a_table_over_a_value_of_the_base_is_refused(written):
+    assert "name" in refused(written('base = "faithful"\n[name]\nfirst = 1'))
+    assert "student" in refused(written('base = "faithful"\nstudent = 1'))
+
+
 @pytest.mark.parametrize(("text", "words"), [
+    ("finder = 'nobody'", "finder"), ("[finder]\nx = 1", "finder"), ("[student_localizer]\nside = 100", "side"),
+    ("[student_localizer]\nscore = 2.0", "score"), ("[student.net]\nwidths = ['a']", "student.net.widths"),
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),

@@ -51,12 +51,12 @@ class ANet(nn.Module):
 
     def shared(self, images: Tensor) -> Tensor:
         """C1 and C2 with their pools: images (N, 3, H, W) -> pooled C2 (N, 40, about H / 4, about W / 4)."""
-        x = F.max_pool2d(F.relu(self.c1(images * 2 - 1)), 2)
-        return F.max_pool2d(F.relu(self.c2(x)), 2)
+        x = F.relu(F.max_pool2d(self.c1(images * 2 - 1), 2))  # the same as the other way round, on a quarter of it
+        return F.relu(F.max_pool2d(self.c2(x), 2))
 
     def local(self, pooled: Tensor) -> Maps:
         """C3 and C4 of single windows: pooled C2 (N, 40, 12, 10) -> Maps."""
-        c3 = F.max_pool2d(F.relu(self.c3(pooled)), 2)
+        c3 = F.relu(self.c3(pooled, pooled=True))
         return Maps(c3, F.relu(self.c4(c3)))
 
     def features(self, maps: Maps) -> Tensor:
