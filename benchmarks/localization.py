@@ -9,19 +9,20 @@ tuning half; rivals' boxes get the same, by the same function.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from environments import HAAR, MEDIAPIPE, Environment, Process, python_of
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError, FacetagError
@@ -56,14 +57,6 @@ Detector = Callable[[Sequence[Image], Sequence[Path]], tuple[list[list[Located]]
 
 
 @dataclass(frozen=True)
-class Environment:
-    """A virtual environment and what is installed in it."""
-
-    name: str
-    requirements: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Rival:
     """A detector in an environment: a script in rivals/ and the one word that it is given."""
 
@@ -72,8 +65,6 @@ class Rival:
     variant: str
 
 
-HAAR = Environment("haar", ("opencv-python==4.12.0.88", "numpy==2.2.6"))
-MEDIAPIPE = Environment("mediapipe", ("mediapipe==0.10.21", "numpy==1.26.4"))
 RIVALS = {
     "Haar default": Rival(HAAR, "haar.py", "frontalface_default"),
     "Haar alt2": Rival(HAAR, "haar.py", "frontalface_alt2"),
@@ -98,15 +89,11 @@ class Figures:
     speed: float
 
 
-class Worker(AbstractContextManager["Worker"]):
+class Worker(Process):
     """A rival's process: a path in, a line of JSON out."""
 
     def __init__(self, python: Path, script: Path, variant: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self.name = f"{script.name} {variant}"
-        self.process = subprocess.Popen(
-            [python, script, variant], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        super().__init__((python, script, variant))
 
     def __call__(self, images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
         """A `Detector`.
@@ -114,26 +101,14 @@ class Worker(AbstractContextManager["Worker"]):
         Raises:
             FacetagError: the process has ended.
         """
-        answers = [self._ask(file) for file in files]
+        answers = [self._find(file) for file in files]
         return [found for found, _ in answers], sum(seconds for _, seconds in answers)
 
-    def _ask(self, file: Path) -> tuple[list[Located], float]:
-        assert self.process.stdin and self.process.stdout
-        try:
-            self.process.stdin.write(f"{file}\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended, so that its answer is empty
-        line = self.process.stdout.readline()
-        if not line:
-            raise FacetagError(f"{self.name} ended", "what it said stands above")
-        answer = json.loads(line)
+    def _find(self, file: Path) -> tuple[list[Located], float]:
+        answer = self.ask(str(file))
         pairs = zip(answer["boxes"], answer["scores"], strict=True)
         found = [Located(Box(*box), score) for box, score in pairs]
         return sorted(found, key=lambda face: -face.score), answer["seconds"]
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
 
 
 def ours(localizer: AnyLocalizer) -> Detector:
@@ -145,19 +120,6 @@ def ours(localizer: AnyLocalizer) -> Detector:
         return found, time.perf_counter() - start
 
     return detect
-
-
-def python_of(environment: Environment, folder: Path) -> Path:
-    """The interpreter of an environment in `folder`, made first unless it is there with these very requirements."""
-    home = folder.resolve() / environment.name
-    python, done, wanted = home / "bin" / "python", home / "installed.txt", "\n".join(environment.requirements)
-    if not done.is_file() or done.read_text() != wanted:
-        print(f"installing {' '.join(environment.requirements)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        install = ("-m", "pip", "install", "--quiet", "--only-binary", ":all:")
-        subprocess.run([python, *install, *environment.requirements], check=True, stdout=sys.stderr)
-        done.write_text(wanted)
-    return python
 
 
 def look(photographs: Sequence[Photograph], detectors: Mapping[str, Detector]) -> dict[str, Looked]:
@@ -343,5 +305,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (FacetagError, subprocess.CalledProcessError) as error:
+    except FacetagError as error:
         sys.exit(f"error: {error}")

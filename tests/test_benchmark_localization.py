@@ -144,7 +144,7 @@ def test_an_environment_is_made_once_and_again_for_other_versions(tmp_path, monk
         ran.append([str(word) for word in command])
         (tmp_path / "rivals" / "small").mkdir(parents=True, exist_ok=True)
 
-    monkeypatch.setattr(benchmark.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     for requirements in (("a==1",), ("a==1",), ("a==1", "b==2")):
         python = benchmark.python_of(benchmark.Environment("small", requirements), tmp_path / "rivals")
         assert python == tmp_path / "rivals" / "small" / "bin" / "python"

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,9 @@ class TypedLocalizer:
     def every(self, images):
         return [self.answers[int(image[0, 0, 0])] for image in images]
 
+    def dominant(self, images):
+        return [[Located(FAR, 0.01)] for _ in images]
+
 
 def write_grey(path: Path, level: int, width: int = 6, height: int = 4) -> None:
     path.write_bytes(cv2.imencode(".png", np.full((height, width, 3), level, np.uint8))[1].tobytes())
@@ -38,9 +42,11 @@ def test_examine_asks_for_every_score_and_keeps_the_order(tmp_path):
     for level in range(40):
         write_grey(tmp_path / f"{level}.png", level, width=6 + level)
         photographs.append(Photograph(tmp_path / f"{level}.png", (FACE,), "tune"))
-    answers = [[Located(FAR, level / 40)] for level in range(40)]
+    answers = [[Located(FAR, level / 40)] if level % 3 else [] for level in range(40)]
     examined = examine(photographs, TypedLocalizer(answers))
     assert [one.found for one in examined] == answers
+    beneath = Located(FAR, 0.01)  # where nothing is found, the surest box is what no threshold was asked of
+    assert [one.surest for one in examined] == [found[0] if found else beneath for found in answers]
     assert [one.photograph for one in examined] == photographs
     assert [one.longer for one in examined] == list(range(6, 46))
 
@@ -65,6 +71,13 @@ def test_recall_by_hand():
     assert single.false_positives == 1 / 3
     assert whole.centred == 3 / 4  # the photograph without a face cannot have its surest box in one
     assert single.centred == pytest.approx(2 / 3)
+
+
+def test_a_face_where_nothing_was_found_may_still_be_centred_beneath_the_thresholds():
+    right = replace(EXAMINED[3], beneath=Located(FACE, 0.01))
+    report = measure_localization([*EXAMINED[:3], right, EXAMINED[4]], 0.5)
+    assert (report.single.centred, report.single.empty, report.all.centred) == (1.0, 2, 1.0)
+    assert report.single.every.tolist() == measure_localization(EXAMINED, 0.5).single.every.tolist()
 
 
 def test_recall_at_false_positives_by_hand():

@@ -56,11 +56,18 @@ class Examined:
     Attributes:
         found: all faces down to score 0, the surest first.
         longer: pixels of the photograph's longer side.
+        beneath: what responds most where nothing was found, without any threshold, that of heads included.
     """
 
     photograph: Photograph
     found: Sequence[Located]
     longer: int
+    beneath: Located | None = None
+
+    @property
+    def surest(self) -> Located | None:
+        """The best-scoring box, however low; None only where nothing responds."""
+        return self.found[0] if self.found else self.beneath
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,7 @@ class Recall:
         photographs, faces: how many.
         empty: photographs with a face and without a kept box; their faces count as missed everywhere.
         false_positives: kept boxes per photograph that match no face at IoU 0.5.
-        centred: of the photographs with a face, those whose best-scoring box, however low, has its middle in one.
+        centred: of the photographs with a face, those whose best-scoring box (`Examined.surest`) has its middle in one.
         kept: (len(IOUS),) recall of the kept boxes.
         every: (len(IOUS),) recall of all boxes down to score 0: no threshold gives more.
         at_rates: (len(IOUS), len(RATES)) recall at the lowest threshold with at most that many false positives an
@@ -133,7 +140,8 @@ def examine(
     examined: list[Examined] = []
     for images in read_batches([photograph.path for photograph in photographs], progress):
         for image, found in zip(images, localizer.every(images), strict=True):
-            examined.append(Examined(photographs[len(examined)], found, max(image.shape[:2])))
+            beneath = None if found else next(iter(localizer.dominant([image])[0]), None)
+            examined.append(Examined(photographs[len(examined)], found, max(image.shape[:2]), beneath))
     return examined
 
 
@@ -189,7 +197,7 @@ def _located(one: Examined, score: float = 0.0, factor: float = 1.0) -> recall.L
 def _centred(examined: Sequence[Examined]) -> float:
     """The share of photographs with a face whose surest box has its middle inside one; nan without such photographs."""
     hits = [
-        any(holds(truth, one.found[0].box.center) for truth in one.photograph.boxes) if one.found else False
+        any(holds(truth, one.surest.box.center) for truth in one.photograph.boxes) if one.surest else False
         for one in examined
         if one.photograph.boxes
     ]
