@@ -65,7 +65,7 @@ def test_labels_that_depend_on_nothing_but_the_person_are_not_learnt_across_peop
     assert ((features @ weights.T + bias > 0) == labels).all()
     for _, fold in folds:  # an unknown feature leaves the bias alone
         assert np.ptp(unseen[fold]) < 1e-6
-    assert cross_fitted_accuracy(unseen, labels, folds) <= 0.6
+    assert cross_fitted_accuracy(unseen, labels, folds, STAGE) <= 0.6
 
 
 def test_every_face_is_scored_once_by_svms_of_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +103,25 @@ def test_no_identity_stands_in_two_folds_of_a_fit(monkeypatch: pytest.MonkeyPatc
         assert len(folds) == STAGE.folds
         assert sorted(np.concatenate([unseen for _, unseen in folds])) == list(range(len(PEOPLE)))
         assert all(not set(PEOPLE[seen]) & set(PEOPLE[unseen]) for seen, unseen in folds)
+
+
+def test_a_pull_leads_svms_that_see_too_few_faces_the_way_of_the_outputs() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.random((len(PEOPLE), 2)) < 0.5
+    features = rng.normal(0, 1, (len(PEOPLE), 60)).astype(np.float32)
+    features[:, :2] += np.where(labels, 0.8, -0.8)
+    outputs = np.eye(2, 60) * 7  # their size does not matter
+    without = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3), jobs=1)
+    drawn = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3, pulls=(0.0, 100.0)), jobs=1, outputs=outputs)
+    assert (without.pull, drawn.pull) == (0.0, 100.0) and drawn.accuracy > without.accuracy + 0.03
+    along = np.abs(drawn.svm.weights[[0, 1], [0, 1]]) / np.linalg.norm(drawn.svm.weights, axis=1)
+    assert along.min() > 0.8 and drawn.svm.weights.shape == (2, 60)
+
+
+def test_thresholds_of_a_half_are_a_half() -> None:
+    features, labels = toy(noise=2.5)
+    fitted = fit(features, labels, PEOPLE, FitStage(costs=(0.1,), folds=3, thresholds="half"), jobs=1)
+    assert fitted.thresholds.tolist() == [0.5] * 4
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
 def test_fast_is_the_faithful_recipe_behind_a_student():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
     assert (fast.finder, faithful.finder) == ("student", "lnets")
-    own = {key: plain(fast)[key] for key in ("name", "finder", "student_localizer")}
+    own = {key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer")}
     assert changed(faithful, **own) == fast
 
 

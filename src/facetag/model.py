@@ -39,7 +39,7 @@ STUDENT_FILES = ("student.safetensors", *FILES[2:])
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
-    AssertionError, DataError, KeyError, OverflowError, RuntimeError, TypeError, ValueError,
+    AssertionError, DataError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError,
     safetensors.SafetensorError,
 )  # fmt: skip
 

@@ -112,14 +112,14 @@ class StudentLocalizer:
         return found
 
     def view(self, image: Image) -> View:
-        """The longer side becomes `side`; what is missing to a multiple of a quarter of it repeats the last row or
-        column, so that few shapes are met and pictures of like shape go through the net together."""
+        """The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
+        or column, so that few shapes are met and pictures of like shape go through the net together."""
         side, (high, wide) = self.settings.side, image.shape[:2]
         factor = side / max(high, wide)
         height, width = max(round(high * factor), 1), max(round(wide * factor), 1)
         small = resize(image, width, height)
         step = max(side // 4 // DEEPEST, 1) * DEEPEST
-        below, beside = (ceil(length / step) * step - length for length in (height, width))
+        below, beside = (min(ceil(length / step) * step, side) - length for length in (height, width))
         filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
         return View(filled, (wide / width, high / height))
 

@@ -1,4 +1,4 @@
-"""`facetag finetune lnet-o|lnet-s|anet|svm|all` (paper, section 4)."""
+"""`facetag finetune lnet-o|lnet-s|anet|student|svm|all` (paper, section 4)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from facetag.cli import stages
 from facetag.cli.console import say
 
-app = typer.Typer(no_args_is_help=True, help="Fine-tune the LNets and ANet by attributes, fit the SVMs.")
+app = typer.Typer(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
 
@@ -68,7 +68,8 @@ def svm(
     options = stages.run_options(device, 0, False, None, quiet)
     folder = out or run / "model"
     fitted = fit_svm(data, run, load_recipe(recipe), options, folder)
-    say(f"{folder}: mean accuracy {fitted.accuracy:.4f}, cross-fitted by identity, C = {fitted.cost}")
+    chosen = f"C = {fitted.cost}, pull {fitted.pull}"
+    say(f"{folder}: mean accuracy {fitted.accuracy:.4f}, cross-fitted by identity, {chosen}")
 
 
 @app.command("all")

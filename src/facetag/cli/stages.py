@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from facetag.training.loop import Outcome, RunOptions
 
-Data = Annotated[Path, typer.Option(help="Folder with celeba/, objects/ and backgrounds/ (see `facetag data`).")]
+Data = Annotated[
+    Path, typer.Option(help="Folder with celeba/, objects/, backgrounds/, webfaces/ (see `facetag data`).")
+]
 Run = Annotated[Path, typer.Option(help="Folder of this training: checkpoints, metrics, results; one folder a stage.")]
 Recipe = Annotated[str, typer.Option(help="A shipped recipe by name, or a TOML file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -16,7 +16,7 @@ from facetag.geometry import Box
 from facetag.images.resample import Image, crop
 
 ALIGNED_PICTURE = Box(0, 0, 178, 218)
-COVERED = 0.3  #: a face of which more is covered, or beyond the frame, is doubtful
+COVERED = 0.3  #: a face of which one picture covers more, or more is beyond the frame, is doubtful
 ENLARGED = 2.5  #: photographs are enlarged no more than this
 BEYOND = 1.5  #: nor is more of one shown than this many times its longer side
 

@@ -212,7 +212,7 @@ def fit_scores(examined: Sequence[Examined]) -> Scoring:
     curve = recall.froc(located, IOU)
     allowed = np.flatnonzero(curve.false_positives <= RATE)
     if not len(allowed):
-        raise DataError("the surest boxes of the LNets are wrong already", "train them longer")
+        raise DataError("the surest boxes are wrong already", "train them longer")
     if platt.slope[0] <= 0:
         raise DataError("the scores do not tell right boxes from wrong ones", "fit on more photographs")
     threshold, reached = curve.thresholds[allowed[-1]], curve.recall[allowed[-1]]

@@ -75,7 +75,8 @@ def wanted_maps(
 ) -> Wanted:
     """The maps (rows, columns = `cells`) that these faces ought to give.
 
-    Nothing is asked for inside `doubtful` boxes; where no face is near, being wrong counts `far`.
+    Nothing is asked for inside `doubtful` boxes, except close to a face (in its box, half as large again), where being
+    wrong counts 1; where neither is near, it counts `far`.
     """
     rows, columns = np.mgrid[: cells[0], : cells[1]].astype(np.float32) + np.float32(0.5)
     wanted = Wanted(*(np.zeros(cells, np.float32) for _ in range(6)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facetag.errors import UsageError
 from facetag.networks.normalisation import fold_batch_normalisation
 
 STRIDE = 8  #: pixels between neighbouring cells of the maps; cell k is centred on pixel 8 k + 4
@@ -29,12 +30,24 @@ class StudentSettings:
         depths: separable blocks at strides 4, 8, 16 and 32.
         neck: channels of the way back to stride 8.
         normalisation: `batch`, or `folded` (batch, folded away for use).
+
+    Raises:
+        UsageError: there are not five widths and four depths, or one is out of its range.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
     depths: tuple[int, ...] = (1, 3, 3, 3)
     neck: int = 64
     normalisation: Literal["batch", "folded"] = "batch"
+
+    def __post_init__(self) -> None:
+        sizes = (*self.widths, self.neck)
+        if len(self.widths) != 5 or not all(1 <= size <= 1024 for size in sizes):
+            raise UsageError(
+                f"widths = {self.widths}, neck = {self.neck} of the student", "each 1 to 1024, five and one"
+            )
+        if len(self.depths) != 4 or not all(1 <= depth <= 64 for depth in self.depths):
+            raise UsageError(f"depths = {self.depths} of the student", "give four, each 1 to 64")
 
 
 class Convolution(nn.Sequential):

@@ -7,14 +7,14 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
@@ -24,7 +24,7 @@ from facetag.localizer import Localizer
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet, save_model
-from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.anet import FEATURES, ANet, AttributeNet
 from facetag.networks.layout import channels_last
 from facetag.networks.student import Student
 from facetag.settings import plain
@@ -89,7 +89,9 @@ def _proposed_heads(
 
 
 def train_student(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
-    """Train the student in run/student on composed scenes and on what the LNets find in WebFaces' tuning half.
+    """Train the student on composed scenes and on what the LNets find in WebFaces' tuning half.
+
+    In run/student, or in run/student_again when it goes on from that one.
 
     Raises:
         DataError: data or an LNet is missing.
@@ -101,7 +103,13 @@ def train_student(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     stage = recipe.student
     lessons = distill.taught(photographs, found, stage.sure, stage.doubt)
     task = distill.StudentTask(folder.celeba(), folder.backgrounds(), lessons, stage)
-    return train(task, stage.loop, run / task.name, options)
+    if stage.start != "nothing" and not options.resume:
+        _load(task.model, run / stage.start, checkpoint.best_state(run / stage.start))
+    return train(task, stage.loop, run / _student_folder(recipe), options)
+
+
+def _student_folder(recipe: Recipe) -> str:
+    return "student" if recipe.student.start == "nothing" else "student_again"
 
 
 def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
@@ -172,15 +180,19 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if not found.any():
         raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
     chosen = svms.select(found)
-    anet = trained_anet(run, recipe)
+    tuned = trained_attribute_net(run, recipe)
+    anet = tuned.anet.half().float()
     extract = FeatureExtractor(anet, recipe.tagger, options.device)
     features = region_features(extract, chosen, boxes[found], options)
-    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm)
+    views = features.shape[1] // FEATURES
+    outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, outputs=outputs)
     anet.cpu()
     record["svm"] = {
         "faces": len(chosen),
         "without_a_box": int((~found).sum()),
         "cost": fitted.cost,
+        "pull": fitted.pull,
         "cross_fitted_accuracy": fitted.accuracy,
     }
     model = Model(
@@ -241,13 +253,16 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _stages_behind(recipe: Recipe) -> list[str]:
-    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
+    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before.
+
+    Of a student's rounds the last: this recipe does not say how it was begun.
+    """
     needed = {
         "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
-        "student": recipe.finder == "student",
+        _student_folder(recipe): recipe.finder == "student",
         "anet_attributes": True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
@@ -257,7 +272,7 @@ def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
     """True when the stage's checkpoint says these settings, False when there is none any more to say it."""
     if not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
-    stage = getattr(recipe, name)
+    stage = recipe.student if name == _student_folder(recipe) else getattr(recipe, name)
     try:
         checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))
     except DataError as error:
@@ -307,7 +322,7 @@ def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: boo
 def trained_student(run: Path, recipe: Recipe, device: torch.device) -> StudentLocalizer:
     """The student of a run with the recipe's settings for it, folded, rounded to fp16 as it will be saved."""
     net = Student(recipe.student.net)
-    checkpoint.load_best(run / "student", net)
+    checkpoint.load_best(run / _student_folder(recipe), net)
     student = channels_last(net.eval().folded().half().float().requires_grad_(False))
     return StudentLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
 
@@ -324,11 +339,16 @@ def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
     return {"lnet_o": localizer.lnet_o, "lnet_s": localizer.lnet_s}
 
 
-def trained_anet(run: Path, recipe: Recipe) -> ANet:
-    """The fine-tuned ANet of a run, rounded to fp16 as it will be saved, so that the SVMs see what users will."""
+def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
+    """The fine-tuned ANet of a run with its outputs."""
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
     checkpoint.load_best(run / "anet_attributes", net)
-    return net.anet.eval().half().float().requires_grad_(False)
+    return net.eval().requires_grad_(False)
+
+
+def trained_anet(run: Path, recipe: Recipe) -> ANet:
+    """The fine-tuned ANet of a run, rounded to fp16 as it will be saved, so that the SVMs see what users will."""
+    return trained_attribute_net(run, recipe).anet.half().float()
 
 
 def _model(
@@ -350,8 +370,12 @@ def _start_from(folder: Path, model: nn.Module, part: str) -> None:
     weights = {
         name.removeprefix(prefix): t for name, t in checkpoint.best_state(folder).items() if name.startswith(prefix)
     }
+    _load(getattr(model, part), folder, weights)
+
+
+def _load(net: nn.Module, folder: Path, weights: Mapping[str, Tensor]) -> None:
     try:
-        getattr(model, part).load_state_dict(weights)
+        net.load_state_dict(weights)
     except RuntimeError as error:
         raise DataError(f"{folder / checkpoint.BEST} does not fit the recipe", f"train {folder.name} again") from error
 

@@ -5,6 +5,7 @@ of SVMs that did not see the face's identity: cross-fitted by identity.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -18,6 +19,8 @@ from facetag.method.calibration import Calibration, best_thresholds
 from facetag.method.svm import LinearSVM
 from facetag.training.recipe import FitStage
 
+_BIAS = 100.0
+
 Features = NDArray[np.float32]
 Labels = NDArray[np.bool_]
 
@@ -27,7 +30,7 @@ class Fitted:
     """SVMs with what turns their scores into decisions.
 
     Attributes:
-        cost: the chosen C.
+        cost, pull: those chosen.
         accuracy: mean over the attributes, cross-fitted.
     """
 
@@ -36,6 +39,7 @@ class Fitted:
     thresholds: NDArray[np.float64]
     cost: float
     accuracy: float
+    pull: float = 0.0
 
 
 def require_identities(identities: NDArray[np.int64], folds: int) -> None:
@@ -54,10 +58,18 @@ def require_identities(identities: NDArray[np.int64], folds: int) -> None:
         )
 
 
-def fit(features: Features, labels: Labels, identities: NDArray[np.int64], stage: FitStage, jobs: int = -1) -> Fitted:
+def fit(
+    features: Features,
+    labels: Labels,
+    identities: NDArray[np.int64],
+    stage: FitStage,
+    jobs: int = -1,
+    outputs: NDArray[np.floating[Any]] | None = None,
+) -> Fitted:
     """Fit one SVM per attribute.
 
-    Shape: features (N, D), labels (N, A), identities (N,).
+    Shape: features (N, D), labels (N, A), identities (N,), outputs (A, D): weights of the attributes' outputs in the
+    fine-tuned net, which `stage.pulls` speaks of.
 
     Raises:
         DataError: fewer identities than folds.
@@ -66,13 +78,38 @@ def fit(features: Features, labels: Labels, identities: NDArray[np.int64], stage
     mean, scale = features.mean(0), np.maximum(features.std(0), 1e-3)
     standard = (features - mean) / scale
     folds = list(GroupKFold(stage.folds, shuffle=True, random_state=stage.seed).split(standard, groups=identities))
-    scores = {cost: cross_fitted(standard, labels, folds, cost, stage.seed, jobs) for cost in stage.costs}
-    cost = max(scores, key=lambda c: ((scores[c] > 0) == labels).mean())
-    calibration = calibrate(scores[cost], labels)
-    thresholds = best_thresholds(calibration.probabilities(scores[cost]), labels)
-    weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs)
-    accuracy = cross_fitted_accuracy(scores[cost], labels, folds)
-    return Fitted(LinearSVM(weights, bias, mean, scale), calibration, thresholds, cost, accuracy)
+    pulls = {strength: _pull(standard, scale, outputs, strength) for strength in stage.pulls}
+    scores = {
+        (cost, strength): cross_fitted(standard, labels, folds, cost, stage.seed, jobs, pull)
+        for cost in stage.costs
+        for strength, pull in pulls.items()
+    }
+    accuracies = {choice: cross_fitted_accuracy(found, labels, folds, stage) for choice, found in scores.items()}
+    cost, strength = best = max(accuracies, key=lambda choice: accuracies[choice])
+    calibration = calibrate(scores[best], labels)
+    thresholds = _thresholds(calibration.probabilities(scores[best]), labels, stage)
+    weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, pulls[strength])
+    svm = LinearSVM(weights, bias, mean, scale)
+    return Fitted(svm, calibration, thresholds, cost, accuracies[best], strength)
+
+
+def _pull(
+    standard: Features, scale: Features, outputs: NDArray[np.floating[Any]] | None, strength: float
+) -> NDArray[np.float64] | None:
+    """Weights (A, D) on standardised features of the outputs, as many times their standard deviations as said."""
+    if not strength:
+        return None
+    assert outputs is not None, "pulls need the outputs of the fine-tuned net"
+    directions = np.asarray(outputs, np.float64) * scale
+    deviations = np.maximum((standard @ directions.T).std(0), 1e-6)
+    result: NDArray[np.float64] = strength * directions / deviations[:, None]
+    return result
+
+
+def _thresholds(probabilities: NDArray[np.float64], labels: Labels, stage: FitStage) -> NDArray[np.float64]:
+    if stage.thresholds == "half":
+        return np.full(labels.shape[1], 0.5)
+    return best_thresholds(probabilities, labels)
 
 
 def cross_fitted(
@@ -82,42 +119,56 @@ def cross_fitted(
     cost: float,
     seed: int,
     jobs: int,
+    pull: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Scores (N, A) of every face by SVMs that saw no face of its identity."""
     scores = np.zeros(labels.shape)
     for seen, unseen in folds:
-        weights, bias = fit_attributes(features[seen], labels[seen], cost, seed, jobs)
+        weights, bias = fit_attributes(features[seen], labels[seen], cost, seed, jobs, pull)
         scores[unseen] = features[unseen] @ weights.T + bias
     return scores
 
 
 def cross_fitted_accuracy(
-    scores: NDArray[np.float64], labels: Labels, folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    scores: NDArray[np.float64],
+    labels: Labels,
+    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    stage: FitStage,
 ) -> float:
-    """Mean accuracy when calibration and thresholds, like the SVMs, saw no face of an identity; C alone saw all."""
+    """Mean accuracy when calibration and thresholds, like the SVMs, saw no face of an identity; C and pull saw all."""
     right = 0
     for seen, unseen in folds:
         calibration = calibrate(scores[seen], labels[seen])
-        thresholds = best_thresholds(calibration.probabilities(scores[seen]), labels[seen])
+        thresholds = _thresholds(calibration.probabilities(scores[seen]), labels[seen], stage)
         right += int(((calibration.probabilities(scores[unseen]) >= thresholds) == labels[unseen]).sum())
     return right / labels.size
 
 
 def fit_attributes(
-    features: Features, labels: Labels, cost: float, seed: int, jobs: int
+    features: Features, labels: Labels, cost: float, seed: int, jobs: int, pull: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (A, D) and biases (A,) of one SVM per attribute, fitted in parallel."""
-    columns = range(labels.shape[1])
-    fitted = Parallel(n_jobs=jobs)(delayed(_fit_one)(features, labels[:, column], cost, seed) for column in columns)
+    directions = [None] * labels.shape[1] if pull is None else list(pull)
+    fitted = Parallel(n_jobs=jobs)(
+        delayed(_fit_one)(features, labels[:, column], cost, seed, direction)
+        for column, direction in enumerate(directions)
+    )
     return np.stack([weights for weights, _ in fitted]), np.array([bias for _, bias in fitted])
 
 
-def _fit_one(features: Features, labels: Labels, cost: float, seed: int) -> tuple[NDArray[np.float64], float]:
+def _fit_one(
+    features: Features, labels: Labels, cost: float, seed: int, direction: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], float]:
+    """Weights (D,) and bias; with a direction (D,), what lies along it counts as a further feature."""
     if labels.all() or not labels.any():  # nothing to separate: always the only value seen
         return np.zeros(features.shape[1]), 1.0 if labels.all() else -1.0
-    svm = LinearSVC(C=cost, dual="auto", random_state=seed, max_iter=5000)
+    if direction is not None:
+        features = np.column_stack([features, features @ direction])
+    # the bias, too, is regularised as a weight, so it is given a feature so large that this does not matter
+    svm = LinearSVC(C=cost, dual="auto", intercept_scaling=_BIAS, random_state=seed, max_iter=5000)
     svm.fit(features, labels)
-    return svm.coef_[0], float(svm.intercept_[0])
+    weights, bias = svm.coef_[0], float(svm.intercept_[0])
+    return (weights, bias) if direction is None else (weights[:-1] + weights[-1] * direction, bias)
 
 
 def calibrate(scores: NDArray[np.float64], labels: Labels) -> Calibration:

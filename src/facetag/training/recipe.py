@@ -167,10 +167,16 @@ class FitStage:
 
     Attributes:
         costs: values of C to choose from, by cross-validation over identities.
+        pulls: likewise how strongly an SVM's weights are pulled to those of the attribute's output in the fine-tuned
+            ANet, which saw eight times as many faces: 0 = not at all (the paper); q counts that output, with a
+            standard deviation of q, as a further feature.
+        thresholds: a probability is present from the threshold of best accuracy on, or from a half on.
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
     """
 
     costs: tuple[float, ...] = (0.001, 0.01, 0.1)
+    pulls: tuple[float, ...] = (0.0,)
+    thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
     seed: int = 0
 
@@ -180,6 +186,7 @@ class StudentStage:
     """Training of the student on composed scenes and on what the LNets find in photographs.
 
     Attributes:
+        start: from nothing, or from the student that was trained so; each has a folder of its own in the run.
         held_out: share of the training identities that validates.
         photographs: share of the training pictures that are crops of photographs.
         sure, doubt: scores of the LNets from which on a box is a face, or may be one.
@@ -189,6 +196,7 @@ class StudentStage:
         net: structure.
     """
 
+    start: Literal["nothing", "student"] = "nothing"
     held_out: float = 0.03
     photographs: float = 0.3
     sure: float = 0.5

@@ -1,0 +1,214 @@
+"""Localisation in one look. A net that answers where a picture is bright says where boxes must be."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from facetag.errors import ModelError, UsageError
+from facetag.geometry import Box
+from facetag.images.resample import resize
+from facetag.localizer import Localizer
+from facetag.networks.student import DEEPEST, STRIDE
+from facetag.settings import plain
+from facetag.student import TOGETHER, StudentLocalizer, StudentLocalizerSettings, localizer_of
+from models import random_model, student_model
+
+LNETS, MODEL = random_model(), student_model()
+TALL = 40.0  #: pixels of the net's input that it takes every face to be high
+
+
+class Bright(nn.Module):
+    """Logit 10 for a middle in a cell that is white, -10 in one that is black; all faces are equally high."""
+
+    def __init__(self, tall=TALL):
+        super().__init__()
+        self.tall, self.batches = tall, []
+
+    def forward(self, images):
+        self.batches.append(tuple(images.shape))
+        grey = F.avg_pool2d(images.mean(1, keepdim=True), STRIDE)
+        size = torch.full_like(grey, np.log(self.tall / STRIDE))
+        return torch.cat([20 * grey - 10, size, torch.zeros_like(grey), torch.zeros_like(grey)], 1)
+
+
+SETTINGS = StudentLocalizerSettings(side=128)
+
+
+def localizer(settings=SETTINGS, tall=TALL):
+    return StudentLocalizer(replace(MODEL, student=Bright(tall)), settings=settings)
+
+
+def random_student_localizer(**changes):
+    settings = {"side": 64, "least": -9.0, "score": 0.5, "double_iou": 0.7, "double_containment": 1.0, **changes}
+    return StudentLocalizer(MODEL, settings=StudentLocalizerSettings(**settings))
+
+
+def scene(width, height, *boxes, level=255):
+    image = np.zeros((height, width, 3), np.uint8)
+    for box in boxes:
+        image[round(box.y) : round(box.bottom), round(box.x) : round(box.right)] = level
+    return image
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 128), (800, 200), (300, 900), (61, 47), (3000, 2000)])
+def test_boxes_are_in_pixels_of_the_picture(width, height):
+    scale = max(width, height) / 128
+    side = 16 * scale
+    for x, y in ((0.3, 0.5), (0.6, 0.4)):
+        patch = Box.around(x * width, y * height, side, side)
+        found = localizer()([scene(width, height, patch)])[0][0]
+        assert found.box.height == pytest.approx(TALL * scale, rel=0.02)
+        assert found.box.width == pytest.approx(0.8 * TALL * scale, rel=0.02)
+        assert found.box.center == pytest.approx(patch.center, abs=STRIDE * scale)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 2), (2, 1), (3000, 1), (1, 3000), (4000, 2500), (32, 31)])
+def test_odd_pictures_have_finite_boxes_that_show_some_of_them(width, height):
+    bright = localizer().every([np.full((height, width, 3), 255, np.uint8)])[0]
+    for face in (*bright, *random_student_localizer().every([np.full((height, width, 3), 99, np.uint8)])[0]):
+        assert np.isfinite([face.box.x, face.box.y, face.box.width, face.box.height, face.score]).all()
+        assert face.box.clipped(width, height).area > 0 and 0 <= face.score <= 1
+    assert bright
+
+
+def test_where_nothing_responds_there_is_no_face():
+    black = scene(100, 80)
+    assert localizer()([black]) == localizer().every([black]) == localizer().dominant([black]) == [[]]
+    assert localizer()([]) == []
+
+
+def test_what_lies_beyond_the_picture_is_no_face():
+    """The net sees the last row again and again below a picture; a face there is none of the picture's."""
+    image = scene(128, 36, Box(48, 8, 8, 8), Box(0, 35, 128, 1))
+    (face,) = localizer(tall=8.0).every([image])[0]
+    assert face.box.center == pytest.approx((52, 12))
+
+
+@examples(max_examples=40)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([32, 64, 128, 256, 288]))
+@example(1, 1, 256)
+@example(300, 1, 256)
+def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    view = localizer(replace(SETTINGS, side=side)).view(image)
+    shown = round(width / view.scale[0]), round(height / view.scale[1])
+    assert max(shown) == side
+    assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
+    np.testing.assert_array_equal(view.pixels[: shown[1], : shown[0]], resize(image, *shown))
+    assert all(length % DEEPEST == 0 for length in view.pixels.shape[:2])
+    assert (view.pixels[shown[1] :, :] == view.pixels[shown[1] - 1]).all()
+    assert (view.pixels[:, shown[0] :] == view.pixels[:, shown[0] - 1 : shown[0]]).all()
+
+
+def test_few_shapes_are_met():
+    finder = localizer(replace(SETTINGS, side=256))
+    shapes = {finder.view(np.zeros((60, width, 3), np.uint8)).pixels.shape for width in range(1, 240)}
+    assert len(shapes) == 7  # four upright, the square one among them, and three lying
+
+
+def pictures():
+    rng = np.random.default_rng(1)
+    sizes = [(48, 64)] * (TOGETHER + 3) + [(64, 48), (30, 64), (200, 90), (64, 64), (1, 1)]
+    return [resize(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8), width, height) for height, width in sizes]
+
+
+def test_no_answer_depends_on_its_company():
+    finder, images = random_student_localizer(), pictures()
+    alone = [finder.every([image])[0] for image in images]
+    assert sum(map(len, alone)) > len(images) and all(alone)
+    assert finder.every(images) == alone
+    order = np.random.default_rng(2).permutation(len(images))
+    for shuffled in (order, order[::-1], order[: TOGETHER + 1]):
+        assert finder.every([images[place] for place in shuffled]) == [alone[place] for place in shuffled]
+
+
+def test_the_net_always_sees_as_many_pictures():
+    finder = localizer()
+    finder(pictures())
+    assert finder.net.batches and {shape[0] for shape in finder.net.batches} == {TOGETHER}
+    assert len(finder.net.batches) == 2 + len({shape[2:] for shape in finder.net.batches}) - 1
+
+
+def test_all_ways_to_ask_agree():
+    finder, images = random_student_localizer(), pictures()
+    every = finder.every(images)
+    assert all(sorted(found, key=lambda face: -face.score) == found for found in every)
+    assert finder.dominant(images) == [found[:1] for found in every]
+    sure = [[face for face in found if face.score >= finder.settings.score] for found in every]
+    assert finder(images) == sure and sure != every and any(sure)
+    assert finder.faces(images, 0.48) == [[face for face in found if face.score >= 0.48] for found in every]
+
+
+def test_the_convention_resizes_a_box_about_its_middle_and_then_moves_it_by_its_heights():
+    image = scene(128, 128, Box(48, 56, 8, 8))
+    (plain_one,) = localizer()([image])[0]
+    assert plain_one.box.center == pytest.approx((52, 60))
+    assert (plain_one.box.width, plain_one.box.height) == pytest.approx((32, 40))
+    (moved,) = localizer(replace(SETTINGS, height=1.5, right=0.1, down=-0.2))([image])[0]
+    assert (moved.box.width, moved.box.height) == pytest.approx((48, 60))
+    assert moved.box.center == pytest.approx((52 + 6, 60 - 12))
+    (wide,) = localizer(replace(SETTINGS, ratio=1.0))([image])[0]
+    assert (wide.box.width, wide.box.height) == pytest.approx((40, 40))
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.3, -1.0), (50.0, 1e4), (50.0, -1e4)])
+def test_a_score_says_how_sure_a_logit_is(slope, offset):
+    finder = localizer(replace(SETTINGS, slope=slope, offset=offset))
+    (face,) = finder.every([scene(128, 128, Box(48, 56, 8, 8), level=204)])[0]
+    expected = 1 / (1 + np.exp(-np.clip(slope * 6.0 + offset, -500, 500)))
+    assert face.score == pytest.approx(expected, abs=1e-6)
+
+
+def test_logits_under_the_least_are_not_looked_at():
+    weak = scene(128, 128, Box(48, 56, 8, 8), level=85)  # a logit of -3.33
+    assert len(localizer().every([weak])[0]) == 1
+    assert localizer(replace(SETTINGS, least=-3.0)).every([weak]) == [[]]
+
+
+def test_doubles_are_dropped_the_weaker_ones():
+    faces = [Box(48, 56, 8, 8), Box(72, 56, 8, 8)]
+    image = np.maximum(scene(128, 128, faces[0], level=220), scene(128, 128, faces[1], level=250))
+    for settings, expected in (
+        (SETTINGS, [76, 52]),
+        (replace(SETTINGS, double_iou=0.1), [76]),
+        (replace(SETTINGS, double_containment=0.2), [76]),
+    ):
+        assert [face.box.center[0] for face in localizer(settings)([image])[0]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *itertools.product(["side"], [0, -32, 16, 33, 100]),
+        *itertools.product(["ratio", "height", "slope"], [0.0, -1.0, float("nan")]),
+        *itertools.product(["score", "double_iou", "double_containment"], [-0.1, 1.1, float("nan")]),
+    ],
+)
+def test_settings_out_of_their_range_are_refused(name, value):
+    with pytest.raises(UsageError, match=rf"{name} = .* of the localizer is out of range; make it "):
+        StudentLocalizerSettings(**{name: value})
+
+
+def test_a_model_is_localised_by_what_it_has():
+    with pytest.raises(ModelError, match=r"^random has no student; localise by its LNets$"):
+        StudentLocalizer(LNETS)
+    with pytest.raises(ModelError, match=r"^student has no LNets; localise by its student$"):
+        Localizer(MODEL)
+    assert isinstance(localizer_of(LNETS), Localizer)
+    assert isinstance(localizer_of(MODEL), StudentLocalizer)
+
+
+def test_a_localizer_has_the_settings_of_its_model():
+    settings = StudentLocalizerSettings(side=64, down=0.25, score=0.7)
+    assert localizer_of(replace(MODEL, localizer=plain(settings))).settings == settings
+    assert StudentLocalizer(MODEL, settings=SETTINGS).settings == SETTINGS
+    with pytest.raises(UsageError, match="side = 65"):
+        localizer_of(replace(MODEL, localizer={"side": 65}))
