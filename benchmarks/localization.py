@@ -1,11 +1,11 @@
-"""LNets beside Haar cascades and mediapipe on whole photographs, in one run.
+"""facetag's localisers beside Haar cascades and mediapipe on whole photographs, in one run.
 
     python benchmarks/localization.py --environments ~/rivals --half test
 
 Each rival runs in a virtual environment of its own, made in the folder given and used again. facetag decodes each
 photograph once; a rival reads those very upright pixels from a file. All take turns on the same pictures, and reading
-is no part of anyone's time. LNets' boxes are set by one global height, ratio and offset, fitted by medians on the
-tuning half; rivals' boxes get the same, by the same function.
+is no part of anyone's time. facetag's boxes are set by one global height and offset, fitted by medians on the tuning
+half; rivals' boxes get the same, by the same function.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +48,6 @@ from facetag.response import PeakSettings
 from facetag.settings import plain
 from facetag.student import AnyLocalizer, localizer_of
 
-LNETS = "LNets"
 SHOWN = (0.3, 0.5, 0.7)  #: of IOUS
 IOU = 0.5  #: at which the threshold has `RATE` false positives an image
 
@@ -111,13 +110,20 @@ class Worker(Process):
         return sorted(found, key=lambda face: -face.score), answer["seconds"]
 
 
+def _beneath(localizer: AnyLocalizer, image: Image) -> list[Located]:
+    """What responds most where nothing is found, at score 0, since where the surest lies is asked at any score."""
+    return [replace(face, score=0.0) for face in localizer.dominant([image])[0]]
+
+
 def ours(localizer: AnyLocalizer) -> Detector:
     """The model's LNets or its student, faces down to score 0; a batch at once, as in `facetag predict`."""
 
     def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
         start = time.perf_counter()
         found = localizer.every(images)
-        return found, time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        pairs = zip(found, images, strict=True)
+        return [faces or _beneath(localizer, image) for faces, image in pairs], seconds
 
     return detect
 
@@ -218,12 +224,13 @@ def threshold(examined: Sequence[Examined]) -> float:
 
 
 def table(measured: Mapping[str, Figures], title: str) -> Table:
-    """A column a detector."""
-    columns = [_column(one, measured[LNETS].speed) for one in measured.values()]
+    """A column a detector; speed is told beside the first one's."""
+    first = next(iter(measured))
+    columns = [_column(one, first, measured[first].speed) for one in measured.values()]
     return Table(title, ("percent", *measured), [(name, *(column[name] for column in columns)) for name in columns[0]])
 
 
-def _column(one: Figures, reference: float) -> dict[str, str]:
+def _column(one: Figures, first: str, reference: float) -> dict[str, str]:
     alone, every, rate = one.report.single, one.report.all, RATES.index(RATE)
     cells = {
         f"one face: recall at IoU {iou:g}, {RATE:g} false positives an image": alone.at_rates[IOUS.index(iou), rate]
@@ -236,7 +243,7 @@ def _column(one: Figures, reference: float) -> dict[str, str]:
         span = f"from {low:g} px" if high == inf else f"{low:g} to {high:g} px"
         cells[f"- {span} ({count})"] = value
     words = {name: "-" if isnan(value) else f"{100 * value:.1f}" for name, value in cells.items()}
-    return {**words, f"images a second, times {LNETS}'": f"{one.speed / reference:.2f}"}
+    return {**words, f"images a second, times {first}'s": f"{one.speed / reference:.2f}"}
 
 
 def as_json(measured: Mapping[str, Figures], conventions: Mapping[str, PeakSettings]) -> dict[str, object]:
@@ -252,10 +259,13 @@ def as_json(measured: Mapping[str, Figures], conventions: Mapping[str, PeakSetti
 
 
 def compare(
-    chosen: Sequence[Photograph], tuning: Sequence[Photograph], ours: Detector, rivals: Mapping[str, Detector]
+    chosen: Sequence[Photograph],
+    tuning: Sequence[Photograph],
+    ours: Mapping[str, Detector],
+    rivals: Mapping[str, Detector],
 ) -> tuple[dict[str, Figures], dict[str, PeakSettings]]:
     """Figures on `chosen`, rivals' boxes by conventions fitted on `tuning`."""
-    looked = look(chosen, {LNETS: ours, **rivals})
+    looked = look(chosen, {**ours, **rivals})
     again = looked if tuning == chosen else look([one for one in tuning if len(one.boxes) == 1], rivals)
     conventions = {name: fit(again[name].examined) for name in rivals}
     for name, settings in conventions.items():
@@ -269,7 +279,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--environments", type=Path, required=True, help="folder for the rivals' environments")
     parser.add_argument("--half", choices=("tune", "test"), default="tune", help="photographs to measure on")
     parser.add_argument("--limit", type=int, help="only so many of each half, spread evenly")
-    parser.add_argument("--model", help="name or folder; else the default model")
+    parser.add_argument("--models", nargs="+", default=["faithful", "fast"], help="names or folders")
     parser.add_argument("--json", type=Path, help="write every figure here")
     return parser.parse_args()
 
@@ -284,7 +294,7 @@ def main() -> None:
     asked = arguments()
     photographs = load_photographs(asked.images).chosen
     chosen, tuning = (part(photographs, half, asked.limit) for half in (asked.half, "tune"))
-    model = load_model(asked.model) if asked.model else load_model()
+    models = [load_model(name) for name in asked.models]
     scripts = Path(__file__).parent / "rivals"
     with ExitStack() as stack:
         rivals = {
@@ -293,12 +303,14 @@ def main() -> None:
             )
             for name, rival in RIVALS.items()
         }
-        measured, conventions = compare(chosen, tuning, ours(localizer_of(model)), rivals)
+        mine = {model.name: ours(localizer_of(model)) for model in models}
+        measured, conventions = compare(chosen, tuning, mine, rivals)
     alone = sum(len(one.boxes) == 1 for one in chosen)
-    title = f"WebFaces, {asked.half} half: {len(chosen)} photographs, {alone} with one face; model {model.name}"
+    title = f"WebFaces, {asked.half} half: {len(chosen)} photographs, {alone} with one face"
     print(plain_text(table(measured, title)))
     if asked.json:
-        facts = {"half": asked.half, "photographs": len(chosen), "model": model.name, "fingerprint": model.fingerprint}
+        models_used = {model.name: model.fingerprint for model in models}
+        facts = {"half": asked.half, "photographs": len(chosen), "models": models_used}
         asked.json.write_text(to_json({**facts, "detectors": as_json(measured, conventions)}) + "\n", encoding="utf-8")
 
 

@@ -99,7 +99,7 @@ def test_rivals_see_the_pixels_and_stand_beside_the_lnets(photographs, rival):
         assert [np.array_equal(np.load(file), image) for file, image in zip(files, images, strict=True)]
         return [[Located(TRUTH, 0.9)] for _ in images], 0.25 * len(images)
 
-    measured, conventions = benchmark.compare(photographs, photographs, ours, {"rival": rival})
+    measured, conventions = benchmark.compare(photographs, photographs, {"LNets": ours}, {"rival": rival})
     assert list(measured) == ["LNets", "rival"] and list(conventions) == ["rival"]
     assert measured["LNets"].speed == 4 and measured["rival"].speed == 2
     shown = benchmark.table(measured, "title")
@@ -108,7 +108,7 @@ def test_rivals_see_the_pixels_and_stand_beside_the_lnets(photographs, rival):
     assert rows["one face: recall at IoU 0.7, 0.1 false positives an image"] == ["100.0", "100.0"]
     assert rows["one face: surest box centred in it, any score"] == ["100.0", "100.0"]
     assert rows["- 64 to 128 px (3)"] == ["100.0", "100.0"] and rows["- 0 to 16 px (0)"] == ["-", "-"]
-    assert rows["images a second, times LNets'"] == ["1.00", "0.50"]
+    assert rows["images a second, times LNets's"] == ["1.00", "0.50"]
     written = json.loads(benchmark.to_json(benchmark.as_json(measured, conventions)))
     assert written["LNets"]["convention"] is None
     assert written["rival"]["convention"]["height"] == pytest.approx(80 / 60, rel=1e-4)
@@ -122,7 +122,7 @@ def test_the_tuning_half_is_looked_at_by_rivals_alone(photographs, rival):
         seen.append(len(images))
         return [[] for _ in images], 1.0
 
-    measured, conventions = benchmark.compare(photographs[:1], photographs[1:], ours, {"rival": rival})
+    measured, conventions = benchmark.compare(photographs[:1], photographs[1:], {"LNets": ours}, {"rival": rival})
     assert sum(seen) == 2  # the one photograph, and one before that is not measured
     assert measured["rival"].report.single.photographs == 1 and conventions["rival"].ratio == pytest.approx(0.8)
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from photographs import smooth_picture
 from torch import nn
 from torch.nn import functional as F
 
@@ -212,3 +213,16 @@ def test_a_localizer_has_the_settings_of_its_model():
     assert StudentLocalizer(MODEL, settings=SETTINGS).settings == SETTINGS
     with pytest.raises(UsageError, match="side = 65"):
         localizer_of(replace(MODEL, localizer={"side": 65}))
+
+
+def test_with_mirror_a_picture_and_its_mirror_image_have_mirrored_faces():
+    """Whole multiples of the net's steps, so that nothing is filled up and cells mirror onto cells."""
+    picture = smooth_picture(3, 96, 128)
+    changes = {"side": 128, "score": 0.0, "double_iou": 1.0}
+    (plain_faces,) = random_student_localizer(**changes)([picture])
+    both = random_student_localizer(**changes, mirror=True)
+    (faces,), (turned,) = both([picture]), both([np.ascontiguousarray(picture[:, ::-1])])
+    assert faces and [face.score for face in faces] != [face.score for face in plain_faces]
+    rows = sorted((face.score, face.box.x, face.box.y, face.box.height) for face in faces)
+    back = sorted((face.score, 128 - face.box.right, face.box.y, face.box.height) for face in turned)
+    np.testing.assert_allclose(rows, back, atol=1e-3)

@@ -18,7 +18,7 @@ from facetag.localizer import Localizer, Located
 from facetag.method.middles import find_middles
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model
-from facetag.networks.student import DEEPEST, STRIDE
+from facetag.networks.student import DEEPEST, RIGHT, STRIDE
 from facetag.response import require
 from facetag.settings import settings_from
 
@@ -31,6 +31,7 @@ class StudentLocalizerSettings:
 
     Attributes:
         side: the longer side in pixels at which it sees a picture.
+        mirror: the maps are the mean of the picture's and its mirror image's.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -43,6 +44,7 @@ class StudentLocalizerSettings:
     """
 
     side: int = 256
+    mirror: bool = False
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -130,8 +132,17 @@ class StudentLocalizer:
             filling = np.zeros((TOGETHER - len(group), *batch.shape[1:]), np.uint8)
             with torch.inference_mode():
                 inputs = torch.from_numpy(np.concatenate([group, filling])).to(self.device).permute(0, 3, 1, 2)
-                maps: NDArray[np.float32] = self.net(inputs.float().div_(255)).float().cpu().numpy()
+                maps = self._answer(inputs.float().div_(255))
             yield from maps[: len(group)]
+
+    def _answer(self, inputs: torch.Tensor) -> NDArray[np.float32]:
+        maps: torch.Tensor = self.net(inputs).float()
+        if self.settings.mirror:
+            turned = self.net(inputs.flip(3)).float().flip(3)
+            turned[:, RIGHT] *= -1
+            maps = (maps + turned) / 2
+        answer: NDArray[np.float32] = maps.cpu().numpy()
+        return answer
 
     def _faces(
         self, maps: NDArray[np.float32], image: Image, scale: tuple[float, float], minimum: float

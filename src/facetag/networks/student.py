@@ -18,6 +18,7 @@ from facetag.networks.normalisation import fold_batch_normalisation
 STRIDE = 8  #: pixels between neighbouring cells of the maps; cell k is centred on pixel 8 k + 4
 DEEPEST = 32  #: pixels between cells of the coarsest layer: inputs have sides that are multiples of it
 OUTPUTS = 4  #: logit of a face's middle, log of its height, offset of its middle from the cell's (x, y); in cells
+RIGHT = 2  #: which of them points to the right
 RARE = 0.01  #: chance of a middle in a cell that the untrained net answers
 
 

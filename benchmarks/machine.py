@@ -1,0 +1,112 @@
+"""What a machine can do at best: matrix products, decoding, and what a model's nets ask of it."""
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from facetag.attributes import ATTRIBUTES
+from facetag.batch.backoff import suiting
+from facetag.batch.finders import located_by
+from facetag.batch.pipeline import Cascade, Tagging, answers
+from facetag.batch.reading import ReadSettings
+from facetag.images.decode import read_image
+from facetag.model import Model
+from facetag.networks.locally_shared import LocallyShared
+from facetag.student import localizer_of
+from facetag.tagger import Tagger
+
+SIDE = 1024  #: of the matrices
+PRODUCTS = 20  #: in one turn
+
+
+def product_seconds() -> float:
+    """Seconds of one product of float32 matrices SIDE x SIDE, on as many threads as torch uses."""
+    one, other = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    with torch.inference_mode():
+        result = one @ other
+        start = time.perf_counter()
+        for _ in range(PRODUCTS):
+            torch.mm(one, other, out=result)
+    return (time.perf_counter() - start) / PRODUCTS
+
+
+def decoding_seconds(files: Sequence[Path], threads: int) -> float:
+    """Seconds to read and decode these files as facetag does."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(_decode, files):
+            pass
+    return time.perf_counter() - start
+
+
+def _decode(file: Path) -> None:
+    read_image(str(file))  # the pixels are not kept
+
+
+def multiply_adds(model: Model, files: Sequence[Path]) -> float:
+    """Multiply-adds of a model's nets an image, in a real run over these files: mirror images, views and what fills
+    up groups of fixed size are in it, the scaling of pictures and the SVMs are not."""
+    device = torch.device("cpu")
+    tagging = Tagging(Tagger(model, device), range(len(ATTRIBUTES)), model.thresholds)
+    cascade = Cascade(located_by(localizer_of(model, device)), tagging)
+    with counting(nets_of(model)) as counted:
+        for _ in answers(map(str, files), cascade, ReadSettings(batch=suiting(device))):
+            pass
+    return sum(counted) / len(files)
+
+
+def nets_of(model: Model) -> list[nn.Module]:
+    """All nets of a model."""
+    lnets = [lnet.net for lnet in (model.lnet_o, model.lnet_s) if lnet]
+    return [*lnets, *([model.student] if model.student else []), model.anet]
+
+
+@contextmanager
+def counting(nets: Sequence[nn.Module]) -> Iterator[list[int]]:
+    """A list to which every call of a layer with weights adds its multiply-adds, as long as this lasts."""
+    counted: list[int] = []
+
+    def note(layer: nn.Module, _: object, output: Tensor) -> None:
+        counted.append(multiply_adds_of(layer, output))
+
+    with ExitStack() as hooks:
+        for net in nets:
+            for layer in net.modules():
+                if list(layer.parameters(recurse=False)):
+                    hooks.callback(layer.register_forward_hook(note).remove)
+        yield counted
+
+
+def multiply_adds_of(layer: nn.Module, output: Tensor) -> int:
+    """What a layer's output took.
+
+    Raises:
+        TypeError: it is a layer that cannot be counted.
+    """
+    if isinstance(layer, LocallyShared):  # its output may be pooled already
+        return len(output) * layer.weight.numel() * layer.cell**2
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        return output.numel() * layer.weight[0].numel()
+    raise TypeError(f"{type(layer).__name__} is not counted yet")
+
+
+def pixels_of(file: Path) -> int:
+    """Pixels of an image file."""
+    height, width = read_image(str(file)).pixels.shape[:2]
+    return height * width
+
+
+def processor() -> str:
+    """The processor's name, as Linux says it or as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,59 @@
+"""Keeps from a training run what figures of the paper need later, as fp16 safetensors in this folder (not in the wheel).
+
+    python studies/keep.py --run runs/faithful [--without-objects runs/other]
+
+    lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
+    lnet_o_without_objects.safetensors   LNet_o fine-tuned from nothing, of the other run
+    anet_identities.safetensors      ANet right after identities
+    heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from facetag.training.checkpoint import best_state
+
+HERE = Path(__file__).resolve().parent
+
+
+def part(folder: Path, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a stage's best net whose names begin so, without that beginning.
+
+    Raises:
+        DataError: the stage is not trained.
+    """
+    state = best_state(folder)
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def write(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """As fp16, but for what counts batches."""
+    halves = {key: (t.half() if t.is_floating_point() else t).contiguous() for key, t in tensors.items()}
+    path = HERE / f"{name}.safetensors"
+    path.write_bytes(save(halves))
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--without-objects", type=Path, help="run whose LNet_o started from nothing")
+    asked = parser.parse_args()
+    write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
+    write("anet_identities", part(asked.run / "anet_identities", "anet."))
+    heads = {
+        f"{stage}.{name}": tensor
+        for stage, prefix in (("lnet_o", "head."), ("lnet_s", "head."), ("anet_attributes", "outputs."))
+        for name, tensor in part(asked.run / stage, prefix).items()
+    }
+    write("heads", heads)
+    if asked.without_objects:
+        write("lnet_o_without_objects", part(asked.without_objects / "lnet_o", "lnet."))
+
+
+if __name__ == "__main__":
+    main()
