@@ -1,4 +1,4 @@
-"""Keeps from a training run what figures of the paper need later, as fp16 safetensors in this folder (not in the wheel).
+"""Keeps from a training run what figures of the paper need later: fp16 safetensors in this folder, not in the wheel.
 
     python studies/keep.py --run runs/faithful [--without-objects runs/other]
 
