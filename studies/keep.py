@@ -1,11 +1,11 @@
 """Keeps from a training run what figures of the paper need later: fp16 safetensors in this folder, not in the wheel.
 
-    python studies/keep.py --run runs/faithful [--without-objects runs/other]
+python studies/keep.py --run runs/faithful [--without-objects runs/other]
 
-    lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
-    lnet_o_without_objects.safetensors   LNet_o fine-tuned from nothing, of the other run
-    anet_identities.safetensors      ANet right after identities
-    heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
+lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
+lnet_o_without_objects.safetensors   LNet_o fine-tuned from nothing, of the other run
+anet_identities.safetensors      ANet right after identities
+heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 """
 
 import argparse
