@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError, ModelError, writing
+from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
@@ -39,7 +39,7 @@ STUDENT_FILES = ("student.safetensors", *FILES[2:])
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
-    AssertionError, DataError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError,
+    AssertionError, DataError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, UsageError, ValueError,
     safetensors.SafetensorError,
 )  # fmt: skip
 
