@@ -181,7 +181,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
     chosen = svms.select(found)
     tuned = trained_attribute_net(run, recipe)
-    anet = tuned.anet.half().float()
+    anet = tuned.anet.half().float()  # rounded as it will be saved, so that the SVMs see what users will
     extract = FeatureExtractor(anet, recipe.tagger, options.device)
     features = region_features(extract, chosen, boxes[found], options)
     views = features.shape[1] // FEATURES
@@ -344,11 +344,6 @@ def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
     checkpoint.load_best(run / "anet_attributes", net)
     return net.eval().requires_grad_(False)
-
-
-def trained_anet(run: Path, recipe: Recipe) -> ANet:
-    """The fine-tuned ANet of a run, rounded to fp16 as it will be saved, so that the SVMs see what users will."""
-    return trained_attribute_net(run, recipe).anet.half().float()
 
 
 def _model(
