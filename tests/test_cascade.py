@@ -24,7 +24,8 @@ from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.settings import plain
 from facetag.student import StudentLocalizer, StudentLocalizerSettings, localizer_of
-from facetag.training import cascade, checkpoint, distill, finetune
+from facetag.training import cascade, checkpoint, distill, finetune, proposed, ship
+from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH
 from facetag.training.fit import Fitted
@@ -56,14 +57,15 @@ RECIPE = Recipe(
     svm=FitStage(costs=(0.001,), folds=2),
     localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
 )
-#: Behind a student, which three steps teach to answer everywhere alike: what it finds is small.
+FIRST = StudentStage(
+    held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
+)
+#: Behind a student, which twice three steps teach to answer everywhere alike: what it finds is small.
 STUDENT = replace(
     RECIPE,
     name="taught",
     finder="student",
-    student=StudentStage(
-        held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
-    ),
+    student=(FIRST, replace(FIRST, far=0.6)),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
@@ -168,7 +170,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     ):  # fmt: skip
         outcome = stage(data, run, RECIPE, OPTIONS)
         assert outcome.finished and 2 <= outcome.steps <= 4
-    fitted = cascade.fit_svm(data, run, RECIPE, OPTIONS, run / "model")
+    fitted = ship.fit_svm(data, run, RECIPE, OPTIONS, run / "model")
     return Trained(data, run, run / "model", fitted)
 
 
@@ -248,7 +250,7 @@ def test_finetune_all_with_resume_trains_nothing_again(trained: Trained, tmp_pat
 def test_a_stage_of_another_recipe_is_refused_before_the_svms_are_fitted(trained: Trained, tmp_path: Path) -> None:
     other = replace(RECIPE, lnet_s=replace(RECIPE.lnet_s, shift=0.3))
     with pytest.raises(DataError, match=r"^stage lnet_s: .*other settings; use its recipe, or train lnet_s again$"):
-        cascade.fit_svm(trained.data, trained.run, other, OPTIONS, tmp_path / "out")
+        ship.fit_svm(trained.data, trained.run, other, OPTIONS, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -258,12 +260,12 @@ def test_what_an_old_or_absent_checkpoint_cannot_say_is_not_held_against_it(tmp_
     checkpoint.save_best(tmp_path / "lnet_s", torch.nn.Linear(1, 1), {"step": 1})  # its checkpoint was deleted
     checkpoint.save_best(tmp_path / "lnet_o", torch.nn.Linear(1, 1), {"step": 2})
     checkpoint.save(tmp_path / "lnet_o", {}, RECIPE.lnet_o.loop)  # as before stages were saved beside the loop
-    record = cascade.training_record(tmp_path, replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, any_weight=5.0)))
+    record = ship.training_record(tmp_path, replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, any_weight=5.0)))
     assert record["settings_checked"] == ["lnet_o"]
     assert record["validation"] == {"lnet_o": {"step": 2}, "lnet_s": {"step": 1}}
     other = replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, loop=replace(LOOP, rate=0.5)))
     with pytest.raises(DataError, match="stage lnet_o: "):
-        cascade.training_record(tmp_path, other)
+        ship.training_record(tmp_path, other)
 
 
 def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
@@ -274,16 +276,16 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     def propose(what: str) -> Any:
         return lambda *_: made.append(what) or np.zeros((1, 5), np.float32)
 
-    monkeypatch.setattr(cascade, "propose_faces", propose("faces"))
-    monkeypatch.setattr(cascade, "propose_heads", propose("heads"))
+    monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
+    monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
     whole, half = Localizer(model), Localizer(model, half=True)
     for localizer in (whole, whole, half, half):
-        cascade.proposed_faces(tmp_path, "train", localizer, nets, OPTIONS)
+        proposed.proposed_faces(tmp_path, "train", localizer, nets, OPTIONS)
     assert made == ["faces", "faces"]
     for groups in ([["a/1.png", "a/2.png"]], [["b/1.png", "b/2.png"]], [["a/1.png"], ["a/2.png"]], [["a/1.png"]]):
         scenes = finetune.composer(nets, groups, SCENES, 0)
-        cascade._proposed_heads(tmp_path, "train", whole, scenes, 1, OPTIONS)
+        proposed.proposed_heads(tmp_path, "train", whole, scenes, 1, OPTIONS)
     assert made[2:] == ["heads"] * 3  # a folder that moved holds the same pictures
 
 
@@ -311,10 +313,10 @@ def test_fit_svm_looks_at_the_data_before_it_proposes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, folds: int, message: str
 ) -> None:
     monkeypatch.setattr(DataFolder, "celeba", lambda folder: change(load_celeba(folder.root / "celeba")))
-    monkeypatch.setattr(cascade, "trained_localizer", refuse_to_propose)
+    monkeypatch.setattr(trained_nets, "trained_localizer", refuse_to_propose)
     recipe = replace(RECIPE, svm=replace(RECIPE.svm, folds=folds))
     with pytest.raises(DataError, match=message) as refused:
-        cascade.fit_svm(data, tmp_path, recipe, OPTIONS, tmp_path / "model")
+        ship.fit_svm(data, tmp_path, recipe, OPTIONS, tmp_path / "model")
     assert "\n" not in str(refused.value)
 
 
@@ -361,17 +363,19 @@ def taught(trained: Trained, photographs: Path, tmp_path_factory: pytest.TempPat
     run = tmp_path_factory.mktemp("taught") / "run"
     shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns("model"))
     outcome = cascade.train_student(trained.data, run, STUDENT, OPTIONS)
-    assert outcome.finished and outcome.steps == 3 and 0 <= outcome.best <= 1
-    fitted = cascade.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
+    assert outcome.finished and outcome.steps == 6 and 0 <= outcome.best <= 1
+    assert cascade.finetune_anet(trained.data, run, STUDENT, OPTIONS).finished
+    fitted = ship.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
     return Trained(trained.data, run, run / "model", fitted)
 
 
 def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Trained) -> None:
-    assert {path.name for path in (taught.run / "student").iterdir()} == {
-        "checkpoint.pt", "best.safetensors", "metrics.jsonl",
-    }  # fmt: skip
+    for stage in ("student", "student_2", "anet_attributes_student"):
+        assert {path.name for path in (taught.run / stage).iterdir()} == {
+            "checkpoint.pt", "best.safetensors", "metrics.jsonl",
+        }  # fmt: skip
     assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
-        *PROPOSALS, "faces_photographs", "faces_svm_student",
+        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_svm_student",
     }  # fmt: skip
     names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
     tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
@@ -385,18 +389,21 @@ def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
     assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
-    of_run = cascade.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
-    assert isinstance(cascade.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
 
 
 def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     record = load_model(str(taught.model)).training
     assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
-    assert set(record["validation"]) == set(record["settings_checked"]) == {*STAGES, "student"}
+    assert set(record["validation"]) == set(record["settings_checked"]) == {
+        *STAGES[:4], "student", "student_2", "anet_attributes_student",
+    }  # fmt: skip
     assert record["svm"]["faces"] == 12
-    assert "- student: recall " in (taught.model / "CARD.md").read_text()
+    card = (taught.model / "CARD.md").read_text()
+    assert "- student: recall " in card and "- student_2: recall " in card
 
 
 def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> None:
@@ -414,19 +421,19 @@ def test_a_student_that_was_stopped_goes_on_to_the_same_weights(
 ) -> None:
     for stage in ("lnet_o", "lnet_s", "proposals"):
         shutil.copytree(taught.run / stage, tmp_path / stage)
-    monkeypatch.setattr(cascade, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
+    monkeypatch.setattr(proposed, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
     stopped = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, should_stop=lambda: True))
     assert (stopped.finished, stopped.steps) == (False, 1)
     resumed = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, resume=True))
-    assert (resumed.finished, resumed.steps) == (True, 3)
-    best = [(run / "student" / checkpoint.BEST).read_bytes() for run in (taught.run, tmp_path)]
-    assert best[0] == best[1]
+    assert (resumed.finished, resumed.steps) == (True, 6)
+    for stage in ("student", "student_2"):
+        assert (taught.run / stage / checkpoint.BEST).read_bytes() == (tmp_path / stage / checkpoint.BEST).read_bytes()
 
 
 def test_a_student_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
-    other = replace(STUDENT, student=replace(STUDENT.student, far=0.5))
+    other = replace(STUDENT, student=(replace(FIRST, far=0.5), STUDENT.student[1]))
     with pytest.raises(DataError, match=r"^stage student: .*other settings; use its recipe, or train student again$"):
-        cascade.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
+        ship.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError):
         cascade.train_student(taught.data, taught.run, other, replace(OPTIONS, resume=True))
 
@@ -456,7 +463,7 @@ class Answers(torch.nn.Module):
 @pytest.mark.parametrize(("right", "expected"), [(True, 1.0), (False, 0.0)])
 def test_a_student_is_kept_by_the_faces_that_it_finds(data: Path, right: bool, expected: float) -> None:
     folder = DataFolder(data)
-    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), STUDENT.student)
+    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), FIRST)
     assert (len(task.examples), len(task.validation)) == (12, 6)
     found = task.validate(Answers(task.validation, right), torch.device("cpu"))
     assert found == {"recall": expected}

@@ -57,7 +57,7 @@ def test_every_error_of_an_image_is_its_record(monkeypatch, error, status, words
     def fail(path, **_):
         raise error
 
-    monkeypatch.setattr(reading, "read_image", fail)
+    monkeypatch.setattr(reading, "read_file", fail)
     assert read("x.jpg", ReadSettings()) == ImageRecord("x.jpg", status, words.strip())
 
 

@@ -21,10 +21,19 @@ def settings_from(cls: type[Settings], values: Mapping[str, Any], source: str) -
         DataError: a key is unknown or a value has the wrong type.
     """
     try:
-        return dacite.from_dict(cls, dict(values), dacite.Config(strict=True, type_hooks=_HOOKS))
+        return dacite.from_dict(cls, _with_tuples(dict(values)), dacite.Config(strict=True, type_hooks=_HOOKS))
     except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{source}: {reason}", "see the settings' documentation for names and types") from error
+
+
+def _with_tuples(value: Any) -> Any:
+    """Lists of tables as tuples of them, for which dacite has no hook."""
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+        return tuple(map(_with_tuples, value))
+    return value
 
 
 def _converts(target: type[Any], *sources: type) -> Callable[[Any], Any]:

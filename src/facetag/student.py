@@ -31,6 +31,8 @@ class StudentLocalizerSettings:
 
     Attributes:
         side: the longer side in pixels at which it sees a picture.
+        read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels;
+            0 = whole.
         mirror: the maps are the mean of the picture's and its mirror image's.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
@@ -44,6 +46,7 @@ class StudentLocalizerSettings:
     """
 
     side: int = 256
+    read_side: int = 0
     mirror: bool = False
     ratio: float = 0.8
     height: float = 1.0
@@ -59,6 +62,8 @@ class StudentLocalizerSettings:
     def __post_init__(self) -> None:
         whole = self.side >= DEEPEST and self.side % DEEPEST == 0
         require(whole, "side", self.side, f"a multiple of {DEEPEST}")
+        enough = self.read_side == 0 or self.read_side >= self.side
+        require(enough, "read_side", self.read_side, "0, or no less than side")
         for name in ("ratio", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
         for name in ("score", "double_iou", "double_containment"):
@@ -170,3 +175,8 @@ AnyLocalizer = Localizer | StudentLocalizer
 def localizer_of(model: Model, device: torch.device | None = None) -> AnyLocalizer:
     """What finds the faces in a model: its student, or else its LNets."""
     return Localizer(model, device) if model.student is None else StudentLocalizer(model, device)
+
+
+def read_side(localizer: AnyLocalizer | None) -> int:
+    """Pixels of a photograph's longer side that suffice to find its faces; 0 = all that it has."""
+    return localizer.settings.read_side if isinstance(localizer, StudentLocalizer) else 0

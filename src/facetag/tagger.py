@@ -16,6 +16,8 @@ from facetag.model import Model
 from facetag.networks.anet import FEATURES, HEIGHT, WIDTH, ANet, Maps, block_scores
 from facetag.settings import settings_from
 
+SHARP = 1.5  #: pixels of a picture that was decoded smaller, for each of ANet's
+
 
 @dataclass(frozen=True)
 class TaggerSettings:
@@ -155,6 +157,10 @@ class Tagger:
     def region(self, image: Image, box: Box) -> Image:
         """x_f of one face: image (H, W, 3) upright RGB, box in its pixels."""
         return face_region(image, box, self.settings.margin, self.settings)
+
+    def share(self, box: Box) -> float:
+        """Of its size, at which a picture still shows this face with SHARP pixels for each that ANet sees."""
+        return SHARP * HEIGHT / face_window(box, self.settings).height
 
     def __call__(self, regions: Sequence[Image]) -> Tags:
         """Regions from `region` -> Tags, in order."""

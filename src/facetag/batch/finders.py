@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facetag.batch.paths import unescape
@@ -49,9 +49,15 @@ def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
         images = [photo.pixels for photo in photos]
         with clock.stage(Stage.STUDENT):
             faces = localizer.dominant(images) if dominant else localizer(images)
-        return [Found(tuple(each)) for each in faces]
+        return [Found(tuple(_in_whole(photo, each))) for photo, each in zip(photos, faces, strict=True)]
 
     return find
+
+
+def _in_whole(photo: Photo, faces: Sequence[Located]) -> Sequence[Located]:
+    """Faces found in what was decoded of a photograph, in pixels of the whole."""
+    factor = photo.width / photo.pixels.shape[1], photo.height / photo.pixels.shape[0]
+    return [replace(face, box=face.box.scaled(*factor)) for face in faces] if photo.whole else faces
 
 
 def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:

@@ -17,6 +17,7 @@ from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, re
 from facetag.batch.settled import Settled, Source
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.geometry import Box
+from facetag.images.resample import Image
 from facetag.localizer import Located
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
@@ -40,11 +41,18 @@ class Tagging:
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
-        pairs = [(photo, face) for photo, faces in zip(photos, found, strict=True) for face in faces.faces]
-        regions = [self.tagger.region(photo.pixels, face.box) for photo, face in pairs]
+        regions = [region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)]
         # decided by what is written, so that whoever cuts the written probabilities himself gets the same tags
         rows = iter(np.round(self.tagger(regions).probabilities, 4))
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
+
+    def _regions(self, photo: Photo, found: Found) -> list[Image]:
+        """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
+        boxes = [face.box for face in found.faces]
+        share = max(map(self.tagger.share, boxes), default=0.0)
+        pixels = photo.at(share * max(photo.width, photo.height))
+        factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds

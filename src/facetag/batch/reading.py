@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from queue import Empty, SimpleQueue
 from threading import Condition, Semaphore, Thread
 
@@ -14,7 +15,7 @@ from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import attempt, wants_memory
 from facetag.batch.settled import Settled, Source
 from facetag.batch.stopwatch import Stage, Stopwatch
-from facetag.images.decode import MAX_PIXELS, read_image
+from facetag.images.decode import MAX_PIXELS, File, decode, read_file
 from facetag.images.resample import Image
 from facetag.records import ImageRecord
 
@@ -33,6 +34,7 @@ class ReadSettings:
         batch: photographs that are answered together, at most.
         batch_pixels: a batch that has this many is full; as many again may lie decoded, waiting for their turn.
         folder: that relative paths are seen from; empty for the current one.
+        side: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -41,6 +43,7 @@ class ReadSettings:
     batch: int = 16
     batch_pixels: int = 100_000_000
     folder: str = ""
+    side: int = 0
 
     def place(self, path: str) -> str:
         """What to open."""
@@ -48,22 +51,48 @@ class ReadSettings:
 
 
 @dataclass(frozen=True, eq=False)
+class Whole:
+    """What is left of a photograph that was decoded smaller: its upright size, and its file's bytes."""
+
+    width: int
+    height: int
+    data: bytes
+    max_pixels: int
+
+
+@dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded input: path as given, pixels (H, W, 3) upright RGB uint8, decoding's warning, and the file where a
-    journal wants to know it."""
+    """A decoded input.
+
+    Attributes:
+        path: as given.
+        pixels: (H, W, 3) upright RGB uint8.
+        warning: decoding's.
+        source: the file, where a journal wants to know it.
+        whole: None unless it was decoded smaller.
+    """
 
     path: str
     pixels: Image
     warning: str = ""
     source: Source | None = None
+    whole: Whole | None = None
 
     @property
     def width(self) -> int:
-        return int(self.pixels.shape[1])
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.width if self.whole else int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        return int(self.pixels.shape[0])
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.height if self.whole else int(self.pixels.shape[0])
+
+    def at(self, side: float) -> Image:
+        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were."""
+        if self.whole is None or max(self.pixels.shape) >= side:
+            return self.pixels
+        return decode(self.whole.data, max_pixels=self.whole.max_pixels, side=ceil(side)).pixels
 
 
 #: What became of reading one input: its pixels, or already its record.
@@ -76,11 +105,20 @@ Reader = Callable[[str, ReadSettings], Item]
 def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
 
-    def work() -> Photo:
-        decoded = read_image(settings.place(path), max_pixels=settings.max_pixels, strict=settings.strict)
-        return Photo(path, decoded.pixels, decoded.warning)
+    return attempt(path, lambda: decoded_photo(path, read_file(settings.place(path)), settings))
 
-    return attempt(path, work)
+
+def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> Photo:
+    """The photograph of a file that was read.
+
+    Raises:
+        ImageError: as `decode` says.
+    """
+    decoded = decode(file.data, max_pixels=settings.max_pixels, strict=settings.strict, side=settings.side)
+    width, height = decoded.width, decoded.height
+    smaller = decoded.pixels.shape[:2] != (height, width)
+    whole = Whole(width, height, file.data, settings.max_pixels) if smaller else None
+    return Photo(path, decoded.pixels, decoded.warning, source, whole)
 
 
 def read_ahead(
@@ -122,7 +160,7 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
 
 def pixels_of(item: Item) -> int:
     """How many are held in memory."""
-    return item.width * item.height if isinstance(item, Photo) else 0
+    return item.pixels.size // 3 if isinstance(item, Photo) else 0
 
 
 class _Room:

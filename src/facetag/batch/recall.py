@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from facetag.batch.failures import attempt, wants_memory
 from facetag.batch.journal import Journal, Known
-from facetag.batch.reading import Item, Photo, ReadSettings
+from facetag.batch.reading import Item, ReadSettings, decoded_photo
 from facetag.batch.settled import Settled, Source
-from facetag.images.decode import File, decode, read_file
+from facetag.images.decode import File, read_file
 from facetag.records import ImageRecord, Status
 
 
@@ -61,9 +61,5 @@ def _is_unchanged(path: str, source: Source) -> bool:
 
 
 def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:
-    def work() -> Photo:
-        decoded = decode(file.data, max_pixels=settings.max_pixels, strict=settings.strict)
-        return Photo(path, decoded.pixels, decoded.warning, source)
-
-    item = attempt(path, work)
+    item = attempt(path, lambda: decoded_photo(path, file, settings, source))
     return Settled(item, source) if isinstance(item, ImageRecord) else item

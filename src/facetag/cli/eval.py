@@ -261,13 +261,13 @@ def _cascade(model: str | None, device: str) -> "tuple[Model, AnyLocalizer, Tagg
 
 def _localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":
     """The LNets or the student of a training run, and whether there is no LNet_s yet."""
-    from facetag.training import cascade
     from facetag.training.recipe import load_recipe
+    from facetag.training.trained import has_stage, head_localizer, trained_finder
 
     loaded, place = load_recipe(recipe), torch_device(device)
-    if loaded.finder == "student" or cascade.has_stage(run, "lnet_s"):
-        return cascade.trained_finder(run, loaded, place), False
-    return cascade.head_localizer(run, loaded, place), True
+    if loaded.finder == "student" or has_stage(run, "lnet_s"):
+        return trained_finder(run, loaded, place), False
+    return head_localizer(run, loaded, place), True
 
 
 def _check_outputs(json: Path | None, sheet: Path | None = None) -> None:

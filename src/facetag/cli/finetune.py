@@ -44,7 +44,7 @@ stages.add_stage(
     "facetag.training.cascade:train_student",
     """Train the student, a small and fast localiser, on composed scenes and on what the LNets find in photographs.
 
-    Example: facetag finetune student --run runs/faithful""",
+    Example: facetag finetune student --run runs/faithful --recipe fast""",
 )
 
 
@@ -61,8 +61,8 @@ def svm(
 
     Example: facetag finetune svm --run runs/faithful --out models/faithful
     """
-    from facetag.training.cascade import fit_svm
     from facetag.training.recipe import load_recipe
+    from facetag.training.ship import fit_svm
 
     stages.one_process_alone("finetune svm")
     options = stages.run_options(device, 0, False, None, quiet)
@@ -84,7 +84,7 @@ def all_stages(
     max_time: stages.MaxTime = None,
     quiet: stages.Quiet = False,
 ) -> None:
-    """LNet_o, LNet_s, ANet and the SVMs, in the paper's order.
+    """LNet_o, LNet_s, the recipe's student, ANet and the SVMs, in the paper's order.
 
     With --resume, finished stages are kept and the others go on from their checkpoints; --max-time is for all.
 

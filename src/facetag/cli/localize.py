@@ -63,6 +63,6 @@ def localize(
     loaded, place = load(model, device)
     localizer = localizer_of(loaded, place)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
     basis = basis_of("localize", loaded, cascade, settings, faces)
     raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

@@ -114,7 +114,7 @@ def predict(
     localizer = None if boxes or aligned else localizer_of(loaded, place)
     find = given or finder(localizer, faces)
     cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
-    settings = reading(place, max_pixels, strict, workers, batch, relative_to)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)

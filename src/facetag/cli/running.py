@@ -138,15 +138,19 @@ def reading(
     workers: int | None,
     batch: int | None,
     folder: Path | None,
+    localizer: "AnyLocalizer | None",
 ) -> "ReadSettings":
-    """ReadSettings of these options; when not said, one decoding thread a core, at most four, and as large a batch as
-    suits the device."""
+    """ReadSettings of these options and of what finds the faces; when not said, one decoding thread a core, at most
+    four, and as large a batch as suits the device."""
     from facetag.batch.backoff import suiting
     from facetag.batch.reading import ReadSettings
     from facetag.images.decode import MAX_PIXELS
+    from facetag.student import read_side
 
     threads = workers or min(os.cpu_count() or 1, 4)
-    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, batch or suiting(place), folder=str(folder or ""))
+    together = batch or suiting(place)
+    side = read_side(localizer)
+    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, together, folder=str(folder or ""), side=side)
 
 
 def _run_settings(words: Mapping[str, Any]) -> "RunSettings":

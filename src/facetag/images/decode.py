@@ -14,7 +14,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from PIL import (
 
 from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.images.kinds import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
-from facetag.images.orient import upright
+from facetag.images.orient import is_turned, upright
 
 MAX_PIXELS = 200_000_000
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
@@ -85,10 +85,13 @@ class Decoded:
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB, upright, C-contiguous, writable.
+        width, height: of the whole image, upright; `pixels` has these unless it was decoded smaller.
         warning: one line; empty unless something was amiss that did not keep the pixels from being used.
     """
 
     pixels: NDArray[np.uint8]
+    width: int
+    height: int
     warning: str = ""
 
 
@@ -159,7 +162,7 @@ def _refuse_what_is_no_file(path: str) -> None:
         raise UnreadableImage("not a regular file")
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False, side: int = 0) -> Decoded:
     """Decode an image file's bytes to upright RGB.
 
     EXIF orientation is applied. Transparent pixels are laid on white. Greyscale, palette and CMYK become RGB; 16-bit
@@ -170,6 +173,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -
     Args:
         max_pixels: images of more are refused by their header, before their pixels are allocated.
         strict: refuse a truncated JPEG instead of decoding it as far as it goes.
+        side: a JPEG is decoded at a half, a quarter or an eighth of its size when its longer side still has so many
+            pixels then, which takes a fraction of the time; 0 = whole.
 
     Raises:
         UnreadableImage: empty, not an image, or damaged.
@@ -179,8 +184,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -
     kind, opener = _opener_for(data[:HEAD_BYTES])
     try:
         if kind != JPEG:
-            return Decoded(_pixels(data, opener, max_pixels))
-        return _decode_jpeg(data, opener, max_pixels, strict)
+            return _decoded(data, opener, max_pixels)
+        return _decode_jpeg(data, opener, max_pixels, strict, side)
     except MemoryError as error:
         raise ImageTooLarge("not enough memory to decode the image") from error
     except Image.DecompressionBombError as error:
@@ -210,20 +215,20 @@ def _heic_opener() -> Opener:
     return opener
 
 
-def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool) -> Decoded:
+def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool, side: int) -> Decoded:
     """A JPEG that ends early gets an end marker: libjpeg then gives what it has, of progressive files as well.
 
     Pillow's own switch for this is process-wide, and gives nothing of a progressive file.
     """
     try:
-        return Decoded(_pixels(data, opener, max_pixels))
+        return _decoded(data, opener, max_pixels, side)
     except OSError:
         if strict:
             raise
     for kept in (data, data[: _last_segment(data)]):
         with contextlib.suppress(OSError):
-            pixels = _pixels(kept + _JPEG_END, opener, max_pixels)
-            return Decoded(pixels, "truncated JPEG, decoded as far as it goes")
+            decoded = _decoded(kept + _JPEG_END, opener, max_pixels, side)
+            return replace(decoded, warning="truncated JPEG, decoded as far as it goes")
     raise UnreadableImage("damaged JPEG file")
 
 
@@ -232,14 +237,25 @@ def _last_segment(data: bytes) -> int:
     return max(data.rfind(b"\xff\xc4"), data.rfind(b"\xff\xda"), 0)
 
 
-def _pixels(data: bytes, opener: Opener, max_pixels: int) -> NDArray[np.uint8]:
+def _decoded(data: bytes, opener: Opener, max_pixels: int, side: int = 0) -> Decoded:
     with opener(io.BytesIO(data)) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise ImageTooLarge(f"{width}x{height} is over {max_pixels} pixels", "raise --max-pixels")
         _refuse_camera_raw(image)
+        if side:
+            _shrink(image, side)
         image.load()
-        return upright(_rgb(image), _orientation(image))
+        orientation = _orientation(image)
+        pixels = upright(_rgb(image), orientation)
+        return Decoded(pixels, *((height, width) if is_turned(orientation) else (width, height)))
+
+
+def _shrink(image: ImageFile.ImageFile, side: int) -> None:
+    """Have a JPEG decoded smaller: its blocks of 8 x 8 can come as 4 x 4, 2 x 2 or 1."""
+    factor = next((each for each in (8, 4, 2) if max(image.size) >= each * side), 1)
+    if factor > 1:
+        image.draft(image.mode, (max(image.width // factor, 1), max(image.height // factor, 1)))
 
 
 def _refuse_camera_raw(image: ImageFile.ImageFile) -> None:

@@ -22,6 +22,11 @@ _STEPS: dict[int, tuple[bool, int | None]] = {
 INVERSE = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
 
+def is_turned(orientation: int) -> bool:
+    """Whether width and height as stored are height and width of the upright image."""
+    return _STEPS.get(orientation, (False, None))[0]
+
+
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn and mirror stored pixels upright.
 

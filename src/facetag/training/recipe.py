@@ -8,12 +8,13 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.scenes import SceneSettings
-from facetag.errors import DataError
+from facetag.errors import DataError, UsageError
 from facetag.localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
@@ -183,10 +184,9 @@ class FitStage:
 
 @dataclass(frozen=True)
 class StudentStage:
-    """Training of the student on composed scenes and on what the LNets find in photographs.
+    """One round of training the student on composed scenes and on what the LNets find in photographs.
 
     Attributes:
-        start: from nothing, or from the student that was trained so; each has a folder of its own in the run.
         held_out: share of the training identities that validates.
         photographs: share of the training pictures that are crops of photographs.
         sure, doubt: scores of the LNets from which on a box is a face, or may be one.
@@ -196,7 +196,6 @@ class StudentStage:
         net: structure.
     """
 
-    start: Literal["nothing", "student"] = "nothing"
     held_out: float = 0.03
     photographs: float = 0.3
     sure: float = 0.5
@@ -214,6 +213,11 @@ class Recipe:
 
     Attributes:
         finder: what finds faces in the model: the `lnets`, or the `student` that they teach.
+        student: its rounds of training, each from where the one before ended; what a `[[student]]` of a file leaves
+            out is as in the one before it.
+
+    Raises:
+        UsageError: a student is to find faces and has no round, or rounds have different nets.
     """
 
     name: str = "paper"
@@ -225,11 +229,17 @@ class Recipe:
     lnet_s: CropStage = field(default_factory=CropStage)
     anet_identities: IdentityStage = field(default_factory=IdentityStage)
     anet_attributes: FaceStage = field(default_factory=FaceStage)
-    student: StudentStage = field(default_factory=StudentStage)
+    student: tuple[StudentStage, ...] = ()
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
     student_localizer: StudentLocalizerSettings = field(default_factory=StudentLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
+
+    def __post_init__(self) -> None:
+        if self.finder == "student" and not self.student:
+            raise UsageError(f"recipe {self.name} has no student to find faces", "add a [[student]]")
+        if any(stage.net != self.student[0].net for stage in self.student):
+            raise UsageError("the rounds of [[student]] have different nets", "give the first one's to all")
 
 
 def shipped_recipes() -> list[str]:
@@ -250,6 +260,10 @@ def load_recipe(name_or_path: str) -> Recipe:
         if base not in shipped_recipes() or "base" in (shared := _read(base)):
             raise DataError(f"recipe {name_or_path}: base {base!r} is no whole recipe", "name a shipped one")
         values = _over(shared, values)
+    rounds = values.get("student", [])
+    if not isinstance(rounds, list) or not all(isinstance(each, dict) for each in rounds):
+        raise DataError(f"recipe {name_or_path}: student is no list of rounds", "write each as [[student]]")
+    values["student"] = list(accumulate(rounds, _over))
     return settings_from(Recipe, values, f"recipe {name_or_path}")
 
 

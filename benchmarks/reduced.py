@@ -1,0 +1,124 @@
+"""What it costs in answers, and wins in time, to decode large JPEGs smaller than they are (setting `read_side`).
+
+    python benchmarks/reduced.py --model fast --sides 256 384 512
+
+On the photographs of WebFaces' tuning half that are twice as large as the smallest side or larger, each answered whole
+and once a side, in turns within one process: recall of annotated faces at IoU 0.5, and beside the answers to the whole
+photographs the share of faces found again (IoU 0.5), the mean IoU of these, and how far their attributes differ.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from facetag.attributes import ATTRIBUTES
+from facetag.batch.finders import located_by
+from facetag.batch.pipeline import Cascade, Tagging, answers
+from facetag.batch.reading import ReadSettings
+from facetag.batch.stopwatch import Stage, Stopwatch
+from facetag.datasets.webfaces import Photograph
+from facetag.evaluate.localization import load_photographs
+from facetag.method.recall import match
+from facetag.model import load_model
+from facetag.records import ImageRecord
+from facetag.student import localizer_of
+from facetag.tagger import Tagger
+
+IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Answers at one side beside those to whole photographs.
+
+    Attributes:
+        recall: of annotated faces.
+        again: share of the whole photographs' faces that are found, `overlap` their mean IoU.
+        decisions: share of their tags that differ, `probability` the mean difference.
+        milliseconds: of decoding a photograph, `images` a second of everything.
+    """
+
+    recall: float
+    again: float
+    overlap: float
+    decisions: float
+    probability: float
+    milliseconds: float
+    images: float
+
+
+def looked(photographs: Sequence[Photograph], cascade: Cascade, side: int) -> tuple[list[ImageRecord], Stopwatch]:
+    clock = Stopwatch()
+    paths = [str(each.path) for each in photographs]
+    records = [each.record for each in answers(paths, cascade, ReadSettings(workers=1, side=side), clock)]
+    return records, clock
+
+
+def compare(
+    photographs: Sequence[Photograph], whole: Sequence[ImageRecord], records: Sequence[ImageRecord], clock: Stopwatch
+) -> Compared:
+    hits = truths = faces = 0
+    overlaps, differences, decisions = [], [], []
+    for photograph, reference, record in zip(photographs, whole, records, strict=True):
+        boxes, scores = [face.box for face in record.faces], [face.score for face in record.faces]
+        hits += int((match(boxes, scores, photograph.boxes, IOU) >= 0).sum())
+        truths += len(photograph.boxes)
+        wanted = [face.box for face in reference.faces]
+        faces += len(wanted)
+        for face, index in zip(record.faces, match(boxes, scores, wanted, IOU), strict=True):
+            if index < 0:
+                continue
+            other = reference.faces[index]
+            overlaps.append(face.box.iou(other.box))
+            differences.append([abs(face.probabilities[name] - other.probabilities[name]) for name in ATTRIBUTES])
+            decisions.append([(name in face.tags) != (name in other.tags) for name in ATTRIBUTES])
+    spent = clock.seconds
+    return Compared(
+        100 * hits / truths,
+        100 * len(overlaps) / faces,
+        float(np.mean(overlaps)),
+        100 * float(np.mean(decisions)),
+        float(np.mean(differences)),
+        1000 * spent[Stage.DECODE] / len(photographs),
+        len(photographs) / sum(spent[stage] for stage in (Stage.DECODE, Stage.STUDENT, Stage.ANET)),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/webfaces"))
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--sides", type=int, nargs="+", default=[256, 384, 512])
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    least = 2 * min(options.sides)
+    chosen = [each for each in load_photographs(options.data, half="tune").chosen if large(each, least)]
+    model = load_model(options.model)
+    tagging = Tagging(Tagger(model), range(len(ATTRIBUTES)), model.thresholds)
+    cascade = Cascade(located_by(localizer_of(model)), tagging)
+    looked(chosen[:20], cascade, 0)  # warm
+    whole, clock = looked(chosen, cascade, 0)
+    print(f"{len(chosen)} photographs, longer side {least} or more; model {model.name}")
+    print("side  recall  again  overlap  decisions  probability  decode ms  images/s")
+    for side in (0, *options.sides):
+        records, spent = (whole, clock) if side == 0 else looked(chosen, cascade, side)
+        row = compare(chosen, whole, records, spent)
+        print(
+            f"{side or 'whole':>5} {row.recall:6.1f} {row.again:6.1f} {row.overlap:8.3f} {row.decisions:9.2f} %"
+            f" {row.probability:10.4f} {row.milliseconds:10.1f} {row.images:9.1f}"
+        )
+
+
+def large(photograph: Photograph, least: int) -> bool:
+    with Image.open(photograph.path) as image:
+        return max(image.size) >= least
+
+
+if __name__ == "__main__":
+    main()

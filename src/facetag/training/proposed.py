@@ -1,0 +1,78 @@
+"""What the nets of a run propose to the stages after them, kept in run/proposals (paper, section 4)."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facetag.datasets.celeba import CelebA
+from facetag.datasets.scenes import SceneComposer
+from facetag.localizer import Localizer
+from facetag.settings import plain
+from facetag.student import AnyLocalizer, StudentLocalizer
+from facetag.training.examples import read_rgb
+from facetag.training.loop import RunOptions
+from facetag.training.propose import Boxes, aligned_boxes, kept, propose_all_faces, propose_faces, propose_heads
+from facetag.training.recipe import Recipe
+from facetag.training.trained import by_finder, trained_localizer, trained_student
+
+
+def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, CelebA], Boxes]:
+    """What says where the face of each training picture of ANet is."""
+    stage, usual = recipe.anet_attributes, recipe.localizer
+    if stage.boxes == "aligned":
+        return lambda name, part: aligned_boxes(len(part))
+    if recipe.finder == "student":
+        finder: AnyLocalizer = trained_student(run, recipe, options.device)
+    else:
+        quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
+        half = recipe.lnet_s.loop.precision == "bfloat16"
+        finder = trained_localizer(run, replace(recipe, localizer=quick), options.device, half)
+    return lambda name, part: proposed_faces(run, by_finder(name, recipe), finder, part, options)
+
+
+def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, data: CelebA, options: RunOptions) -> Boxes:
+    """The surest face in each of these images, kept in run/proposals."""
+    paths = [str(path) for path in data.paths]
+    key = _key(localizer, [Path(path).name for path in paths])
+    report = progress(f"faces of {part}", options)
+    path = run / "proposals" / f"faces_{part}.npz"
+    return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
+
+
+def proposed_crowds(run: Path, localizer: Localizer, paths: Sequence[str], options: RunOptions) -> Boxes:
+    """All that the LNets find in these photographs (`propose_all_faces`), kept in run/proposals."""
+    key = _key(localizer, [Path(path).name for path in paths])
+    report = progress("faces of photographs", options)
+    path = run / "proposals" / "faces_photographs.npz"
+    return kept(path, key, lambda: propose_all_faces(localizer, read_rgb, paths, report))
+
+
+def proposed_heads(
+    run: Path, part: str, localizer: Localizer, scenes: SceneComposer, rounds: int, options: RunOptions
+) -> Boxes:
+    heads, *backgrounds = [[Path(path).name for path in group] for group in (scenes.heads, *scenes.backgrounds)]
+    key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, heads, backgrounds])
+    report = progress(f"heads of {part}", options)
+    path = run / "proposals" / f"heads_{part}.npz"
+    return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
+
+
+def _key(localizer: AnyLocalizer, what: Any) -> str:
+    """A hash of nets, precision, settings and pictures: proposals made with other ones are not used again."""
+    if isinstance(localizer, StudentLocalizer):
+        tensors, precision = list(localizer.net.state_dict().values()), "torch.float32"
+    else:
+        lnets, precision = (localizer.lnet_o, localizer.lnet_s), str(localizer.dtype)
+        tensors = [tensor for lnet in lnets for tensor in (*lnet.net.state_dict().values(), lnet.weights)]
+    settings = [plain(localizer.settings), precision, what]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for tensor in tensors:
+        digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def progress(what: str, options: RunOptions) -> Callable[[int, int], None]:
+    return lambda done, total: options.report({"stage": what, "done": done, "of": total})

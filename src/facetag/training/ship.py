@@ -1,0 +1,149 @@
+"""From the trained nets of a run to a model folder: SVMs, calibration, what is said of how it was made."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from facetag.datasets.celeba import CelebA
+from facetag.errors import DataError
+from facetag.model import Model, save_model
+from facetag.networks.anet import FEATURES
+from facetag.settings import plain
+from facetag.student import AnyLocalizer, StudentLocalizer
+from facetag.tagger import FeatureExtractor, face_region
+from facetag.training import checkpoint
+from facetag.training.card import model_card
+from facetag.training.data import DataFolder
+from facetag.training.examples import read_rgb
+from facetag.training.fit import Fitted, fit, require_identities
+from facetag.training.loop import RunOptions
+from facetag.training.propose import Boxes, as_box
+from facetag.training.proposed import progress, proposed_faces
+from facetag.training.recipe import Recipe, StudentStage
+from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
+
+
+def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
+    """Fit the SVMs on partition 1, whose identities no net saw, and write the model folder.
+
+    Raises:
+        DataError: data or a trained net is missing, partition 1 has too few identities, or a net is not of this recipe.
+    """
+    celeba = DataFolder(data).celeba()
+    svms = celeba.subset(1)
+    if not len(svms):
+        raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
+    require_identities(svms.identities, recipe.svm.folds)
+    record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
+    localizer = trained_finder(run, recipe, options.device)
+    boxes = proposed_faces(run, by_finder("svm", recipe), localizer, svms, options)
+    found = ~np.isnan(boxes[:, 0])
+    if not found.any():
+        raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
+    chosen = svms.select(found)
+    tuned = trained_attribute_net(run, recipe)
+    anet = tuned.anet.half().float()  # rounded as it will be saved, so that the SVMs see what users will
+    extract = FeatureExtractor(anet, recipe.tagger, options.device)
+    features = region_features(extract, chosen, boxes[found], options)
+    views = features.shape[1] // FEATURES
+    outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, outputs=outputs)
+    anet.cpu()
+    record["svm"] = {
+        "faces": len(chosen),
+        "without_a_box": int((~found).sum()),
+        "cost": fitted.cost,
+        "pull": fitted.pull,
+        "cross_fitted_accuracy": fitted.accuracy,
+    }
+    model = Model(
+        name=out.name,
+        **_finder_of(localizer),
+        anet=anet,
+        svm=fitted.svm,
+        calibration=fitted.calibration,
+        thresholds=fitted.thresholds,
+        localizer=plain(localizer.settings),
+        tagger=plain(recipe.tagger),
+        training=record,
+    )
+    save_model(model, out, model_card(model))
+    return fitted
+
+
+def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, options: RunOptions) -> Any:
+    """h_a of each image's face: (N, D) float32."""
+    settings, parts = extract.settings, []
+    report = progress("features", options)
+    for start in range(0, len(data), 512):
+        rows = range(start, min(start + 512, len(data)))
+        regions = [face_region(read_rgb(str(data.paths[i])), as_box(boxes[i]), settings.margin, settings) for i in rows]
+        parts.append(extract(regions))
+        report(rows.stop, len(data))
+    return np.concatenate(parts)
+
+
+def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
+    """How the nets were made, for model.json; `settings_checked`: the stages whose checkpoint agrees with the recipe.
+
+    Raises:
+        DataError: a stage was trained with other settings than the recipe's.
+    """
+    trained = [stage for stage in _stages_behind(recipe) if has_stage(run, stage)]
+    checked = [stage for stage in trained if _settings_agree(run, recipe, stage)]
+    figures = {stage: checkpoint.figures(run / stage) for stage in trained}
+    return {"recipe": plain(recipe), "validation": figures, "settings_checked": checked}
+
+
+def _stages_behind(recipe: Recipe) -> list[str]:
+    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
+    needed = {
+        "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
+        "lnet_o": True,
+        "lnet_s": True,
+        "anet_identities": recipe.anet_attributes.start == "identities",
+        **dict.fromkeys(_rounds(recipe), recipe.finder == "student"),
+        by_finder("anet_attributes", recipe): True,
+    }
+    return [stage for stage, wanted in needed.items() if wanted]
+
+
+def _rounds(recipe: Recipe) -> dict[str, StudentStage]:
+    """The student's rounds by their folders."""
+    return {student_folder(number): stage for number, stage in enumerate(recipe.student, 1)}
+
+
+def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
+    """True when the stage's checkpoint says these settings, False when there is none any more to say it."""
+    if not (run / name / checkpoint.CHECKPOINT).is_file():
+        return False
+    own: dict[str, Any] = {**_rounds(recipe), by_finder("anet_attributes", recipe): recipe.anet_attributes}
+    stage = own[name] if name in own else getattr(recipe, name)
+    try:
+        checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))
+    except DataError as error:
+        raise DataError(f"stage {name}: {error.args[0]}", f"use its recipe, or train {name} again") from error
+    return True
+
+
+def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
+    """How many pictures a model comes from; objects and backgrounds only where the data folder still has them."""
+    nets, svms = int((celeba.partition == 0).sum()), int((celeba.partition == 1).sum())
+    counts: dict[str, Any] = {"celeba": {"nets": nets, "svms": svms}}
+    if (data / "objects").is_dir():
+        objects = DataFolder(data).objects()
+        counts["objects"] = {"images": len(objects.paths), "classes": len(objects.class_names)}
+        counts["sets"] = DataFolder(data).set_names()
+    if "objects" in counts and (data / "backgrounds").is_dir():
+        groups = DataFolder(data).backgrounds()
+        counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}
+    return counts
+
+
+def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
+    """The fields of a Model that find faces."""
+    if isinstance(localizer, StudentLocalizer):
+        return {"lnet_o": None, "lnet_s": None, "student": localizer.net.cpu()}
+    return {"lnet_o": localizer.lnet_o, "lnet_s": localizer.lnet_s}

@@ -1,0 +1,88 @@
+"""The nets that a run folder holds, ready for use; each stage starts from those before it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facetag.attributes import ATTRIBUTES
+from facetag.localizer import Localizer
+from facetag.method.calibration import Calibration
+from facetag.method.svm import LinearSVM
+from facetag.model import Model, RespondingLNet
+from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.layout import channels_last
+from facetag.networks.student import Student
+from facetag.student import AnyLocalizer, StudentLocalizer
+from facetag.training import checkpoint, finetune
+from facetag.training.recipe import Recipe
+
+
+def has_stage(run: Path, stage: str) -> bool:
+    """Whether a stage has left a net."""
+    return (run / stage / checkpoint.BEST).is_file()
+
+
+def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
+    """LNet_o of a run, ready for use."""
+    return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.side)
+
+
+def head_localizer(
+    run: Path, recipe: Recipe, device: torch.device, sides: tuple[int, ...] = (), half: bool = False
+) -> Localizer:
+    """A Localizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
+    lnet_o = trained_lnet_o(run, recipe)
+    settings = replace(recipe.localizer, sides=sides or recipe.localizer.sides)
+    return Localizer(_model(recipe, lnet_o, lnet_o), device, settings, half)
+
+
+def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> Localizer:
+    """Both LNets of a run with the recipe's localizer settings."""
+    lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
+    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half)
+
+
+def trained_student(run: Path, recipe: Recipe, device: torch.device) -> StudentLocalizer:
+    """The student of a run after its last round, with the recipe's settings, folded, rounded to fp16 as it will be
+    saved."""
+    net = Student(recipe.student[-1].net)
+    checkpoint.load_best(run / student_folder(len(recipe.student)), net)
+    student = channels_last(net.eval().folded().half().float().requires_grad_(False))
+    return StudentLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
+
+
+def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> AnyLocalizer:
+    """What finds faces in this recipe's model."""
+    return (trained_student if recipe.finder == "student" else trained_localizer)(run, recipe, device)
+
+
+def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
+    """The fine-tuned ANet of a run with its outputs."""
+    net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
+    checkpoint.load_best(run / by_finder("anet_attributes", recipe), net)
+    return net.eval().requires_grad_(False)
+
+
+def _model(
+    recipe: Recipe,
+    lnet_o: RespondingLNet | None = None,
+    lnet_s: RespondingLNet | None = None,
+    student: Student | None = None,
+) -> Model:
+    """A model that only localises, while the rest is not trained yet."""
+    nothing = np.zeros(0)
+    svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
+    decide = (svm, Calibration(nothing, nothing), nothing)
+    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, student=student)
+
+
+def student_folder(number: int) -> str:
+    """The folder of the student's round, which are counted from 1."""
+    return "student" if number == 1 else f"student_{number}"
+
+
+def by_finder(name: str, recipe: Recipe) -> str:
+    """What hangs on who finds the faces has a name of its own for each finder."""
+    return name if recipe.finder == "lnets" else f"{name}_{recipe.finder}"

@@ -1,0 +1,109 @@
+"""Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
+
+python studies/restore.py --run runs/faithful
+
+LNet+, the ANet right after identities and the student are as they were trained, but for fp16. LNet_o and LNet_s are
+kept folded only: they answer as before, and are no start for more training.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from facetag.attributes import ATTRIBUTES
+from facetag.networks.anet import AttributeNet
+from facetag.networks.lnet import ClassifyingLNet
+from facetag.networks.student import Student
+from facetag.training.checkpoint import save_best
+from facetag.training.finetune import ANY, OUTPUTS
+from facetag.training.recipe import load_recipe
+
+HERE = Path(__file__).resolve().parent
+MODELS = HERE.parent / "models"
+
+
+def floats(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, halves as floats."""
+    return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
+
+
+def unfold(net: nn.Module, folded: Mapping[str, Tensor]) -> None:
+    """Fill an LNet that has batch normalisation so that, in use, it answers as the folded one."""
+    layers = list(net.get_submodule("layers").children())
+    kept = sorted({int(name.split(".")[1]) for name in folded if name.startswith("layers.")})
+    places = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    with torch.no_grad():
+        for old, place in zip(kept, places, strict=True):
+            norm = layers[place + 1]
+            assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
+            layers[place].weight.copy_(folded[f"layers.{old}.weight"])
+            norm.running_var.fill_(1 - norm.eps)
+            norm.bias.copy_(folded[f"layers.{old}.bias"])
+
+
+def lnet(name: str, recipe: Any, model: dict[str, Any], heads: Mapping[str, Tensor]) -> nn.Module:
+    """LNet_o or LNet_s with its head."""
+    net = ClassifyingLNet(OUTPUTS, recipe.lnet, getattr(recipe, name).head)
+    unfold(net.lnet, floats(MODELS / "faithful" / f"{name}.safetensors"))
+    head = {key.removeprefix(name + "."): tensor for key, tensor in heads.items() if key.startswith(name)}
+    head["outputs.bias"][ANY] = model[name]["bias"]
+    net.head.load_state_dict(head)
+    return net
+
+
+class Part(nn.Module):
+    """A net under the name that the stage after looks for."""
+
+    def __init__(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.tensors = {f"{name}.{key}": tensor for key, tensor in tensors.items()}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        return self.tensors
+
+
+def restored() -> dict[str, tuple[nn.Module, dict[str, float]]]:
+    """Each stage's net and the validation figures that chose it."""
+    model = json.loads((MODELS / "faithful" / "model.json").read_text(encoding="utf-8"))
+    figures = model["training"]["validation"]
+    recipe, heads = load_recipe("faithful"), floats(HERE / "heads.safetensors")
+    faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
+    faces.anet.load_state_dict(floats(MODELS / "faithful" / "anet.safetensors"))
+    faces.outputs.load_state_dict(
+        {key.rpartition(".")[2]: t for key, t in heads.items() if key.startswith("anet_attributes.")}
+    )
+    nets: dict[str, nn.Module] = {
+        "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
+        "lnet_o": lnet("lnet_o", recipe, model, heads),
+        "lnet_s": lnet("lnet_s", recipe, model, heads),
+        "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
+        "anet_attributes": faces,
+    }
+    if (HERE / "student.safetensors").is_file():
+        fast = json.loads((MODELS / "fast" / "model.json").read_text(encoding="utf-8"))
+        student = Student(load_recipe("fast").student.net)
+        student.load_state_dict(floats(HERE / "student.safetensors"))
+        nets["student_again"] = student
+        figures |= {"student_again": fast["training"]["validation"]["student_again"]}
+    return {name: (net, figures[name]) for name, net in nets.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", type=Path, required=True)
+    run = parser.parse_args().run
+    for stage, (net, figures) in restored().items():
+        folder = run / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        save_best(folder, net, figures)
+        print(folder)
+
+
+if __name__ == "__main__":
+    main()
