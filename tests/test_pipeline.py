@@ -235,15 +235,18 @@ def processor_seconds(work):
     return time.process_time() - start
 
 
-def test_a_run_answers_the_same_whatever_the_batch_and_the_workers(cascade, tmp_path):
+def test_a_run_answers_the_same_whatever_the_batch_the_workers_and_the_lookers(cascade, tmp_path):
     sizes = [(90, 120), (120, 90), (90, 121), (16, 16), (300, 80), (200, 200), (90, 120), (64, 64), (90, 120)]
     paths = [str(tmp_path / f"{number}.png") for number in range(len(sizes))]
     for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
         cv2.imwrite(path, np.full((*size, 3), GREY, np.uint8) if number == 5 else picture(number, *size))
     paths.insert(4, str(tmp_path / "missing.jpg"))
     runs = [
-        [answer.record for answer in answers(paths, cascade, ReadSettings(batch=batch, workers=workers))]
-        for batch, workers in ((1, 1), (3, 4), (16, 1), (16, 4))
+        [
+            answer.record
+            for answer in answers(paths, cascade, ReadSettings(batch=batch, workers=workers, lookers=lookers))
+        ]
+        for batch, workers, lookers in ((1, 1, 1), (3, 4, 1), (16, 1, 1), (16, 4, 1), (1, 1, 3), (3, 4, 2))
     ]
     assert [record.path for record in runs[0]] == paths
     assert {record.status for record in runs[0]} == {Status.OK, Status.NO_FACE, Status.UNREADABLE}

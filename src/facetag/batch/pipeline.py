@@ -13,8 +13,9 @@ from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import Trouble, attempt, attempt_together
 from facetag.batch.finders import Finder, Found
 from facetag.batch.paths import one_line
-from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, read, read_ahead
+from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, is_full, read, read_ahead
 from facetag.batch.settled import Settled, Source
+from facetag.batch.side_by_side import side_by_side
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.geometry import Box
 from facetag.images.resample import Image
@@ -138,11 +139,9 @@ def answered_batches(
     """
     clock = clock or Stopwatch()
     size = BatchSize(settings.batch)
-    for batch in batches(read_ahead(paths, settings, size, clock, reader), size, settings):
-        answered = answer_batch(batch, cascade, size, clock)
-        del batch  # nor are photographs kept while the next ones gather
-        yield answered
-        del answered
+    gathered = batches(read_ahead(paths, settings, size, clock, reader), size, settings)
+    look = partial(answer_batch, cascade=cascade, size=size, clock=clock)
+    yield from side_by_side(gathered, look, settings.lookers, partial(is_full, size=size, settings=settings))
 
 
 def answer_batch(

@@ -4,7 +4,7 @@ One thread asks for paths, several read and decode, and whoever iterates looks a
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
@@ -32,7 +32,9 @@ class ReadSettings:
         strict: refuse truncated JPEGs.
         workers: threads that decode.
         batch: photographs that are answered together, at most.
-        batch_pixels: a batch that has this many is full; as many again may lie decoded, waiting for their turn.
+        lookers: batches that are looked at side by side.
+        batch_pixels: as many may be looked at, and as many again lie decoded, waiting for their turn; so a batch that
+            has a looker's share of it is full.
         folder: that relative paths are seen from; empty for the current one.
         side: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
     """
@@ -41,6 +43,7 @@ class ReadSettings:
     strict: bool = False
     workers: int = 2
     batch: int = 16
+    lookers: int = 1
     batch_pixels: int = 100_000_000
     folder: str = ""
     side: int = 0
@@ -144,18 +147,21 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
     Few of the inputs of an update are photographs to look at, so records alone fill a list more slowly.
     """
     batch: list[Item] = []
-    photos = pixels = 0
     for item in items:
         if item is not None:
             batch.append(item)
-            photos += isinstance(item, Photo)
-            pixels += pixels_of(item)
-        full = photos >= size.now or len(batch) >= _CROWD * size.now or pixels >= settings.batch_pixels * size.share
-        if full or item is None:
+        if item is None or is_full(batch, size, settings):
             yield batch
-            batch, photos, pixels = [], 0, 0
+            batch = []
     if batch:
         yield batch
+
+
+def is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
+    """Whether a batch takes no more."""
+    most = settings.batch_pixels * size.share / settings.lookers
+    photos = sum(isinstance(item, Photo) for item in batch)
+    return photos >= size.now or len(batch) >= _CROWD * size.now or sum(map(pixels_of, batch)) >= most
 
 
 def pixels_of(item: Item) -> int:

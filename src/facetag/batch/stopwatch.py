@@ -23,7 +23,8 @@ class Stage(StrEnum):
 class Stopwatch:
     """Adds up seconds by stage; threads may share one.
 
-    DISCOVER and DECODE run beside the others, which follow one another and add up to about the whole run's time.
+    DISCOVER and DECODE run beside the others. Where one batch is looked at after the other, these add up to about the
+    whole run's time; where several are side by side, to that times as many.
     """
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -95,7 +96,18 @@ def facetag(
 def main() -> None:
     """Entry point of `facetag`."""
     replace_closed_streams()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in _FAREWELLS and _is_looking():
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)  # a thread still looks at photographs whose answers nobody wants, and Python would wait for it
+    sys.exit(code)
+
+
+def _is_looking() -> bool:
+    from facetag.batch.side_by_side import LOOKING
+
+    return any(thread.name.startswith(LOOKING) for thread in threading.enumerate())
 
 
 def run(arguments: Sequence[str]) -> int:

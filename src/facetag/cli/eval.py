@@ -1,29 +1,26 @@
 """`facetag eval attributes|robustness|localization|speed|convention`: what the model is worth, measured."""
 
 import shlex
-import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from facetag.cli.console import say
+from facetag.cli.measuring import (
+    about,
+    answer,
+    cascade_of,
+    celeba_part,
+    check_card,
+    check_outputs,
+    localizer_of_run,
+    model_of,
+    progress,
+    write_card,
+    write_text,
+)
 from facetag.cli.options import Device, ModelName
 from facetag.cli.stages import Quiet, torch_device
-from facetag.errors import UsageError, writing
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from facetag.datasets.celeba import CelebA
-    from facetag.evaluate.attributes import Partition
-    from facetag.evaluate.report import Table
-    from facetag.model import Model
-    from facetag.student import AnyLocalizer
-    from facetag.tagger import Tagger
 
 app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
 
@@ -67,21 +64,21 @@ def attributes(
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
 
-    _check_outputs(json, sheet)
+    check_outputs(json, sheet)
     if card:
-        _check_card(model, limit)
-    shares, part = _celeba(data, partition, limit)
+        check_card(model, limit)
+    shares, part = celeba_part(data, partition, limit)
     paths, labels = part.paths, part.attributes
-    loaded, localizer, tagger = _cascade(model, device)
+    loaded, localizer, tagger = cascade_of(model, device)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
-    tagged = evaluate.tag_pictures(paths, locate, tagger, _progress("pictures", quiet))
+    tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet))
     measured = evaluate.measure_attributes(tagged, labels, shares)
-    facts = {**_about(loaded), "partition": partition, "mode": mode}
+    facts = {**about(loaded), "partition": partition, "mode": mode}
     tables = report.attribute_tables(measured)
-    _answer(json, facts, report.attribute_json(measured), tables)
+    answer(json, facts, report.attribute_json(measured), tables)
     if card:
         words = ["facetag", "eval", "attributes", "--partition", partition, "--mode", mode]
-        _write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
+        write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
 
@@ -109,15 +106,15 @@ def robustness(
     from facetag.evaluate.robustness import FITTED, measure_robustness
     from facetag.tagger import Tagger
 
-    _check_outputs(json)
-    shares, part = _celeba(data, partition, limit)
-    loaded = _model(model)
+    check_outputs(json)
+    shares, part = celeba_part(data, partition, limit)
+    loaded = model_of(model)
     tagger = Tagger(loaded, torch_device(device))
-    progress = _progress("pictures", quiet)
-    measured = measure_robustness(part.paths, part.attributes, shares, tagger, seed, progress)
-    facts = {**_about(loaded), "partition": partition, "seed": seed}
+    report_progress = progress("pictures", quiet)
+    measured = measure_robustness(part.paths, part.attributes, shares, tagger, seed, report_progress)
+    facts = {**about(loaded), "partition": partition, "seed": seed}
     tables = report.robustness_tables(measured, FITTED[partition])
-    _answer(json, facts, report.robustness_json(measured), tables)
+    answer(json, facts, report.robustness_json(measured), tables)
 
 
 @app.command()
@@ -147,14 +144,14 @@ def localization(
     from facetag.evaluate import sheet as sheets
     from facetag.evaluate.pictures import evenly
 
-    _check_outputs(json, sheet)
+    check_outputs(json, sheet)
     photographs = evaluate.load_photographs(images, boxes, half)
     chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
-    loaded, localizer, tagger = _cascade(model, device)
-    examined = evaluate.examine(chosen, localizer, _progress("photographs", quiet))
+    loaded, localizer, tagger = cascade_of(model, device)
+    examined = evaluate.examine(chosen, localizer, progress("photographs", quiet))
     measured = evaluate.measure_localization(examined, localizer.settings.score)
-    facts = {**_about(loaded), "half": half, "missing": photographs.missing, "duplicates": photographs.duplicates}
-    _answer(json, facts, report.localization_json(measured), report.localization_tables(measured))
+    facts = {**about(loaded), "half": half, "missing": photographs.missing, "duplicates": photographs.duplicates}
+    answer(json, facts, report.localization_json(measured), report.localization_tables(measured))
     if sheet:
         tiles = sheets.localization_tiles(examined, localizer.settings.score, tagger, count)
         sheets.write_sheet(sheet, sheets.contact_sheet(tiles))
@@ -180,11 +177,11 @@ def speed(
     from facetag.evaluate.pictures import read_picture
     from facetag.evaluate.speed import measure_speed, smooth_picture
 
-    _check_outputs(json)
+    check_outputs(json)
     picture = read_picture(image) if image else smooth_picture()
-    loaded, localizer, tagger = _cascade(model, device)
+    loaded, localizer, tagger = cascade_of(model, device)
     measured = measure_speed(localizer, tagger, picture, repeats)
-    _answer(json, _about(loaded), report.speed_json(measured), report.speed_tables(measured))
+    answer(json, about(loaded), report.speed_json(measured), report.speed_tables(measured))
 
 
 @app.command()
@@ -216,156 +213,17 @@ def convention(
     from facetag.evaluate.localization import load_photographs
     from facetag.evaluate.pictures import evenly
 
-    _check_outputs(json)
+    check_outputs(json)
     single = load_photographs(images, boxes, half).single
     chosen = [single[index] for index in evenly(len(single), limit)]
     if run:
-        localizer, heads_alone = _localizer_of_run(run, recipe, device)
-        about: dict[str, Any] = {"run": str(run), "recipe": recipe}
+        localizer, heads_alone = localizer_of_run(run, recipe, device)
+        facts: dict[str, Any] = {"run": str(run), "recipe": recipe}
     else:
-        loaded, localizer, _ = _cascade(model, device)
-        about, heads_alone = _about(loaded), False
-    fitted = fit_convention(localizer, chosen, _progress("photographs", quiet), heads_alone)
+        loaded, localizer, _ = cascade_of(model, device)
+        facts, heads_alone = about(loaded), False
+    fitted = fit_convention(localizer, chosen, progress("photographs", quiet), heads_alone)
     if json:
-        _write(json, report.to_json({**about, "half": half, **report.convention_json(fitted)}))
+        write_text(json, report.to_json({**facts, "half": half, **report.convention_json(fitted)}))
     if str(json) != "-":
         print(report.convention_toml(fitted))
-
-
-def _celeba(data: Path, partition: "Partition", limit: int | None) -> "tuple[NDArray[np.float64], CelebA]":
-    """Shares of the training partition's attributes, and this partition, or so many of its pictures."""
-    from facetag.datasets.celeba import load_celeba
-    from facetag.evaluate.attributes import PARTITIONS, training_shares
-    from facetag.evaluate.pictures import evenly
-
-    celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
-    part = celeba.subset(PARTITIONS[partition])
-    mask = part.partition < 0
-    mask[evenly(len(part), limit)] = True
-    return training_shares(celeba), part.select(mask)
-
-
-def _model(name: str | None) -> "Model":
-    from facetag.model import load_model
-
-    return load_model(name) if name else load_model()
-
-
-def _cascade(model: str | None, device: str) -> "tuple[Model, AnyLocalizer, Tagger]":
-    from facetag.student import localizer_of
-    from facetag.tagger import Tagger
-
-    place, loaded = torch_device(device), _model(model)
-    return loaded, localizer_of(loaded, place), Tagger(loaded, place)
-
-
-def _localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":
-    """The LNets or the student of a training run, and whether there is no LNet_s yet."""
-    from facetag.training.recipe import load_recipe
-    from facetag.training.trained import has_stage, head_localizer, trained_finder
-
-    loaded, place = load_recipe(recipe), torch_device(device)
-    if loaded.finder == "student" or has_stage(run, "lnet_s"):
-        return trained_finder(run, loaded, place), False
-    return head_localizer(run, loaded, place), True
-
-
-def _check_outputs(json: Path | None, sheet: Path | None = None) -> None:
-    """See before a long run that its files can be written after it.
-
-    Raises:
-        UsageError: one cannot.
-    """
-    from facetag.evaluate.sheet import check_sheet
-
-    for path in filter(None, (json, sheet)):
-        if not path.parent.is_dir():
-            raise UsageError(f"{path.parent} is not a folder", "make it, or name another file")
-    if sheet:
-        check_sheet(sheet)
-
-
-def _about(model: "Model") -> dict[str, Any]:
-    return {"model": model.name, "fingerprint": model.fingerprint}
-
-
-def _answer(json: Path | None, facts: dict[str, Any], figures: dict[str, Any], tables: "Sequence[Table]") -> None:
-    """Tables on standard output and JSON in a file, or JSON alone on standard output."""
-    from facetag.evaluate.report import plain_text, to_json
-
-    if json:
-        _write(json, to_json({**facts, **figures}))
-    if str(json) == "-":
-        return
-    print(", ".join(f"{name} {value}" for name, value in facts.items() if name != "fingerprint"))
-    for table in tables:
-        if sys.stdout.isatty():
-            _print_rich(table)
-        else:
-            print(f"\n{plain_text(table)}")
-
-
-def _write(path: Path, text: str) -> None:
-    if str(path) == "-":
-        print(text)
-    else:
-        with writing(path):
-            path.write_text(text + "\n", encoding="utf-8")
-
-
-def _print_rich(table: "Table") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
-    for place, column in enumerate(table.columns):
-        drawn.add_column(column, justify="left" if place == 0 else "right")
-    for row in table.rows:
-        drawn.add_row(*row, style="bold" if row[0] == "mean" else None)
-    Console().print(drawn)
-
-
-def _progress(what: str, quiet: bool) -> Callable[[int, int], None]:
-    """A line on standard error now and then."""
-    started = last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if not quiet and (now - last >= 5 or done == total):
-            last = now
-            say(f"{done}/{total} {what}, {done / max(now - started, 1e-9):.1f}/s")
-
-    return report
-
-
-def _card(model: str | None) -> Path:
-    from facetag.model import DEFAULT, find_model
-
-    return find_model(model or DEFAULT) / "CARD.md"
-
-
-def _check_card(model: str | None, limit: int | None) -> None:
-    """See before a long run that the model's CARD.md can take its figures, and that they are of all pictures.
-
-    Raises:
-        UsageError: they are not.
-        FacetagError: the card is missing, has no measured section, or cannot be written.
-    """
-    from facetag.evaluate.card import read_card
-
-    if limit is not None:
-        raise UsageError("--card holds figures of a whole partition", "leave out --limit, or --card")
-    read_card(_card(model))
-
-
-def _write_card(model: str | None, command: str, tables: "list[Table]") -> None:
-    """Replace the measured section of the model's CARD.md."""
-    from facetag.evaluate.card import read_card, with_measurements
-
-    path = _card(model)
-    measured = with_measurements(read_card(path), command, tables)
-    with writing(path):
-        path.write_text(measured, encoding="utf-8")
-    say(f"{path} now holds these figures")

@@ -141,16 +141,27 @@ def reading(
     localizer: "AnyLocalizer | None",
 ) -> "ReadSettings":
     """ReadSettings of these options and of what finds the faces; when not said, one decoding thread a core, at most
-    four, and as large a batch as suits the device."""
-    from facetag.batch.backoff import suiting
+    four, and as large a batch as suits the device. Torch's threads are shared out among the lookers."""
+    import torch
+
+    from facetag.batch.backoff import lookers, suiting, threads_at_first
     from facetag.batch.reading import ReadSettings
     from facetag.images.decode import MAX_PIXELS
     from facetag.student import read_side
 
     threads = workers or min(os.cpu_count() or 1, 4)
     together = batch or suiting(place)
-    side = read_side(localizer)
-    return ReadSettings(max_pixels or MAX_PIXELS, strict, threads, together, folder=str(folder or ""), side=side)
+    beside = lookers(place, threads_at_first())
+    torch.set_num_threads(max(threads_at_first() // beside, 1))
+    return ReadSettings(
+        max_pixels or MAX_PIXELS,
+        strict,
+        threads,
+        together,
+        beside,
+        folder=str(folder or ""),
+        side=read_side(localizer),
+    )
 
 
 def _run_settings(words: Mapping[str, Any]) -> "RunSettings":
