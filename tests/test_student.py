@@ -99,7 +99,7 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view = localizer(replace(SETTINGS, side=side)).view(image)
+    view = localizer(replace(SETTINGS, side=side)).view(image, side)
     shown = round(width / view.scale[0]), round(height / view.scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
@@ -111,8 +111,44 @@ def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
 
 def test_few_shapes_are_met():
     finder = localizer(replace(SETTINGS, side=256))
-    shapes = {finder.view(np.zeros((60, width, 3), np.uint8)).pixels.shape for width in range(1, 240)}
+    shapes = {finder.view(np.zeros((60, width, 3), np.uint8), 256).pixels.shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
+
+
+FINER = replace(SETTINGS, finer=256)
+SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer look, a quarter of one of the first
+
+
+def test_large_pictures_are_looked_at_again_for_small_faces():
+    image = scene(512, 512, SPECK)
+    assert localizer(tall=16.0)([image]) == [[]]
+    ((face,),) = localizer(FINER, tall=16.0)([image])
+    assert face.box.height == pytest.approx(32) and face.box.center == pytest.approx(SPECK.center, abs=8)
+
+
+def test_what_is_not_small_is_left_to_the_first_look():
+    assert localizer(FINER, tall=32.0)([scene(512, 512, SPECK)]) == [[]]  # 64 of 512 pixels high
+    ((face,),) = localizer(replace(FINER, small=0.13), tall=32.0)([scene(512, 512, SPECK)])
+    assert face.box.height == pytest.approx(64)
+
+
+def test_a_face_that_both_looks_see_is_one():
+    both = replace(FINER, side=224, small=1.0)
+    ((face,),) = localizer(both, tall=40.0)([scene(512, 512, SPECK)])
+    assert face.box.height == pytest.approx(80)  # the finer look is surer here
+    ((face,),) = localizer(replace(both, finer=0), tall=40.0)([scene(512, 512, SPECK)])
+    assert face.box.height == pytest.approx(91.4, abs=0.1)
+
+
+def test_small_pictures_are_not_looked_at_again():
+    finder = localizer(replace(FINER, mirror=True))
+    finder([scene(255, 255), scene(256, 200)])
+    assert [shape[-1] for shape in finder.net.batches] == [128, 128, 256]  # with the mirror image, and without
+
+
+def test_company_is_of_no_account_in_the_finer_look_either():
+    finder, images = random_student_localizer(side=64, finer=128, mirror=True), pictures()
+    assert finder.every(images) == [finder.every([image])[0] for image in images]
 
 
 def pictures():

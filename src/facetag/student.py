@@ -34,6 +34,8 @@ class StudentLocalizerSettings:
         read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels;
             0 = whole.
         mirror: the maps are the mean of the picture's and its mirror image's.
+        finer: pictures that are at least so large are looked at once more, their longer side of so many pixels and not
+            mirrored, for small faces: less high than `small` of the longer side; 0 = none are.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -48,6 +50,8 @@ class StudentLocalizerSettings:
     side: int = 256
     read_side: int = 0
     mirror: bool = False
+    finer: int = 0
+    small: float = 0.12
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -62,11 +66,13 @@ class StudentLocalizerSettings:
     def __post_init__(self) -> None:
         whole = self.side >= DEEPEST and self.side % DEEPEST == 0
         require(whole, "side", self.side, f"a multiple of {DEEPEST}")
-        enough = self.read_side == 0 or self.read_side >= self.side
-        require(enough, "read_side", self.read_side, "0, or no less than side")
+        fits = self.finer == 0 or (self.finer > self.side and self.finer % DEEPEST == 0)
+        require(fits, "finer", self.finer, f"0, or a multiple of {DEEPEST} over side")
+        enough = self.read_side == 0 or self.read_side >= max(self.side, self.finer)
+        require(enough, "read_side", self.read_side, "0, or no less than side and finer")
         for name in ("ratio", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
-        for name in ("score", "double_iou", "double_containment"):
+        for name in ("score", "small", "double_iou", "double_containment"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
@@ -108,20 +114,30 @@ class StudentLocalizer:
 
     def faces(self, images: Sequence[Image], minimum: float) -> list[list[Located]]:
         """The faces of each image with at least this score, the surest first."""
-        views = [self.view(image) for image in images]
+        settings = self.settings
+        found = self._found(images, settings.side, settings.mirror)
+        large = [index for index, image in enumerate(images) if max(image.shape) >= settings.finer > 0]
+        again = self._found([images[index] for index in large], settings.finer, mirror=False) if large else []
+        for index, faces in zip(large, again, strict=True):
+            most = settings.small * max(images[index].shape)
+            found[index] += [face for face in faces if face.box.height < most]
+        return [self._chosen(image, faces, minimum) for image, faces in zip(images, found, strict=True)]
+
+    def _found(self, images: Sequence[Image], side: int, mirror: bool) -> list[list[Located]]:
+        """All that the net answers of each image at this side, doubles too."""
+        views = [self.view(image, side) for image in images]
         found: list[list[Located]] = [[] for _ in images]
-        shapes = {view.pixels.shape for view in views}
-        for shape in sorted(shapes):
+        for shape in sorted({view.pixels.shape for view in views}):
             members = [index for index, view in enumerate(views) if view.pixels.shape == shape]
-            maps = self._look(np.stack([views[index].pixels for index in members]))
+            maps = self._look(np.stack([views[index].pixels for index in members]), mirror)
             for index, answered in zip(members, maps, strict=True):
-                found[index] = self._faces(answered, images[index], views[index].scale, minimum)
+                found[index] = self._faces(answered, views[index].scale)
         return found
 
-    def view(self, image: Image) -> View:
+    def view(self, image: Image, side: int) -> View:
         """The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
         or column, so that few shapes are met and pictures of like shape go through the net together."""
-        side, (high, wide) = self.settings.side, image.shape[:2]
+        high, wide = image.shape[:2]
         factor = side / max(high, wide)
         height, width = max(round(high * factor), 1), max(round(wide * factor), 1)
         small = resize(image, width, height)
@@ -130,35 +146,38 @@ class StudentLocalizer:
         filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
         return View(filled, (wide / width, high / height))
 
-    def _look(self, batch: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
         """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
         for start in range(0, len(batch), TOGETHER):
             group = batch[start : start + TOGETHER]
             filling = np.zeros((TOGETHER - len(group), *batch.shape[1:]), np.uint8)
             with torch.inference_mode():
                 inputs = torch.from_numpy(np.concatenate([group, filling])).to(self.device).permute(0, 3, 1, 2)
-                maps = self._answer(inputs.float().div_(255))
+                maps = self._answer(inputs.float().div_(255), mirror)
             yield from maps[: len(group)]
 
-    def _answer(self, inputs: torch.Tensor) -> NDArray[np.float32]:
+    def _answer(self, inputs: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
         maps: torch.Tensor = self.net(inputs).float()
-        if self.settings.mirror:
+        if mirror:
             turned = self.net(inputs.flip(3)).float().flip(3)
             turned[:, RIGHT] *= -1
             maps = (maps + turned) / 2
         answer: NDArray[np.float32] = maps.cpu().numpy()
         return answer
 
-    def _faces(
-        self, maps: NDArray[np.float32], image: Image, scale: tuple[float, float], minimum: float
-    ) -> list[Located]:
+    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float]) -> list[Located]:
         settings = self.settings
         found = []
         for middle in find_middles(maps, STRIDE, settings.ratio, settings.least):
             box = self._by_convention(middle.box.scaled(*scale))
             score = float(1 / (1 + np.exp(-np.clip(settings.slope * middle.logit + settings.offset, -500, 500))))
-            if score >= minimum and box.clipped(image.shape[1], image.shape[0]).area > 0:
-                found.append(Located(box, score))
+            found.append(Located(box, score))
+        return found
+
+    def _chosen(self, image: Image, faces: Sequence[Located], minimum: float) -> list[Located]:
+        """Those of at least this score that the image shows, without doubles, the surest first."""
+        settings, (high, wide) = self.settings, image.shape[:2]
+        found = [face for face in faces if face.score >= minimum and face.box.clipped(wide, high).area > 0]
         boxes, scores = [face.box for face in found], [face.score for face in found]
         kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
         return [found[index] for index in kept]

@@ -97,7 +97,7 @@ class Student(nn.Module):
             self.outputs.bias[0] = -torch.log(torch.tensor(1 / RARE - 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.stem(images * 4 - 2)
+        x = self.stem(images.mul(4).sub_(2))
         maps = []
         for stage in self.stages:
             x = stage(x)
