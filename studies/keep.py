@@ -1,11 +1,14 @@
 """Keeps from a training run what figures of the paper need later: fp16 safetensors in this folder, not in the wheel.
 
 python studies/keep.py --run runs/faithful [--without-objects runs/other]
+python studies/keep.py --run runs/faithful --student
 
 lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
 lnet_o_without_objects.safetensors   LNet_o fine-tuned from nothing, of the other run
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
+student.safetensors              the student after its last round, unfolded
+anet_student.safetensors         its ANet with the outputs
 """
 
 import argparse
@@ -16,6 +19,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from facetag.training.checkpoint import best_state
+from facetag.training.recipe import load_recipe
+from facetag.training.trained import student_folder
 
 HERE = Path(__file__).resolve().parent
 
@@ -42,7 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--without-objects", type=Path, help="run whose LNet_o started from nothing")
+    parser.add_argument("--student", action="store_true", help="keep the student and its ANet, and nothing else")
     asked = parser.parse_args()
+    if asked.student:
+        rounds = len(load_recipe("fast").student)
+        write("student", part(asked.run / student_folder(rounds), ""))
+        write("anet_student", part(asked.run / "anet_attributes_student", ""))
+        return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     write("anet_identities", part(asked.run / "anet_identities", "anet."))
     heads = {

@@ -1,9 +1,10 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
-python studies/restore.py --run runs/faithful
+python studies/restore.py --run runs/restored
 
-LNet+, the ANet right after identities and the student are as they were trained, but for fp16. LNet_o and LNet_s are
-kept folded only: they answer as before, and are no start for more training.
+LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
+LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
+already is left alone.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from facetag.networks.student import Student
 from facetag.training.checkpoint import save_best
 from facetag.training.finetune import ANY, OUTPUTS
 from facetag.training.recipe import load_recipe
+from facetag.training.trained import has_stage, student_folder
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "models"
@@ -85,12 +87,14 @@ def restored() -> dict[str, tuple[nn.Module, dict[str, float]]]:
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
         "anet_attributes": faces,
     }
-    if (HERE / "student.safetensors").is_file():
-        fast = json.loads((MODELS / "fast" / "model.json").read_text(encoding="utf-8"))
-        student = Student(load_recipe("fast").student.net)
-        student.load_state_dict(floats(HERE / "student.safetensors"))
-        nets["student_again"] = student
-        figures |= {"student_again": fast["training"]["validation"]["student_again"]}
+    fast = load_recipe("fast")
+    last = student_folder(len(fast.student))
+    nets[last] = Student(fast.student[-1].net)
+    nets[last].load_state_dict(floats(HERE / "student.safetensors"))
+    nets["anet_attributes_student"] = AttributeNet(len(ATTRIBUTES), fast.anet)
+    nets["anet_attributes_student"].load_state_dict(floats(HERE / "anet_student.safetensors"))
+    of_fast = json.loads((MODELS / "fast" / "model.json").read_text(encoding="utf-8"))["training"]["validation"]
+    figures |= {name: of_fast[name] for name in (last, "anet_attributes_student")}
     return {name: (net, figures[name]) for name, net in nets.items()}
 
 
@@ -100,6 +104,9 @@ def main() -> None:
     run = parser.parse_args().run
     for stage, (net, figures) in restored().items():
         folder = run / stage
+        if has_stage(run, stage):
+            print(f"{folder} is there already and stays as it is")
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         save_best(folder, net, figures)
         print(folder)

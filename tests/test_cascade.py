@@ -341,7 +341,7 @@ def test_a_stage_that_would_train_or_validate_on_nothing_is_refused(data: Path, 
 def test_faces_that_the_lnets_found_nowhere_are_refused(data: Path, jittered: bool, use: str) -> None:
     nets = DataFolder(data).celeba().subset(0)
     nowhere = np.full((len(nets), 5), np.nan, np.float32)
-    with pytest.raises(DataError, match=rf"found no face in any of 18 pictures to {use} ANet on; .*held_out"):
+    with pytest.raises(DataError, match=rf"no face was found in any of 18 pictures to {use} ANet on; .*held_out"):
         finetune.face_examples(nets, nowhere, RECIPE.tagger, RECIPE.anet_attributes, jittered)
 
 

@@ -97,6 +97,7 @@ def test_another_seed_is_another_run(unbroken, tmp_path, seed):
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("settings", [
     LOOP, replace(LOOP, optimizer="adamw", rate=0.01), replace(LOOP, precision="bfloat16", clip=0.1),
+    replace(LOOP, average=0.9),
 ])  # fmt: skip
 def test_stopped_and_resumed_is_unbroken(tmp_path, settings, workers):
     stage, whole, broken = TinyStage(loop=settings), tmp_path / "whole", tmp_path / "broken"
@@ -394,3 +395,33 @@ def test_training_on_a_gpu(unbroken, tmp_path, precision):
     assert run(there, stage, device=cuda, workers=1, resume=True).finished
     for name, tensor in weights(there).items():
         torch.testing.assert_close(tensor.cpu(), weights(here)[name], atol=0.02, rtol=0.05)
+
+
+def test_the_running_mean_of_the_weights_is_what_is_kept(tmp_path):
+    """The mean over three steps, of which the first sets it, by hand."""
+    kept = []
+
+    def remember(task):
+        step = Loop._step
+
+        def stepping(self, *given):
+            result = step(self, *given)
+            kept.append([parameter.detach().clone() for parameter in self.model.parameters()])
+            return result
+
+        return stepping
+
+    settings = replace(LOOP, average=0.75, epochs=1)
+    task = TinyTask(TinyStage(loop=settings))
+    state = Loop(task, settings, tmp_path, RunOptions(workers=0))
+    state._step = remember(task).__get__(state)
+    assert state.run().finished
+    mean = kept[0]
+    for weights in kept[1:]:
+        mean = [0.75 * old + 0.25 * new for old, new in zip(mean, weights, strict=True)]
+    best = list(checkpoint.best_state(tmp_path).values())
+    by_shape = {tuple(tensor.shape): tensor for tensor in best}
+    assert len(by_shape) == len(mean) == 4
+    for tensor in mean:
+        torch.testing.assert_close(by_shape[tuple(tensor.shape)], tensor)
+    assert not all(torch.equal(by_shape[tuple(last.shape)], last) for last in kept[-1])

@@ -37,7 +37,7 @@ def tiny_folder(tmp_path_factory):
 def running(words, folder, model, code=ExitCode.OK, says=b""):
     """A run that writes JSON Lines; what it says goes to a file in the folder, which is to hold `says` at its end."""
     command = [sys.executable, "-m", "facetag", *words, "--model", str(model), "--format", "jsonl", "-q"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}  # two look side by side
     pipe = subprocess.PIPE
     with (
         open(folder / "errors", "wb") as errors,

@@ -1,5 +1,7 @@
+import threading
 import time
 from dataclasses import replace
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 
 from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.batch import pipeline
 from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import OUT_OF_MEMORY, is_out_of_memory
 from facetag.batch.finders import Found, aligned, located_by
@@ -120,7 +123,7 @@ class Failing:
         self.cascade, self.most, self.error, self.vast = cascade, most, error, vast
         self.tried = []
 
-    def __call__(self, photos, clock=None):
+    def __call__(self, photos, clock=None, **_):
         self.tried.append(len(photos))
         if len(photos) > self.most or any(photo.path in self.vast for photo in photos):
             raise self.error
@@ -276,3 +279,50 @@ def test_boxes_and_probabilities_are_the_same_to_the_last_bit_alone_and_together
     assert len(regions) > 6
     alone = np.concatenate([tagger([region]).probabilities for region in regions])
     np.testing.assert_array_equal(tagger(regions).probabilities, alone)
+
+
+class Crowded:
+    """Faces are found only while at most so many photographs are looked at, by whatever threads."""
+
+    def __init__(self, most):
+        self.most, self.now, self.lock = most, 0, Lock()
+
+    def __call__(self, photos, clock):
+        with self.lock:
+            self.now += len(photos)
+            crowded = self.now > self.most
+        try:
+            time.sleep(0.002)
+            if crowded:
+                raise MemoryError
+            return found(((1, 2, 3, 4), 0.5))(photos, clock)
+        finally:
+            with self.lock:
+                self.now -= len(photos)
+
+
+@pytest.mark.parametrize("lookers", [1, 4])
+def test_no_photograph_fails_for_the_memory_that_others_take(tmp_path, lookers):
+    paths = [str(tmp_path / f"{number}.png") for number in range(40)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(path, picture(number, 9, 9))
+    settings = ReadSettings(batch=8, lookers=lookers)
+    statuses = {answer.record.status for answer in answers(paths, Cascade(Crowded(1)), settings)}
+    assert statuses == {Status.OK}
+
+
+@pytest.mark.parametrize("lookers", [1, 3])
+def test_an_error_of_ours_ends_the_run_instead_of_holding_it(tmp_path, lookers, monkeypatch):
+    """Threads that decode wait for room meanwhile; they are sent home."""
+    paths = [str(tmp_path / f"{number}.png") for number in range(30)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(path, picture(number, 20, 20))
+    monkeypatch.setattr(pipeline, "answer_batch", Failing(None, 0, RuntimeError("ours")))
+    before = {thread for thread in threading.enumerate() if thread.is_alive()}
+    with pytest.raises(RuntimeError, match="ours") as raised:
+        list(answers(paths, Cascade(found()), ReadSettings(batch=2, batch_pixels=500, lookers=lookers)))
+    assert raised.traceback  # which keeps the frames of those that failed
+    deadline = time.monotonic() + 10
+    while {thread for thread in threading.enumerate() if thread.is_alive()} - before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not {thread for thread in threading.enumerate() if thread.is_alive()} - before

@@ -165,3 +165,8 @@ def test_any_text_is_a_recipe_or_one_line(tmp_path_factory, text):
         load_recipe(str(path))
     except FacetagError as error:
         assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["a." * 3000 + "b = 1", 'base = "faithful"\n' + "a." * 3000 + "b = 1"])
+def test_a_recipe_that_is_nested_too_deep_is_refused_in_one_line(written, text):
+    assert "recipe" in refused(written(text))

@@ -110,9 +110,22 @@ def photo(path: Path, image: Image, side: int) -> Photo:
 def test_a_photograph_has_the_size_of_its_file_and_gives_more_pixels_when_asked(tmp_path: Path) -> None:
     item = photo(tmp_path / "a.jpg", smooth(800, 600), 100)
     assert (item.width, item.height, item.pixels.shape) == (800, 600, (75, 100, 3))
-    assert pixels_of(item) == 100 * 75
+    assert item.whole and pixels_of(item) == (3 * 100 * 75 + len(item.whole.data)) // 3  # the file's bytes count too
     assert item.at(100) is item.pixels
     assert [item.at(side).shape[1] for side in (100.5, 200, 201, 800, 5000)] == [200, 200, 400, 800, 800]
+
+
+def test_memory_that_does_not_suffice_to_decode_again_is_said_to_be_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = photo(tmp_path / "a.jpg", smooth(800, 600), 100)
+
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decode_module, "_rgb_by_strips", exhausted)
+    with pytest.raises(MemoryError):
+        item.at(800)
 
 
 def test_one_that_is_small_keeps_nothing_to_decode_again(tmp_path: Path) -> None:

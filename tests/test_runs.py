@@ -55,7 +55,7 @@ def go(out="out.csv", inputs=("in",), basis=BASIS, find=None, observers=None, ba
     """A run; answers (the pictures that were looked at, sorted, and the outcome)."""
     find = find or Counting()
     document = Document(str(out), "csv", None)
-    reading = ReadSettings(batch=batch)
+    reading = ReadSettings(batch=batch, lookers=2)
     outcome = run(discover(inputs), Cascade(find), reading, document, basis, RunSettings(**settings), observers)
     return sorted(find.asked), outcome
 

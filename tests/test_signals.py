@@ -32,10 +32,14 @@ def archive(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def start(archive, model_folder):  # noqa: F811
+@pytest.fixture(params=["1", "3"], ids=["one looks", "three look"])
+def start(archive, model_folder, request):  # noqa: F811
     """Starts a run and comes back when its first batch is through."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": request.param,
+    }
     started = []
 
     def run(*words, until="0.jpg: unreadable"):

@@ -22,7 +22,7 @@ def settings_from(cls: type[Settings], values: Mapping[str, Any], source: str) -
     """
     try:
         return dacite.from_dict(cls, _with_tuples(dict(values)), dacite.Config(strict=True, type_hooks=_HOOKS))
-    except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
+    except (dacite.DaciteError, TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{source}: {reason}", "see the settings' documentation for names and types") from error
 

@@ -1,8 +1,10 @@
 """How many photographs are looked at together, when memory has a say in it."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Condition, Lock
 
 import torch
 
@@ -22,8 +24,46 @@ def threads_at_first() -> int:
 
 
 def lookers(device: torch.device, threads: int) -> int:
-    """Batches to look at side by side with so many threads: a GPU does one after the other."""
-    return 1 if device.type == "cuda" else min(max(threads, 1), _MOST_LOOKERS)
+    """Batches to look at side by side with so many threads: a GPU does one after the other, and a CPU as many as leave
+    the fewest threads without work."""
+    if device.type == "cuda" or threads < 2:
+        return 1
+    return max(range(2, min(threads, _MOST_LOOKERS) + 1), key=lambda count: (count * (threads // count), count))
+
+
+class Company:
+    """Of threads that look at batches: they join it, unless one has left it to have all memory to itself."""
+
+    def __init__(self) -> None:
+        self._joined, self._is_left = 0, False
+        self._changed = Condition()
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Inside, others may be as well."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_left)
+            self._joined += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._joined -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Inside, nobody else is."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_left)
+            self._is_left = True
+            self._changed.wait_for(lambda: not self._joined)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_left = False
+                self._changed.notify_all()
 
 
 class BatchSize:
@@ -33,12 +73,14 @@ class BatchSize:
     Attributes:
         most: photographs at first.
         now: photographs in the next batch.
+        company: those who look at batches.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.now = most
         self._well = 0
         self._lock = Lock()
+        self.company = Company()
 
     @property
     def share(self) -> float:
@@ -56,7 +98,7 @@ class BatchSize:
     def ran_out(self, count: int) -> None:
         """A batch of this many did not fit; what it left behind is given back."""
         with self._lock:
-            self._set(max(min(count, self.now) // 2, 1))
+            self._set(min(self.now, max(count // 2, 1)))  # of several at a time each may say so of the same size
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -39,7 +39,8 @@ def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
             heads = localizer.heads(images)
         with clock.stage(Stage.LNET_S):
             faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
-        return [Found(tuple(each[:1] if dominant else each)) for each in faces]
+        chosen = [each[:1] if dominant else each for each in faces]
+        return [Found(tuple(_in_whole(photo, each))) for photo, each in zip(photos, chosen, strict=True)]
 
     return find
 

@@ -1,8 +1,10 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import Trouble, attempt, attempt_together
 from facetag.batch.finders import Finder, Found
 from facetag.batch.paths import one_line
-from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, is_full, read, read_ahead
+from facetag.batch.reading import Item, Photo, Reader, ReadSettings, batches, read, read_ahead
 from facetag.batch.settled import Settled, Source
 from facetag.batch.side_by_side import side_by_side
 from facetag.batch.stopwatch import Stage, Stopwatch
@@ -22,6 +24,8 @@ from facetag.images.resample import Image
 from facetag.localizer import Located
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
+
+VAST = 50_000_000  #: pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +37,14 @@ class Tagging:
         thresholds: (40,) in the order of ATTRIBUTES.
         unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
             unsure. None = the thresholds, so that nothing is.
+        vast: held by who decodes a photograph of over VAST pixels again, so that no two lie in memory whole.
     """
 
     tagger: Tagger
     chosen: Sequence[int]
     thresholds: NDArray[np.floating[Any]]
     unsure_from: NDArray[np.floating[Any]] | None = None
+    vast: Lock = field(default_factory=Lock)
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
@@ -51,9 +57,10 @@ class Tagging:
         """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
         boxes = [face.box for face in found.faces]
         share = max(map(self.tagger.share, boxes), default=0.0)
-        pixels = photo.at(share * max(photo.width, photo.height))
-        factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
-        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+        with self.vast if photo.width * photo.height > VAST else nullcontext():
+            pixels = photo.at(share * max(photo.width, photo.height))
+            factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+            return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds
@@ -140,8 +147,7 @@ def answered_batches(
     clock = clock or Stopwatch()
     size = BatchSize(settings.batch)
     gathered = batches(read_ahead(paths, settings, size, clock, reader), size, settings)
-    look = partial(answer_batch, cascade=cascade, size=size, clock=clock)
-    yield from side_by_side(gathered, look, settings.lookers, partial(is_full, size=size, settings=settings))
+    yield from side_by_side(gathered, partial(answer_batch, cascade=cascade, size=size, clock=clock), settings.lookers)
 
 
 def answer_batch(
@@ -163,10 +169,12 @@ def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
 
 
 def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
-    """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does."""
+    """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does. One
+    that memory does not suffice for is looked at again while nobody looks at others."""
     records: list[ImageRecord] = []
     while part := photos[len(records) : len(records) + size.now]:
-        together = attempt_together(partial(cascade, part, clock))
+        with size.company.joined():
+            together = attempt_together(partial(cascade, part, clock))
         if isinstance(together, list):
             size.went_well(len(part))
             records += together
@@ -174,7 +182,8 @@ def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: 
         if together is Trouble.MEMORY:
             size.ran_out(len(part))
         if together is Trouble.OTHER or len(part) == 1:
-            records += [_record(photo, cascade, clock) for photo in part]
+            with size.company.joined() if together is Trouble.OTHER else size.company.left():
+                records += [_record(photo, cascade, clock) for photo in part]
     return records
 
 

@@ -4,8 +4,9 @@ One thread asks for paths, several read and decode, and whoever iterates looks a
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from math import ceil
 from queue import Empty, SimpleQueue
@@ -15,6 +16,7 @@ from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import attempt, wants_memory
 from facetag.batch.settled import Settled, Source
 from facetag.batch.stopwatch import Stage, Stopwatch
+from facetag.errors import ImageTooLarge
 from facetag.images.decode import MAX_PIXELS, File, decode, read_file
 from facetag.images.resample import Image
 from facetag.records import ImageRecord
@@ -92,10 +94,17 @@ class Photo:
         return self.whole.height if self.whole else int(self.pixels.shape[0])
 
     def at(self, side: float) -> Image:
-        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were."""
+        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were.
+
+        Raises:
+            MemoryError: memory does not suffice, which is all that can keep from being decoded what was before.
+        """
         if self.whole is None or max(self.pixels.shape) >= side:
             return self.pixels
-        return decode(self.whole.data, max_pixels=self.whole.max_pixels, side=ceil(side)).pixels
+        try:
+            return decode(self.whole.data, max_pixels=self.whole.max_pixels, side=ceil(side)).pixels
+        except ImageTooLarge as error:
+            raise MemoryError(str(error)) from error
 
 
 #: What became of reading one input: its pixels, or already its record.
@@ -126,7 +135,7 @@ def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source 
 
 def read_ahead(
     paths: Iterable[str], settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader = read
-) -> Iterator[Item | None]:
+) -> Generator[Item | None, None, None]:
     """Every input in order, decoded by threads ahead of the one that is asked for; None when none has come for a while.
 
     `paths` may be lazy, slow and endless. It is iterated in a thread of its own, two full batches ahead at most; its
@@ -140,33 +149,36 @@ def read_ahead(
         ahead.close()
 
 
-def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSettings) -> Iterator[list[Item]]:
+def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSettings) -> Generator[list[Item], None, None]:
     """Items in order, in lists that are full by number or by pixels; what there is, even nothing, when no more comes
     for a while: whoever is told to stop then notices.
 
     Few of the inputs of an update are photographs to look at, so records alone fill a list more slowly.
     """
     batch: list[Item] = []
-    for item in items:
-        if item is not None:
-            batch.append(item)
-        if item is None or is_full(batch, size, settings):
+    with closing(items) if isinstance(items, Generator) else nullcontext():
+        for item in items:
+            if item is not None:
+                batch.append(item)
+            if item is None or _is_full(batch, size, settings):
+                yield batch
+                batch = []
+        if batch:
             yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
-def is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
-    """Whether a batch takes no more."""
+def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
+    """Whether the batch takes no more."""
     most = settings.batch_pixels * size.share / settings.lookers
     photos = sum(isinstance(item, Photo) for item in batch)
     return photos >= size.now or len(batch) >= _CROWD * size.now or sum(map(pixels_of, batch)) >= most
 
 
 def pixels_of(item: Item) -> int:
-    """How many are held in memory."""
-    return item.pixels.size // 3 if isinstance(item, Photo) else 0
+    """How many are held in memory; bytes of a file that is kept count as pixels do."""
+    if not isinstance(item, Photo):
+        return 0
+    return (item.pixels.size + (len(item.whole.data) if item.whole else 0)) // 3
 
 
 class _Room:

@@ -4,10 +4,12 @@ On a CPU two batches with half of the cores each are done sooner than one after 
 divide well, and between the nets a thread is busy with boxes.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Any, TypeVar
 
 LOOKING = "look"  #: how the names of the threads begin
 
@@ -16,24 +18,73 @@ Answers = TypeVar("Answers")
 
 
 def side_by_side(
-    batches: Iterable[Batch], look: Callable[[Batch], Answers], count: int, is_full: Callable[[Batch], bool]
+    batches: Generator[Batch, None, None], look: Callable[[Batch], Answers], count: int
 ) -> Generator[Answers, None, None]:
-    """`look` at each batch, `count` of them at a time; after one that is not full no further is waited for, as none may
-    come for long."""
-    if count == 1:
-        for batch in batches:
-            yield look(batch)
+    """`look` at each batch, `count` of them at a time. Answers come as soon as those before them have; an error, of
+    the batches or of `look`, comes in its place. The batches are closed in the end, whatever that is."""
+    if count > 1:
+        yield from _by_threads(batches, look, count)
         return
-    pool = ThreadPoolExecutor(count, LOOKING)
-    waiting: deque[Future[Answers]] = deque()
-    try:
+    with closing(batches):
         for batch in batches:
-            waiting.append(pool.submit(look, batch))
-            least = count - 1 if is_full(batch) else 0
+            answers = look(batch)
             del batch  # nor are photographs kept while the next ones gather
-            while len(waiting) > least:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            yield answers
+            del answers
+
+
+def _by_threads(
+    batches: Generator[Batch, None, None], look: Callable[[Batch], Answers], count: int
+) -> Generator[Answers, None, None]:
+    crew = _Crew(batches, look, count)
+    try:
+        crew.gathering.start()
+        while future := crew.line.get():
+            answers = future.result()
+            del future
+            crew.places.release()
+            yield answers
+            del answers
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        crew.close()
+
+
+class _Crew:
+    """A thread that gathers batches while there is a place for them, and those that look at them."""
+
+    def __init__(self, batches: Generator[Any, None, None], look: Callable[[Any], Any], count: int) -> None:
+        self._batches, self._look = batches, look
+        self._pool = ThreadPoolExecutor(count, LOOKING)
+        self._closed = False
+        self.places = Semaphore(count)
+        self.line: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        self.gathering = Thread(target=self._gather, name="gather")
+
+    def close(self) -> None:
+        """Nobody waits for what is still looked at."""
+        self._closed = True
+        self.places.release()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self.gathering.ident:
+            self.gathering.join()
+
+    def _gather(self) -> None:
+        try:
+            with closing(self._batches):
+                while not self._closed and self._next():
+                    pass
+            self.line.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes it out of the line
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            self.line.put(failed)
+
+    def _next(self) -> bool:
+        """Hand one batch over when there is a place; False when there is none any more."""
+        self.places.acquire()
+        if self._closed:
+            return False
+        for batch in self._batches:
+            self.line.put(self._pool.submit(self._look, batch))
+            return True
+        return False

@@ -16,7 +16,7 @@ class Stage(StrEnum):
     LNET_O = "lnet_o"  #: heads, with the scaling before and the windows after
     LNET_S = "lnet_s"  #: faces, likewise
     STUDENT = "student"  #: faces in one look, in place of both
-    ANET = "anet"  #: attributes, likewise
+    ANET = "anet"  #: attributes, likewise, and decoding again what small faces want more pixels of
     WRITE = "write"  #: records, drawings and whatever else becomes of them
 
 

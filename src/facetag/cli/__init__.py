@@ -97,10 +97,8 @@ def main() -> None:
     """Entry point of `facetag`."""
     replace_closed_streams()
     code = run(sys.argv[1:])
-    if code in _FAREWELLS and _is_looking():
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-        os._exit(code)  # a thread still looks at photographs whose answers nobody wants, and Python would wait for it
+    if _is_looking():
+        os._exit(code)  # at photographs whose answers nobody wants any more, and Python would wait for that
     sys.exit(code)
 
 

@@ -32,7 +32,7 @@ stages.add_stage(
     app,
     "anet",
     "facetag.training.cascade:finetune_anet",
-    """Fine-tune ANet by attributes on the face regions that the LNets propose.
+    """Fine-tune ANet by attributes on the faces that the LNets, or the recipe's student, propose.
 
     Example: facetag finetune anet --run runs/faithful""",
 )

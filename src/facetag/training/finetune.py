@@ -166,7 +166,7 @@ def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: Fac
     if not found.any():
         use = "train" if jittered else "validate"
         raise DataError(
-            f"the LNets found no face in any of {len(data)} pictures to {use} ANet on",
+            f"no face was found in any of {len(data)} pictures to {use} ANet on",
             "train them longer, or change held_out in the recipe",
         )
     targets = torch.from_numpy(data.attributes[found].astype(np.float32))

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from facetag.errors import DataError, FacetagError, writing
@@ -40,6 +41,8 @@ class LoopSettings:
             along half a cosine to nothing.
         weight_decay: of the optimizer.
         clip: gradients' largest norm; 0 = no limit.
+        average: what is validated and kept is the running mean of the weights, of which each step leaves this share;
+            0 = the weights themselves.
         precision: `bfloat16` runs the nets under autocast; weights stay float32.
         seed: of everything that chance decides.
     """
@@ -52,6 +55,7 @@ class LoopSettings:
     weight_decay: float = 5e-4
     warmup: float = 0.05
     clip: float = 0.0
+    average: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
@@ -129,6 +133,7 @@ class Loop:
         self.model = channels_last(task.model.to(options.device))
         self.parallel = distributed.parallel(self.model, options.device)
         self.optimizer = self._optimizer()
+        self.average = self._average() if settings.average else None
         self.epoch = self.position = self.step = self.total = 0  # total: steps of the whole stage
         self.best = -math.inf
         self.started = self.saved = time.monotonic()
@@ -145,6 +150,10 @@ class Loop:
         if s.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=s.rate)
         return torch.optim.SGD(groups, lr=s.rate, momentum=s.momentum)
+
+    def _average(self) -> AveragedModel:
+        averaging = get_ema_multi_avg_fn(self.settings.average)  # type: ignore[no-untyped-call]
+        return AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
 
     def _rate(self) -> float:
         share = (self.step + 1) / self.total
@@ -215,6 +224,8 @@ class Loop:
         if s.clip > 0:
             nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
         self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.model)
         self.step, self.position = self.step + 1, self.position + 1
         return loss.detach()
 
@@ -245,13 +256,14 @@ class Loop:
     def _validate(self) -> None:
         """The first process validates and keeps; the others wait, so that none goes on to what is not kept yet."""
         if distributed.rank() == 0:
-            self.model.eval()
+            kept: nn.Module = self.average.module if self.average else self.model
+            kept.eval()
             with torch.inference_mode():
-                figures = self.task.validate(self.model, self.options.device)
+                figures = self.task.validate(kept, self.options.device)
             if figures[self.task.metric] > self.best:
                 self.best = figures[self.task.metric]
                 with writing(self.folder / checkpoint.BEST):
-                    checkpoint.save_best(self.folder, self.model, {"epoch": self.epoch, "step": self.step, **figures})
+                    checkpoint.save_best(self.folder, kept, {"epoch": self.epoch, "step": self.step, **figures})
             self._log({"epoch": self.epoch, "step": self.step, "validation": figures, "best": self.best})
         self.best = distributed.from_first(self.best, self.options.device)
 
@@ -270,6 +282,8 @@ class Loop:
         if not all(torch.isfinite(parameter).all() for parameter in self.model.parameters()):
             raise self._diverged("the weights are not finite")
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
+        if self.average:
+            state["average"] = self.average.state_dict()
         place = {"epoch": self.epoch, "position": self.position, "step": self.step}
         with writing(self.folder / checkpoint.CHECKPOINT):
             checkpoint.save(self.folder, {**state, **place}, self.settings, self.task.stage)
@@ -279,6 +293,8 @@ class Loop:
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            if self.average:
+                self.average.load_state_dict(state["average"])
         except (KeyError, RuntimeError, ValueError) as error:
             path = self.folder / checkpoint.CHECKPOINT
             raise DataError(f"{path} is of another net", "use its recipe, or start without --resume") from error

@@ -139,11 +139,11 @@ class IdentityStage:
 
 @dataclass(frozen=True)
 class FaceStage:
-    """Fine-tuning of ANet by attributes on the face regions that the LNets propose.
+    """Fine-tuning of ANet by attributes on the face regions that the LNets, or the student in their place, propose.
 
     Attributes:
         start: from the ANet pre-trained on identities, or from nothing (the paper's comparison).
-        boxes: `located` = the faces that the LNets propose (the paper); `aligned` = the fixed box of the aligned frame,
+        boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the aligned frame,
             with a `jitter` as large as the LNets' errors; it needs no LNets.
         sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
             looks at; none and 0 = as the localizer says.
@@ -254,6 +254,14 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         DataError: there is no such recipe, or it is malformed, or a key in it is unknown.
     """
+    try:
+        return settings_from(Recipe, _values(name_or_path), f"recipe {name_or_path}")
+    except RecursionError as error:
+        raise DataError(f"recipe {name_or_path}: nested too deep", "mend its TOML") from error
+
+
+def _values(name_or_path: str) -> dict[str, Any]:
+    """A recipe's values over its base's, each round of the student over the one before."""
     values = _read(name_or_path)
     base = values.pop("base", None)
     if base is not None:
@@ -264,7 +272,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     if not isinstance(rounds, list) or not all(isinstance(each, dict) for each in rounds):
         raise DataError(f"recipe {name_or_path}: student is no list of rounds", "write each as [[student]]")
     values["student"] = list(accumulate(rounds, _over))
-    return settings_from(Recipe, values, f"recipe {name_or_path}")
+    return values
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
