@@ -66,6 +66,7 @@ STUDENT = replace(
     name="taught",
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes"),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
@@ -399,11 +400,22 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     record = load_model(str(taught.model)).training
     assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
     assert set(record["validation"]) == set(record["settings_checked"]) == {
-        *STAGES[:4], "student", "student_2", "anet_attributes_student",
+        "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
     }  # fmt: skip
     assert record["svm"]["faces"] == 12
     card = (taught.model / "CARD.md").read_text()
     assert "- student: recall " in card and "- student_2: recall " in card
+
+
+def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(
+    trained: Trained, taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task.model.state_dict()))
+    cascade.finetune_anet(taught.data, taught.run, STUDENT, OPTIONS)
+    expected = checkpoint.best_state(trained.run / "anet_attributes")
+    assert begun[0].keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in begun[0].items())
 
 
 def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> None:

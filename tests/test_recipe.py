@@ -120,7 +120,7 @@ def test_rounds_that_make_no_student_are_refused(written):
 def test_fast_is_the_faithful_recipe_behind_a_student():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
     assert (fast.finder, faithful.finder) == ("student", "lnets")
-    own = {key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer")}
+    own = {key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer", "anet_attributes")}
     assert changed(faithful, **own) == fast
 
 
@@ -138,6 +138,7 @@ def test_a_table_over_a_value_of_the_base_is_refused(written):
 @pytest.mark.parametrize(("text", "words"), [
     ("finder = 'nobody'", "finder"), ("[finder]\nx = 1", "finder"), ("[student_localizer]\nside = 100", "side"),
     ("[student_localizer]\nscore = 2.0", "score"), ("[[student]]\nnet.widths = ['a']", "net.widths"),
+    ("[anet_attributes]\nstart = 'attributes'", "for a recipe with a student"),
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),

@@ -108,8 +108,10 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     ]
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
-    if stage.start != "nothing" and not options.resume:
+    if stage.start == "identities" and not options.resume:
         _start_from(run / "anet_identities", net, "anet")
+    elif stage.start == "attributes" and not options.resume:
+        _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
     task = finetune.FaceTask(net, stage, *parts)
     return train(task, stage.loop, run / by_finder("anet_attributes", recipe), options)
 

@@ -142,16 +142,17 @@ class FaceStage:
     """Fine-tuning of ANet by attributes on the face regions that the LNets, or the student in their place, propose.
 
     Attributes:
-        start: from the ANet pre-trained on identities, or from nothing (the paper's comparison).
-        boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the aligned frame,
-            with a `jitter` as large as the LNets' errors; it needs no LNets.
+        start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a student from
+            the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
+        boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
+            aligned frame, with a `jitter` as large as the LNets' errors; it needs no LNets.
         sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
             looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
     """
 
-    start: Literal["identities", "nothing"] = "identities"
+    start: Literal["identities", "nothing", "attributes"] = "identities"
     boxes: Literal["located", "aligned"] = "located"
     sides: tuple[int, ...] = ()
     heads: int = 0
@@ -217,7 +218,8 @@ class Recipe:
             out is as in the one before it.
 
     Raises:
-        UsageError: a student is to find faces and has no round, or rounds have different nets.
+        UsageError: a student is to find faces and has no round, or rounds have different nets; ANet is to start from
+            itself.
     """
 
     name: str = "paper"
@@ -238,6 +240,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.finder == "student" and not self.student:
             raise UsageError(f"recipe {self.name} has no student to find faces", "add a [[student]]")
+        if self.finder == "lnets" and self.anet_attributes.start == "attributes":
+            raise UsageError('anet_attributes.start = "attributes" is for a recipe with a student', "leave it out")
         if any(stage.net != self.student[0].net for stage in self.student):
             raise UsageError("the rounds of [[student]] have different nets", "give the first one's to all")
 

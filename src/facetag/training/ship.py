@@ -98,7 +98,8 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _stages_behind(recipe: Recipe) -> list[str]:
-    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
+    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before, and
+    how an ANet was trained that another goes on from is for its own recipe to say."""
     needed = {
         "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
         "lnet_o": True,
