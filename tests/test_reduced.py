@@ -189,7 +189,7 @@ def test_a_face_is_shown_with_more_pixels_than_anet_sees(fast: Model) -> None:
 def test_the_command_reads_as_the_model_says(fast: Model) -> None:
     from facetag.student import read_side
 
-    settings = replace(localizer_of(fast).settings, read_side=300)  # type: ignore[type-var]
+    settings = replace(localizer_of(fast).settings, read_side=600)  # type: ignore[type-var]
     assert isinstance(settings, StudentLocalizerSettings)
-    assert read_side(StudentLocalizer(fast, settings=settings)) == 300
+    assert read_side(StudentLocalizer(fast, settings=settings)) == 600
     assert read_side(localizer_of(load_model("faithful"))) == read_side(None) == 0

@@ -19,7 +19,7 @@ from facetag.images.resample import resize
 from facetag.localizer import Localizer
 from facetag.networks.student import DEEPEST, STRIDE
 from facetag.settings import plain
-from facetag.student import TOGETHER, StudentLocalizer, StudentLocalizerSettings, localizer_of
+from facetag.student import MOST_TOGETHER, StudentLocalizer, StudentLocalizerSettings, localizer_of, together
 from models import random_model, student_model
 
 LNETS, MODEL = random_model(), student_model()
@@ -146,6 +146,33 @@ def test_small_pictures_are_not_looked_at_again():
     assert [shape[-1] for shape in finder.net.batches] == [128, 128, 256]  # with the mirror image, and without
 
 
+def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
+    hinted, blank = scene(512, 512, Box(240, 240, 24, 24)), scene(512, 512)
+    for hint, looks in ((0.0, 2), (0.001, 1), (0.9, 0)):
+        finder = localizer(replace(FINER, hint=hint), tall=8.0)
+        found = finder([hinted, blank])
+        assert sum(shape[-1] == 256 for shape in finder.net.batches) == (looks > 0)
+        assert [len(faces) > 0 for faces in found] == [looks > 0, False]
+
+
+def test_a_hint_of_a_large_face_is_none():
+    finder = localizer(replace(FINER, hint=0.001), tall=40.0)
+    finder([scene(512, 512, Box(200, 200, 64, 64))])
+    assert all(shape[-1] == 128 for shape in finder.net.batches)
+
+
+@examples(max_examples=30)
+@given(st.floats(0, 1), st.floats(0.1, 5), st.floats(-3, 3))
+def test_faces_over_a_score_are_those_of_all_that_have_it(score, slope, offset):
+    """Of the faint ones no boxes are made, which leaves the answer as it is."""
+    finder = random_student_localizer(slope=slope, offset=offset)
+    images = pictures()[-3:]
+    for every, some in zip(finder.every(images), finder.faces(images, score), strict=True):
+        kept = [face for face in every if face.score >= score]
+        assert {face.score for face in some} >= {face.score for face in kept}
+        assert all(face.score >= score for face in some)
+
+
 def test_company_is_of_no_account_in_the_finer_look_either():
     finder, images = random_student_localizer(side=64, finer=128, mirror=True), pictures()
     assert finder.every(images) == [finder.every([image])[0] for image in images]
@@ -153,7 +180,7 @@ def test_company_is_of_no_account_in_the_finer_look_either():
 
 def pictures():
     rng = np.random.default_rng(1)
-    sizes = [(48, 64)] * (TOGETHER + 3) + [(64, 48), (30, 64), (200, 90), (64, 64), (1, 1)]
+    sizes = [(48, 64)] * (MOST_TOGETHER + 3) + [(64, 48), (30, 64), (200, 90), (64, 64), (1, 1)]
     return [resize(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8), width, height) for height, width in sizes]
 
 
@@ -163,15 +190,22 @@ def test_no_answer_depends_on_its_company():
     assert sum(map(len, alone)) > len(images) and all(alone)
     assert finder.every(images) == alone
     order = np.random.default_rng(2).permutation(len(images))
-    for shuffled in (order, order[::-1], order[: TOGETHER + 1]):
+    for shuffled in (order, order[::-1], order[: MOST_TOGETHER + 1]):
         assert finder.every([images[place] for place in shuffled]) == [alone[place] for place in shuffled]
 
 
 def test_the_net_always_sees_as_many_pictures():
     finder = localizer()
     finder(pictures())
-    assert finder.net.batches and {shape[0] for shape in finder.net.batches} == {TOGETHER}
+    assert finder.net.batches and {shape[0] for shape in finder.net.batches} == {MOST_TOGETHER}
     assert len(finder.net.batches) == 2 + len({shape[2:] for shape in finder.net.batches}) - 1
+
+
+def test_fewer_large_pictures_are_seen_at_once():
+    assert [together(side, side) for side in (64, 256, 320, 512, 1024)] == [8, 8, 5, 2, 1]
+    finder = localizer(replace(SETTINGS, side=512, finer=1024))
+    finder([scene(1024, 1024)] * 3)
+    assert [shape[0] for shape in finder.net.batches] == [2, 2, 1, 1, 1]
 
 
 def test_all_ways_to_ask_agree():

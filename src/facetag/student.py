@@ -22,7 +22,10 @@ from facetag.networks.student import DEEPEST, RIGHT, STRIDE
 from facetag.response import require
 from facetag.settings import settings_from
 
-TOGETHER = 8  #: pictures that the net sees at once, always filled up to it, so that no answer depends on its company
+#: Pixels that the net sees at once: as many pictures of a shape as have them, whose maps a processor's caches still
+#: hold. Always filled up to that number, so that no answer depends on its company.
+TOGETHER = 1 << 19
+MOST_TOGETHER = 8  #: pictures
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class StudentLocalizerSettings:
         mirror: the maps are the mean of the picture's and its mirror image's.
         finer: pictures that are at least so large are looked at once more, their longer side of so many pixels and not
             mirrored, for small faces: less high than `small` of the longer side; 0 = none are.
+        hint: only if the first look answers a small face with at least this score, however low; 0 = without any.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -52,6 +56,7 @@ class StudentLocalizerSettings:
     mirror: bool = False
     finer: int = 0
     small: float = 0.12
+    hint: float = 0.0
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -72,7 +77,7 @@ class StudentLocalizerSettings:
         require(enough, "read_side", self.read_side, "0, or no less than side and finer")
         for name in ("ratio", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
-        for name in ("score", "small", "double_iou", "double_containment"):
+        for name in ("score", "small", "hint", "double_iou", "double_containment"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
@@ -115,23 +120,32 @@ class StudentLocalizer:
     def faces(self, images: Sequence[Image], minimum: float) -> list[list[Located]]:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
-        found = self._found(images, settings.side, settings.mirror)
-        large = [index for index, image in enumerate(images) if max(image.shape) >= settings.finer > 0]
-        again = self._found([images[index] for index in large], settings.finer, mirror=False) if large else []
+        found = self._found(images, settings.side, settings.mirror, min(minimum, settings.hint))
+        large = [index for index, image in enumerate(images) if self._may_hold_small(image, found[index])]
+        again = self._found([images[index] for index in large], settings.finer, False, minimum) if large else []
         for index, faces in zip(large, again, strict=True):
-            most = settings.small * max(images[index].shape)
-            found[index] += [face for face in faces if face.box.height < most]
+            found[index] += [face for face in faces if self._is_small(face, images[index])]
         return [self._chosen(image, faces, minimum) for image, faces in zip(images, found, strict=True)]
 
-    def _found(self, images: Sequence[Image], side: int, mirror: bool) -> list[list[Located]]:
-        """All that the net answers of each image at this side, doubles too."""
+    def _may_hold_small(self, image: Image, faces: Sequence[Located]) -> bool:
+        """Whether the image is to be looked at again."""
+        settings = self.settings
+        if not max(image.shape) >= settings.finer > 0:
+            return False
+        return not settings.hint or any(f.score >= settings.hint and self._is_small(f, image) for f in faces)
+
+    def _is_small(self, face: Located, image: Image) -> bool:
+        return bool(face.box.height < self.settings.small * max(image.shape))
+
+    def _found(self, images: Sequence[Image], side: int, mirror: bool, minimum: float) -> list[list[Located]]:
+        """All that the net answers of each image at this side with at least this score, doubles too."""
         views = [self.view(image, side) for image in images]
         found: list[list[Located]] = [[] for _ in images]
         for shape in sorted({view.pixels.shape for view in views}):
             members = [index for index, view in enumerate(views) if view.pixels.shape == shape]
             maps = self._look(np.stack([views[index].pixels for index in members]), mirror)
             for index, answered in zip(members, maps, strict=True):
-                found[index] = self._faces(answered, views[index].scale)
+                found[index] = self._faces(answered, views[index].scale, minimum)
         return found
 
     def view(self, image: Image, side: int) -> View:
@@ -148,9 +162,10 @@ class StudentLocalizer:
 
     def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
         """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
-        for start in range(0, len(batch), TOGETHER):
-            group = batch[start : start + TOGETHER]
-            filling = np.zeros((TOGETHER - len(group), *batch.shape[1:]), np.uint8)
+        size = together(*batch.shape[1:3])
+        for start in range(0, len(batch), size):
+            group = batch[start : start + size]
+            filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
             with torch.inference_mode():
                 inputs = torch.from_numpy(np.concatenate([group, filling])).to(self.device).permute(0, 3, 1, 2)
                 maps = self._answer(inputs.float().div_(255), mirror)
@@ -165,14 +180,21 @@ class StudentLocalizer:
         answer: NDArray[np.float32] = maps.cpu().numpy()
         return answer
 
-    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float]) -> list[Located]:
+    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float], minimum: float) -> list[Located]:
         settings = self.settings
         found = []
-        for middle in find_middles(maps, STRIDE, settings.ratio, settings.least):
+        least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
+        for middle in find_middles(maps, STRIDE, settings.ratio, least):
             box = self._by_convention(middle.box.scaled(*scale))
             score = float(1 / (1 + np.exp(-np.clip(settings.slope * middle.logit + settings.offset, -500, 500))))
             found.append(Located(box, score))
         return found
+
+    def _logit_of(self, score: float) -> float:
+        """The logit that has this score, or a hair less."""
+        if not 0 < score < 1:
+            return -np.inf if score <= 0 else np.inf
+        return float((np.log(score / (1 - score)) - self.settings.offset) / self.settings.slope) - 1e-6
 
     def _chosen(self, image: Image, faces: Sequence[Located], minimum: float) -> list[Located]:
         """Those of at least this score that the image shows, without doubles, the surest first."""
@@ -186,6 +208,11 @@ class StudentLocalizer:
         settings = self.settings
         resized = box.enlarged(settings.height)
         return resized.shifted(settings.right * resized.height, settings.down * resized.height)
+
+
+def together(height: int, width: int) -> int:
+    """How many pictures of this shape the net sees at once."""
+    return min(max(TOGETHER // (height * width), 1), MOST_TOGETHER)
 
 
 AnyLocalizer = Localizer | StudentLocalizer
