@@ -134,7 +134,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=tuple(RIVALS), metavar="NAME")
     parser.add_argument("--sides", type=int, nargs="*", default=(300, 1024), help="of the photographs that are made")
     parser.add_argument("--photos", type=Path, help="a folder of photographs, from which some are taken")
-    parser.add_argument("--count", type=int, default=96, help="N: each set has 2 N files; whole batches of 16 for each core")
+    parser.add_argument(
+        "--count", type=int, default=96, help="N: each set has 2 N files; whole batches of 16 for each core"
+    )
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write every figure here")
     return parser.parse_args()
