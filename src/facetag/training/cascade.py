@@ -1,6 +1,7 @@
 """The stages in the paper's order (section 4), each from the run folder of those before it.
 
-run/lnet_plus  run/lnet_o  run/lnet_s  run/student  run/anet_identities  run/anet_attributes  run/proposals
+run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
+behind a student also  run/student  run/student_2 ...  run/anet_attributes_student
 """
 
 import math

@@ -53,6 +53,7 @@ def proposed_crowds(run: Path, localizer: Localizer, paths: Sequence[str], optio
 def proposed_heads(
     run: Path, part: str, localizer: Localizer, scenes: SceneComposer, rounds: int, options: RunOptions
 ) -> Boxes:
+    """LNet_o's strongest head square in every scene of so many rounds, kept in run/proposals."""
     heads, *backgrounds = [[Path(path).name for path in group] for group in (scenes.heads, *scenes.backgrounds)]
     key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, heads, backgrounds])
     report = progress(f"heads of {part}", options)
@@ -75,4 +76,5 @@ def _key(localizer: AnyLocalizer, what: Any) -> str:
 
 
 def progress(what: str, options: RunOptions) -> Callable[[int, int], None]:
+    """Reports how much of `what` is done, as a row of metrics."""
     return lambda done, total: options.report({"stage": what, "done": done, "of": total})
