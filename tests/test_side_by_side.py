@@ -140,15 +140,17 @@ def test_batches_and_answers_are_forgotten(count):
 
 
 def test_who_stops_early_does_not_wait_for_what_is_looked_at():
-    goes_on = threading.Event()
+    looked_at, goes_on = threading.Event(), threading.Event()
 
     def look(batch):
         if batch:
+            looked_at.set()
             goes_on.wait(30)
         return batch
 
     answers = side_by_side(numbers(3), look, 2)
     assert next(answers) == 0
+    assert looked_at.wait(10)  # the second batch may not be taken yet when the first is answered
     started = time.monotonic()
     answers.close()
     assert time.monotonic() - started < 5
