@@ -7,14 +7,14 @@ import sys
 
 from facetag.attributes import ATTRIBUTES
 from facetag.images.decode import read_image
-from facetag.localizer import Localizer
 from facetag.model import load_model
+from facetag.student import localizer_of
 from facetag.tagger import Tagger
 
 
 def main(path: str) -> None:
     model = load_model()
-    localizer, tagger = Localizer(model), Tagger(model)
+    localizer, tagger = localizer_of(model), Tagger(model)
     pixels = read_image(path).pixels
     (faces,) = localizer([pixels])
     tags = tagger([tagger.region(pixels, face.box) for face in faces])

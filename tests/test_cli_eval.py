@@ -8,9 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from facetag.attributes import ATTRIBUTES
+from facetag.cli import eval as eval_commands
+from facetag.cli import measuring
 from facetag.cli.eval import app
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError, FacetagError, ModelError, UsageError
@@ -65,7 +68,7 @@ def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
     result = run("attributes", "--data", celeba.parent, "--model", model_folder, "--mode", mode, "--json", out)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == f"model random, partition test, mode {mode}"
+    assert lines[0] == f"model random, partition test, mode {mode}, precision float32"
     assert lines[2].startswith("2 pictures, ")
     assert lines[-1].startswith("mean ")
     assert "2/2 pictures" in result.stderr
@@ -111,7 +114,7 @@ def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path
 
 def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_folder):  # noqa: F811
     result = run("localization", "--images", photographs, "--model", model_folder)
-    assert result.stdout.startswith("model random, half tune, missing 0, duplicates 0\n")
+    assert result.stdout.startswith("model random, half tune, precision float32, missing 0, duplicates 0\n")
     assert "photographs with one face: recall (percent) by IoU" in result.stdout
 
 
@@ -164,6 +167,22 @@ def test_a_card_is_refused_figures_of_some_pictures(celeba, carded):
     with pytest.raises(UsageError, match="leave out --limit"):
         run("attributes", "--data", celeba, "--model", carded, "--card", "--limit", 1)
     assert (carded / "CARD.md").read_text() == before
+
+
+def test_a_card_is_refused_figures_of_another_precision(celeba, carded):
+    with pytest.raises(UsageError, match="leave out --precision"):
+        run("attributes", "--data", celeba, "--model", carded, "--card", "--precision", "bfloat16")
+
+
+@pytest.mark.parametrize("command", ["attributes", "localization"])
+def test_precision_is_that_of_all_nets(celeba, photographs, model_folder, monkeypatch, command):  # noqa: F811
+    made = []
+    making = measuring.cascade_of
+    monkeypatch.setattr(eval_commands, "cascade_of", lambda *words: made.append(making(*words)) or made[-1])
+    where = ("--data", celeba) if command == "attributes" else ("--images", photographs)
+    assert run(command, *where, "--model", model_folder, "--limit", 1, "--precision", "bfloat16").exit_code == 0
+    ((_, localizer, tagger),) = made
+    assert localizer.dtype == torch.bfloat16 and tagger.extract.half
 
 
 def test_a_card_that_cannot_be_written_is_said_before_anything_is_computed(tmp_path, carded):

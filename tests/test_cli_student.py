@@ -4,13 +4,15 @@ import json
 import tomllib
 
 import pytest
+import torch
 from readback import read_bytes, read_csv, read_jsonl
 from test_cli_eval import celeba, photographs, run  # noqa: F401 - fixtures
 from test_predict import facetag, picture, png, save  # noqa: F401 - a fixture
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import ExitCode
+from facetag.cli.running import is_half
+from facetag.errors import ExitCode, UsageError
 from facetag.evaluate import convention, speed
 from facetag.evaluate.convention import Scoring, StudentConvention
 from facetag.student import localizer_of
@@ -50,6 +52,42 @@ def test_another_model_is_another_basis(facetag, model_folder, student_folder, t
         assert facetag("localize", "a.png", "--out", "faces.jsonl", model=folder)[0] == ExitCode.OK
         answers.append(read_bytes("jsonl", (tmp_path / "faces.jsonl").read_bytes()))
     assert answers[0] != answers[1]
+
+
+@pytest.mark.parametrize("kind", ["lnets", "student"])
+def test_bfloat16_answers_nearly_the_same_and_asks_anew(facetag, model_folder, student_folder, tmp_path, kind):  # noqa: F811
+    png("a.png")
+    folder = model_folder if kind == "lnets" else student_folder
+    answers = []
+    for precision in ("float32", "bfloat16"):
+        code, _, said = facetag("predict", "a.png", "--precision", precision, "--out", "tags.jsonl", model=folder)
+        assert code == ExitCode.OK and "1 of 1" not in said
+        (record,) = read_bytes("jsonl", (tmp_path / "tags.jsonl").read_bytes())
+        answers.append(record.faces[0])
+    whole, half = answers
+    assert whole.score != half.score  # what finds faces is in bfloat16 too
+    assert whole.box.iou(half.box) > 0.8 and abs(whole.score - half.score) < 0.05
+    differences = [abs(whole.probabilities[name] - half.probabilities[name]) for name in ATTRIBUTES]
+    assert 0 < max(differences) < 0.1
+
+
+def test_localize_takes_the_precision_too(facetag, student_folder):  # noqa: F811
+    png("a.png")
+    whole, half = (
+        facetag("localize", "a.png", "--precision", p, model=student_folder) for p in ("float32", "bfloat16")
+    )
+    assert whole[0] == half[0] == ExitCode.OK and whole[1] != half[1]
+
+
+def test_a_gpu_without_bfloat16_is_refused_and_a_processor_without_it_told(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    with pytest.raises(UsageError, match=r"^cuda:0 has no bfloat16; use --precision float32$"):
+        is_half("bfloat16", torch.device("cuda", 0))
+    for supported in (lambda: False, lambda: True):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", supported)
+        caplog.clear()
+        assert is_half("bfloat16", torch.device("cpu")) and not is_half("float32", torch.device("cpu"))
+        assert ("float32 would be faster" in caplog.text) is not supported()
 
 
 def test_drawings_of_a_student_are_of_boxes_alone(facetag, student_folder, tmp_path):  # noqa: F811

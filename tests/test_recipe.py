@@ -120,7 +120,9 @@ def test_rounds_that_make_no_student_are_refused(written):
 def test_fast_is_the_faithful_recipe_behind_a_student():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
     assert (fast.finder, faithful.finder) == ("student", "lnets")
-    own = {key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer", "anet_attributes")}
+    own = {
+        key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer", "anet_attributes", "tagger")
+    }
     assert changed(faithful, **own) == fast
 
 

@@ -1,6 +1,9 @@
 """JPEGs that are decoded smaller than they are: in pixels, in boxes and in answers."""
 
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import PIL.Image
 import pytest
 
 from facetag.attributes import ATTRIBUTES
+from facetag.batch import reading
 from facetag.batch.finders import located_by
 from facetag.batch.pipeline import Cascade, Tagging, answers
 from facetag.batch.reading import Photo, ReadSettings, pixels_of, read
@@ -113,6 +117,31 @@ def test_a_photograph_has_the_size_of_its_file_and_gives_more_pixels_when_asked(
     assert item.whole and pixels_of(item) == (3 * 100 * 75 + len(item.whole.data)) // 3  # the file's bytes count too
     assert item.at(100) is item.pixels
     assert [item.at(side).shape[1] for side in (100.5, 200, 201, 800, 5000)] == [200, 200, 400, 800, 800]
+    assert item.at(5000) is item.at(300)  # what was decoded again is kept for who asks next
+
+
+def test_only_few_pixels_are_kept_of_what_was_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "KEPT", 400 * 300)
+    item = photo(tmp_path / "a.jpg", smooth(800, 600), 100)
+    assert item.at(300) is item.at(400)
+    assert item.at(800) is not item.at(800) and item.at(400).shape[1] == 400
+
+
+def test_vast_ones_are_decoded_again_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, most = threading.Semaphore(1), []
+
+    def decoding(*words: object, **more: object) -> object:
+        most.append(together.acquire(blocking=False))
+        time.sleep(0.05)
+        together.release()
+        return decode(*words, **more)  # type: ignore[arg-type]
+
+    items = [photo(tmp_path / f"{number}.jpg", smooth(800, 600), 100) for number in range(3)]
+    monkeypatch.setattr(reading, "VAST", 1000)
+    monkeypatch.setattr(reading, "decode", decoding)
+    with ThreadPoolExecutor(3) as pool:
+        sizes = [pixels.shape[1] for pixels in pool.map(lambda item: item.at(800), items)]
+    assert sizes == [800] * 3 and most == [True] * 3
 
 
 def test_memory_that_does_not_suffice_to_decode_again_is_said_to_be_that(
@@ -146,7 +175,12 @@ def fast() -> Model:
 
 @pytest.fixture(scope="module")
 def cascade(fast: Model) -> Cascade:
-    return Cascade(located_by(localizer_of(fast)), Tagging(Tagger(fast), range(len(ATTRIBUTES)), fast.thresholds))
+    """Without finer looks, so that it is ANet alone that asks for more pixels."""
+    settings = replace(StudentLocalizer(fast).settings, finer=())
+    return Cascade(
+        located_by(StudentLocalizer(fast, settings=settings)),
+        Tagging(Tagger(fast), range(len(ATTRIBUTES)), fast.thresholds),
+    )
 
 
 def large_picture(path: Path, share: float) -> Path:
@@ -181,7 +215,8 @@ def test_answers_are_those_to_the_whole_picture(
 
 def test_a_face_is_shown_with_more_pixels_than_anet_sees(fast: Model) -> None:
     tagger = Tagger(fast)
-    window = Box(0, 0, 100, 200).enlarged(tagger.settings.context)
+    window = Box(0, 0, 100, 200).enlarged(tagger.settings.context * min(tagger.settings.scales))
+    assert min(tagger.settings.scales) < 1 < max(tagger.settings.scales)
     assert tagger.share(Box(0, 0, 100, 200)) == pytest.approx(SHARP * 55 / window.height)
     assert tagger.share(Box(0, 0, 10, 20)) == pytest.approx(10 * tagger.share(Box(0, 0, 100, 200)))
 

@@ -19,7 +19,7 @@ from facetag.images.resample import resize
 from facetag.localizer import Localizer
 from facetag.networks.student import DEEPEST, STRIDE
 from facetag.settings import plain
-from facetag.student import MOST_TOGETHER, StudentLocalizer, StudentLocalizerSettings, localizer_of, together
+from facetag.student import MOST_TOGETHER, AtHand, StudentLocalizer, StudentLocalizerSettings, localizer_of, together
 from models import random_model, student_model
 
 LNETS, MODEL = random_model(), student_model()
@@ -99,7 +99,7 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view = localizer(replace(SETTINGS, side=side)).view(image, side)
+    view = localizer(replace(SETTINGS, side=side)).view(AtHand(image), side)
     shown = round(width / view.scale[0]), round(height / view.scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
@@ -111,11 +111,12 @@ def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
 
 def test_few_shapes_are_met():
     finder = localizer(replace(SETTINGS, side=256))
-    shapes = {finder.view(np.zeros((60, width, 3), np.uint8), 256).pixels.shape for width in range(1, 240)}
+    shapes = {finder.view(AtHand(np.zeros((60, width, 3), np.uint8)), 256).pixels.shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
-FINER = replace(SETTINGS, finer=256)
+FINER = replace(SETTINGS, finer=(256,), small=30.0)
+FAINT = -6.0  #: logit of a hint; a black cell has -10, a speck in a large picture a few more
 SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer look, a quarter of one of the first
 
 
@@ -127,16 +128,16 @@ def test_large_pictures_are_looked_at_again_for_small_faces():
 
 
 def test_what_is_not_small_is_left_to_the_first_look():
-    assert localizer(FINER, tall=32.0)([scene(512, 512, SPECK)]) == [[]]  # 64 of 512 pixels high
-    ((face,),) = localizer(replace(FINER, small=0.13), tall=32.0)([scene(512, 512, SPECK)])
+    assert localizer(FINER, tall=32.0)([scene(512, 512, SPECK)]) == [[]]
+    ((face,),) = localizer(replace(FINER, small=33.0), tall=32.0)([scene(512, 512, SPECK)])
     assert face.box.height == pytest.approx(64)
 
 
 def test_a_face_that_both_looks_see_is_one():
-    both = replace(FINER, side=224, small=1.0)
+    both = replace(FINER, side=224, small=256.0)
     ((face,),) = localizer(both, tall=40.0)([scene(512, 512, SPECK)])
     assert face.box.height == pytest.approx(80)  # the finer look is surer here
-    ((face,),) = localizer(replace(both, finer=0), tall=40.0)([scene(512, 512, SPECK)])
+    ((face,),) = localizer(replace(both, finer=()), tall=40.0)([scene(512, 512, SPECK)])
     assert face.box.height == pytest.approx(91.4, abs=0.1)
 
 
@@ -148,17 +149,68 @@ def test_small_pictures_are_not_looked_at_again():
 
 def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
     hinted, blank = scene(512, 512, Box(240, 240, 24, 24)), scene(512, 512)
-    for hint, looks in ((0.0, 2), (0.001, 1), (0.9, 0)):
-        finder = localizer(replace(FINER, hint=hint), tall=8.0)
-        found = finder([hinted, blank])
-        assert sum(shape[-1] == 256 for shape in finder.net.batches) == (looks > 0)
-        assert [len(faces) > 0 for faces in found] == [looks > 0, False]
+    for hint, looks in ((None, 2), (FAINT, 1), (3.0, 0)):
+        for ask in ("__call__", "dominant", "every"):
+            finder = localizer(replace(FINER, hint=hint, slope=0.5, offset=-1.0), tall=8.0)
+            getattr(finder, ask)([hinted, blank])
+            assert sum(shape[0] for shape in finder.net.batches if shape[-1] == 256) == 8 * (looks > 0), (hint, ask)
+        assert [len(faces) > 0 for faces in finder.faces([hinted, blank], 0.5)] == [looks > 0, False]
 
 
 def test_a_hint_of_a_large_face_is_none():
-    finder = localizer(replace(FINER, hint=0.001), tall=40.0)
+    finder = localizer(replace(FINER, hint=FAINT), tall=40.0)
     finder([scene(512, 512, Box(200, 200, 64, 64))])
     assert all(shape[-1] == 128 for shape in finder.net.batches)
+
+
+class Lazy:
+    """A picture that has few pixels at hand."""
+
+    def __init__(self, whole, scale):
+        self.width, self.height, self.whole, self.asked = whole.shape[1], whole.shape[0], whole, []
+        self.less = resize(whole, self.width // scale, self.height // scale)
+
+    def at(self, side):
+        self.asked.append(side)
+        return self.less if max(self.less.shape) >= side else self.whole
+
+
+def test_a_finer_look_asks_for_the_pixels_that_it_needs():
+    for read_side, asked in ((256, [128, 256, 416]), (128, [128, 416, 416])):  # at once what the finest will need
+        lazy = Lazy(scene(512, 512, SPECK), 2)
+        ((face,),) = localizer(replace(FINER, finer=(256, 416), read_side=read_side), tall=16.0)([lazy])
+        assert lazy.asked == asked
+        assert face.box.center == pytest.approx(SPECK.center, abs=8)  # in pixels of the whole
+
+
+def test_a_picture_may_be_enlarged_for_a_finer_look():
+    for enlarged, looks in ((1.0, [128]), (1.25, [128]), (1.28, [128, 256])):
+        finder = localizer(replace(FINER, enlarged=enlarged))
+        finder([scene(200, 201)])
+        assert [shape[-1] for shape in finder.net.batches] == looks
+
+
+@pytest.mark.parametrize(("side", "small", "looks"), [(256, 15.0, 1), (256, 17.0, 2), (416, 25.0, 1), (416, 27.0, 2)])
+def test_small_is_what_a_finer_look_would_see_small(side, small, looks):
+    """A face of 32 of 512 pixels has 16 of 256 and 26 of 416."""
+    finder = localizer(replace(FINER, finer=(side,), hint=FAINT, small=small), tall=8.0)
+    finder([scene(512, 512, Box(240, 240, 32, 32))])
+    assert [shape[-1] for shape in finder.net.batches] == [128, side][:looks]
+
+
+def test_what_a_finer_look_finds_is_a_hint_for_the_next_however_faint():
+    """The first look's face, 32 of 512 pixels high, is small at 256 alone; the second's, of 16, is also at 416."""
+    settings = replace(FINER, finer=(256, 416), hint=FAINT, small=20.0)
+    for image, sides in ((scene(512, 512, Box(240, 240, 32, 32)), [128, 256, 416]), (scene(512, 512), [128])):
+        finder = localizer(settings, tall=8.0)
+        assert finder.faces([image], 0.99999) == [[]]
+        assert [shape[-1] for shape in finder.net.batches] == sides
+
+
+@pytest.mark.parametrize("finer", [(64,), (128,), (300,), (512, 512), (512, 256), (1 << 14,)])
+def test_finer_looks_ascend_from_the_first(finer):
+    with pytest.raises(UsageError, match="ascending"):
+        replace(SETTINGS, finer=finer)
 
 
 @examples(max_examples=30)
@@ -174,7 +226,7 @@ def test_faces_over_a_score_are_those_of_all_that_have_it(score, slope, offset):
 
 
 def test_company_is_of_no_account_in_the_finer_look_either():
-    finder, images = random_student_localizer(side=64, finer=128, mirror=True), pictures()
+    finder, images = random_student_localizer(side=64, finer=(96, 128), mirror=True), pictures()
     assert finder.every(images) == [finder.every([image])[0] for image in images]
 
 
@@ -203,7 +255,7 @@ def test_the_net_always_sees_as_many_pictures():
 
 def test_fewer_large_pictures_are_seen_at_once():
     assert [together(side, side) for side in (64, 256, 320, 512, 1024)] == [8, 8, 5, 2, 1]
-    finder = localizer(replace(SETTINGS, side=512, finer=1024))
+    finder = localizer(replace(SETTINGS, side=512, finer=(1024,)))
     finder([scene(1024, 1024)] * 3)
     assert [shape[0] for shape in finder.net.batches] == [2, 2, 1, 1, 1]
 
@@ -259,6 +311,8 @@ def test_doubles_are_dropped_the_weaker_ones():
     ("name", "value"),
     [
         *itertools.product(["side"], [0, -32, 16, 33, 100]),
+        *itertools.product(["small"], [0.2, 0.0, -64.0, float("nan")]),
+        *itertools.product(["enlarged"], [0.9, 9.0, float("inf"), float("nan")]),
         *itertools.product(["ratio", "height", "slope"], [0.0, -1.0, float("nan")]),
         *itertools.product(["score", "double_iou", "double_containment"], [-0.1, 1.1, float("nan")]),
     ],
@@ -266,6 +320,15 @@ def test_doubles_are_dropped_the_weaker_ones():
 def test_settings_out_of_their_range_are_refused(name, value):
     with pytest.raises(UsageError, match=rf"{name} = .* of the localizer is out of range; make it "):
         StudentLocalizerSettings(**{name: value})
+
+
+def test_in_bfloat16_it_answers_nearly_the_same():
+    images = pictures()[-3:]
+    whole = random_student_localizer()
+    half = localizer_of(replace(MODEL, localizer=plain(whole.settings)), half=True)
+    assert half.every(images) != whole.every(images)
+    for few, many in zip(half.dominant(images), whole.dominant(images), strict=True):
+        assert few[0].score == pytest.approx(many[0].score, abs=0.02)
 
 
 def test_a_model_is_localised_by_what_it_has():

@@ -15,7 +15,7 @@ from facetag.geometry import Box
 from facetag.method.svm import LinearSVM
 from facetag.method.views import best_anchor, view_offsets
 from facetag.networks.anet import ANet, ANetSettings, block_scores
-from facetag.tagger import FeatureExtractor, Tagger, TaggerSettings, face_region, face_window
+from facetag.tagger import FeatureExtractor, Tagger, TaggerSettings, face_regions, face_window
 from facetag.training.recipe import load_recipe
 from models import random_model
 
@@ -35,8 +35,8 @@ def regions():
 
 
 def cut(region, margin):
-    """The middle of a region of margin 16."""
-    return np.ascontiguousarray(region[16 - margin : 71 + margin, 16 - margin : 63 + margin])
+    """The middle of a region of margin 16, at one scale: (1, H, W, 3)."""
+    return np.ascontiguousarray(region[None, 16 - margin : 71 + margin, 16 - margin : 63 + margin])
 
 
 def plain(net, patch):
@@ -65,7 +65,7 @@ def test_the_window_holds_the_box_about_its_middle(box, context, up):
 @pytest.mark.parametrize("margin", [0, 8, 16])
 def test_a_box_of_the_windows_size_is_copied_with_its_margin(margin):
     image = np.random.default_rng(0).integers(0, 256, (120, 110, 3), dtype=np.uint8)
-    region = face_region(image, Box(30, 28, 47, 55), margin, NINE)
+    (region,) = face_regions(image, Box(30, 28, 47, 55), TaggerSettings(radius=margin))
     np.testing.assert_array_equal(region, image[28 - margin : 83 + margin, 30 - margin : 77 + margin])
 
 
@@ -75,7 +75,8 @@ def test_the_boxs_middle_is_the_regions_middle(x, y, width, height, margin):
     rows, columns = np.indices((300, 300)) + 0.5
     dot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 50)
     image = np.repeat(np.rint(dot).astype(np.uint8)[..., None], 3, axis=2)
-    region = face_region(image, Box.around(x, y, width, height), margin, NINE).astype(float).sum(2)
+    (region,) = face_regions(image, Box.around(x, y, width, height), TaggerSettings(radius=margin))
+    region = region.astype(float).sum(2)
     assert region.shape == (55 + 2 * margin, 47 + 2 * margin)
     rows, columns = np.indices(region.shape) + 0.5
     middle = (columns * region).sum() / region.sum(), (rows * region).sum() / region.sum()
@@ -87,7 +88,7 @@ def test_one_view_is_the_plain_net(net, regions):
     found = extract([cut(region, 0) for region in regions[:5]])
     assert found.shape == (5, 160) and found.dtype == np.float32
     for features, region in zip(found, regions, strict=False):
-        assert_close(features, plain(net, cut(region, 0)))
+        assert_close(features, plain(net, cut(region, 0)[0]))
 
 
 @pytest.mark.parametrize(("step", "radius"), [(8, 8), (4, 4), (4, 8), (8, 16)])
@@ -105,11 +106,12 @@ def test_views_are_the_plain_net_on_crops_in_row_major_order(net, regions, step,
 def test_mirrored_features_are_the_mean_of_both_sides(net, regions):
     plainly = TaggerSettings(combination="average")
     extract = FeatureExtractor(net, replace(plainly, mirror=True))
-    flipped = [np.ascontiguousarray(region[:, ::-1]) for region in regions[:4]]
-    sides = [FeatureExtractor(net, plainly)(part) for part in (regions[:4], flipped)]
+    straight = [region[None] for region in regions[:4]]
+    flipped = [np.ascontiguousarray(region[:, :, ::-1]) for region in straight]
+    sides = [FeatureExtractor(net, plainly)(part) for part in (straight, flipped)]
     assert not np.allclose(*sides)
-    assert_close(extract(regions[:4]), np.mean(sides, axis=0))
-    np.testing.assert_array_equal(extract(regions[:4]), extract(flipped))
+    assert_close(extract(straight), np.mean(sides, axis=0))
+    np.testing.assert_array_equal(extract(straight), extract(flipped))
     with pytest.raises(UsageError, match="averaged views"):
         TaggerSettings(mirror=True)
 
@@ -117,7 +119,7 @@ def test_mirrored_features_are_the_mean_of_both_sides(net, regions):
 def test_a_searched_anchor_is_the_strongest_block(net, regions):
     """Eq. (5) by plain forwards: the anchor's views are those around it, not around the middle."""
     settings = TaggerSettings(radius=8, search=8)
-    found = FeatureExtractor(net, settings)(regions[:6])
+    found = FeatureExtractor(net, settings)([region[None] for region in regions[:6]])
     moved = 0
     for features, region in zip(found, regions, strict=False):
         scores = np.zeros((5, 5))
@@ -133,6 +135,27 @@ def test_a_searched_anchor_is_the_strongest_block(net, regions):
         ]
         assert_close(features, np.concatenate(views))
     assert moved
+
+
+@pytest.mark.parametrize("combination", ["average", "concatenate"])
+def test_views_of_several_scales_are_those_of_each(net, combination):
+    image = np.random.default_rng(4).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    boxes = [Box.around(100, 100, side, side) for side in (60, 90)]
+    settings = TaggerSettings(scales=(0.8, 1.0, 1.25), radius=8, combination=combination)
+    found = FeatureExtractor(net, settings)([face_regions(image, box, settings) for box in boxes])
+    alone = []
+    for scale in settings.scales:
+        single = replace(settings, scales=(1.0,), context=scale)
+        alone.append(FeatureExtractor(net, single)([face_regions(image, box, single) for box in boxes]))
+    assert found.shape == (2, settings.width)
+    assert_close(found, np.mean(alone, axis=0) if combination == "average" else np.concatenate(alone, axis=1))
+    assert not np.allclose(alone[0], alone[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("scales", [(), (1.0, 0.0), (-1.0,), (float("nan"), 1.0), (float("inf"),)])
+def test_scales_are_positive(scales):
+    with pytest.raises(UsageError, match="positive"):
+        TaggerSettings(scales=scales)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +188,7 @@ def test_probabilities_and_decisions(regions):
     image = np.ascontiguousarray(np.vstack(regions[:3]))
     found = [tagger.region(image, Box(10, 87 * number + 5, 50, 60)) for number in range(3)]
     tags = tagger(found)
-    features = np.stack([plain(model.anet, region) for region in found])
+    features = np.stack([plain(model.anet, region) for (region,) in found])
     scores = (features - model.svm.mean) / model.svm.scale @ model.svm.weights.T + model.svm.bias
     expected = 1 / (1 + np.exp(-(model.calibration.slope * scores + model.calibration.intercept)))
     np.testing.assert_allclose(tags.probabilities, expected, atol=1e-4)

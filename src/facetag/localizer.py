@@ -110,8 +110,8 @@ def _sigmoid(logit: float) -> float:
 class Localizer:
     """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size.
 
-    `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. For
-    proposing training crops, where they are jittered anyway.
+    `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. `alike`:
+    most images have one shape, so that they go through LNet_o together on a CPU as well.
 
     Raises:
         ModelError: the model has no LNets.
@@ -123,12 +123,13 @@ class Localizer:
         device: torch.device | None = None,
         settings: LocalizerSettings | None = None,
         half: bool = False,
+        alike: bool = False,
     ) -> None:
         if model.lnet_o is None or model.lnet_s is None:
             raise ModelError(f"{model.name} has no LNets", "localise by its student")
         self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.device = device or torch.device("cpu")
-        self.dtype = torch.bfloat16 if half else torch.float32
+        self.dtype, self.alike = torch.bfloat16 if half else torch.float32, alike
         self.lnet_o, self.lnet_s = self._placed(model.lnet_o), self._placed(model.lnet_s)
 
     def _placed(self, lnet: RespondingLNet) -> RespondingLNet:
@@ -208,7 +209,7 @@ class Localizer:
         """How many inputs a net sees at once, always filled up to it: for another number a convolution takes another
         kernel, which sums in another order. Heads come by the dozen and of one size; a CPU gains 15 % by four at once.
         Photographs differ in shape, so that filling would cost it more than company gains."""
-        if self.device.type == "cuda" or self.dtype != torch.float32:
+        if self.device.type == "cuda" or self.alike:
             return 16
         return 4 if lnet is self.lnet_s else 1
 

@@ -33,7 +33,7 @@ from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
 FORMAT = 1
-DEFAULT = "faithful"
+DEFAULT = "fast"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
 STUDENT_FILES = ("student.safetensors", *FILES[2:])
 

@@ -1,11 +1,13 @@
-"""Localisation in one look: the student answers all faces of a picture, in place of LNet_o and LNet_s.
+"""Localisation by a student: one look at a picture, and finer ones for small faces, in place of LNet_o and LNet_s.
 
 Images in, face boxes out, as from `facetag.localizer`, an order of magnitude faster. It is no part of the paper.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from facetag.settings import settings_from
 #: hold. Always filled up to that number, so that no answer depends on its company.
 TOGETHER = 1 << 19
 MOST_TOGETHER = 8  #: pictures
+FINEST = 8192  #: pixels of a longer side
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class StudentLocalizerSettings:
 
     Attributes:
         side: the longer side in pixels at which it sees a picture.
-        read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels;
-            0 = whole.
+        read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels,
+            and again, larger, for a finer look; 0 = whole.
         mirror: the maps are the mean of the picture's and its mirror image's.
-        finer: pictures that are at least so large are looked at once more, their longer side of so many pixels and not
-            mirrored, for small faces: less high than `small` of the longer side; 0 = none are.
-        hint: only if the first look answers a small face with at least this score, however low; 0 = without any.
+        finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
+        small: faces are, for one of these looks, that are less high than so many pixels there.
+        enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
+        hint: nor are those of which no look before answered a small face whose middle had at least this logit, however
+            low it is; None = all are.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -54,9 +59,10 @@ class StudentLocalizerSettings:
     side: int = 256
     read_side: int = 0
     mirror: bool = False
-    finer: int = 0
-    small: float = 0.12
-    hint: float = 0.0
+    finer: tuple[int, ...] = ()
+    small: float = 64.0
+    enlarged: float = 1.0
+    hint: float | None = None
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -71,76 +77,120 @@ class StudentLocalizerSettings:
     def __post_init__(self) -> None:
         whole = self.side >= DEEPEST and self.side % DEEPEST == 0
         require(whole, "side", self.side, f"a multiple of {DEEPEST}")
-        fits = self.finer == 0 or (self.finer > self.side and self.finer % DEEPEST == 0)
-        require(fits, "finer", self.finer, f"0, or a multiple of {DEEPEST} over side")
-        enough = self.read_side == 0 or self.read_side >= max(self.side, self.finer)
-        require(enough, "read_side", self.read_side, "0, or no less than side and finer")
+        sides = (self.side, *self.finer)
+        fits = all(side % DEEPEST == 0 for side in sides) and all(a < b for a, b in pairwise((*sides, FINEST + 1)))
+        require(fits, "finer", list(self.finer), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
+        enough = self.read_side == 0 or self.read_side >= self.side
+        require(enough, "read_side", self.read_side, "0, or no less than side")
         for name in ("ratio", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
-        for name in ("score", "small", "hint", "double_iou", "double_containment"):
+        require(self.small >= STRIDE, "small", self.small, f"{STRIDE} pixels or more")
+        require(1 <= self.enlarged <= 8, "enlarged", self.enlarged, "1 to 8")
+        for name in ("score", "double_iou", "double_containment"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+
+
+class Picture(Protocol):
+    """An upright RGB picture, of which only as many pixels need be at hand as are asked for."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def at(self, side: float) -> Image:
+        """Its pixels, at least so many on the longer side where it has them: (H, W, 3) uint8."""
+
+
+@dataclass(frozen=True, eq=False)
+class AtHand:
+    """A Picture whose pixels (H, W, 3) are all at hand."""
+
+    pixels: Image
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def at(self, side: float) -> Image:
+        return self.pixels
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A picture as the net sees it: (H, W, 3), filled up to the right and below, and pixels of it a pixel."""
+    """A picture as the net sees it: (H, W, 3), filled up to the right and below, and how many of the picture's pixels
+    one of these is, across and down."""
 
     pixels: Image
     scale: tuple[float, float]
 
 
 class StudentLocalizer:
-    """Images are upright RGB uint8 (H, W, 3) of any size.
+    """Images are upright RGB uint8 (H, W, 3) of any size, or Pictures, in whose pixels faces then are.
+
+    `half` runs the net in bfloat16: faster where the processor has it.
 
     Raises:
         ModelError: the model has no student.
     """
 
     def __init__(
-        self, model: Model, device: torch.device | None = None, settings: StudentLocalizerSettings | None = None
+        self,
+        model: Model,
+        device: torch.device | None = None,
+        settings: StudentLocalizerSettings | None = None,
+        half: bool = False,
     ) -> None:
         if model.student is None:
             raise ModelError(f"{model.name} has no student", "localise by its LNets")
         self.settings = settings or settings_from(StudentLocalizerSettings, model.localizer, "model.json")
-        self.device = device or torch.device("cpu")
+        self.device, self.half = device or torch.device("cpu"), half
         self.net = model.student.to(self.device)
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Located]]:
+    def __call__(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
         """The faces of each image, the surest first."""
         return self.faces(images, self.settings.score)
 
-    def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
+    def dominant(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
         """The surest of each image, whatever its score; none only where nothing responds."""
         return [found[:1] for found in self.faces(images, 0.0)]
 
-    def every(self, images: Sequence[Image]) -> list[list[Located]]:
+    def every(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
         """All faces of each image down to score 0, the surest first."""
         return self.faces(images, 0.0)
 
-    def faces(self, images: Sequence[Image], minimum: float) -> list[list[Located]]:
+    def faces(self, images: Sequence[Image | Picture], minimum: float) -> list[list[Located]]:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
-        found = self._found(images, settings.side, settings.mirror, min(minimum, settings.hint))
-        large = [index for index, image in enumerate(images) if self._may_hold_small(image, found[index])]
-        again = self._found([images[index] for index in large], settings.finer, False, minimum) if large else []
-        for index, faces in zip(large, again, strict=True):
-            found[index] += [face for face in faces if self._is_small(face, images[index])]
-        return [self._chosen(image, faces, minimum) for image, faces in zip(images, found, strict=True)]
+        pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
+        hint = None if settings.hint is None else self._score_of(settings.hint)
+        least = minimum if hint is None else min(minimum, hint)
+        found = self._found(pictures, settings.side, settings.mirror, least)
+        for side in settings.finer:
+            again = [i for i, picture in enumerate(pictures) if self._may_hold_small(picture, found[i], side, hint)]
+            answered = self._found([pictures[i] for i in again], side, False, least)
+            for i, faces in zip(again, answered, strict=True):
+                found[i] += [face for face in faces if self._is_small(face, pictures[i], side)]
+        return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
 
-    def _may_hold_small(self, image: Image, faces: Sequence[Located]) -> bool:
-        """Whether the image is to be looked at again."""
-        settings = self.settings
-        if not max(image.shape) >= settings.finer > 0:
+    def _may_hold_small(self, picture: Picture, faces: Sequence[Located], side: int, hint: float | None) -> bool:
+        """Whether the picture is to be looked at with this longer side; of this score a small face is a hint."""
+        if max(picture.width, picture.height) * self.settings.enlarged < side:
             return False
-        return not settings.hint or any(f.score >= settings.hint and self._is_small(f, image) for f in faces)
+        return hint is None or any(face.score >= hint and self._is_small(face, picture, side) for face in faces)
 
-    def _is_small(self, face: Located, image: Image) -> bool:
-        return bool(face.box.height < self.settings.small * max(image.shape))
+    def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
+        return face.box.height * side < self.settings.small * max(picture.width, picture.height)
 
-    def _found(self, images: Sequence[Image], side: int, mirror: bool, minimum: float) -> list[list[Located]]:
-        """All that the net answers of each image at this side with at least this score, doubles too."""
-        views = [self.view(image, side) for image in images]
-        found: list[list[Located]] = [[] for _ in images]
+    def _found(self, pictures: Sequence[Picture], side: int, mirror: bool, minimum: float) -> list[list[Located]]:
+        """All that the net answers of each picture at this side with at least this score, doubles too."""
+        views = [self.view(picture, side) for picture in pictures]
+        found: list[list[Located]] = [[] for _ in pictures]
         for shape in sorted({view.pixels.shape for view in views}):
             members = [index for index, view in enumerate(views) if view.pixels.shape == shape]
             maps = self._look(np.stack([views[index].pixels for index in members]), mirror)
@@ -148,17 +198,22 @@ class StudentLocalizer:
                 found[index] = self._faces(answered, views[index].scale, minimum)
         return found
 
-    def view(self, image: Image, side: int) -> View:
+    def view(self, picture: Picture, side: int) -> View:
         """The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
         or column, so that few shapes are met and pictures of like shape go through the net together."""
-        high, wide = image.shape[:2]
-        factor = side / max(high, wide)
-        height, width = max(round(high * factor), 1), max(round(wide * factor), 1)
-        small = resize(image, width, height)
+        factor = side / max(picture.width, picture.height)
+        height, width = (max(round(length * factor), 1) for length in (picture.height, picture.width))
+        small = resize(picture.at(self._pixels_for(side)), width, height)
         step = max(side // 4 // DEEPEST, 1) * DEEPEST
         below, beside = (min(ceil(length / step) * step, side) - length for length in (height, width))
         filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
-        return View(filled, (wide / width, high / height))
+        return View(filled, (picture.width / width, picture.height / height))
+
+    def _pixels_for(self, side: int) -> int:
+        """What to ask of a picture for a look: where that is more than was read, what the finest one needs, so that it
+        is decoded again once."""
+        settings = self.settings
+        return side if side <= max(settings.side, settings.read_side) else settings.finer[-1]
 
     def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
         """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
@@ -166,7 +221,7 @@ class StudentLocalizer:
         for start in range(0, len(batch), size):
             group = batch[start : start + size]
             filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 inputs = torch.from_numpy(np.concatenate([group, filling])).to(self.device).permute(0, 3, 1, 2)
                 maps = self._answer(inputs.float().div_(255), mirror)
             yield from maps[: len(group)]
@@ -186,9 +241,12 @@ class StudentLocalizer:
         least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
         for middle in find_middles(maps, STRIDE, settings.ratio, least):
             box = self._by_convention(middle.box.scaled(*scale))
-            score = float(1 / (1 + np.exp(-np.clip(settings.slope * middle.logit + settings.offset, -500, 500))))
-            found.append(Located(box, score))
+            found.append(Located(box, self._score_of(middle.logit)))
         return found
+
+    def _score_of(self, logit: float) -> float:
+        settings = self.settings
+        return float(1 / (1 + np.exp(-np.clip(settings.slope * logit + settings.offset, -500, 500))))
 
     def _logit_of(self, score: float) -> float:
         """The logit that has this score, or a hair less."""
@@ -196,10 +254,10 @@ class StudentLocalizer:
             return -np.inf if score <= 0 else np.inf
         return float((np.log(score / (1 - score)) - self.settings.offset) / self.settings.slope) - 1e-6
 
-    def _chosen(self, image: Image, faces: Sequence[Located], minimum: float) -> list[Located]:
-        """Those of at least this score that the image shows, without doubles, the surest first."""
-        settings, (high, wide) = self.settings, image.shape[:2]
-        found = [face for face in faces if face.score >= minimum and face.box.clipped(wide, high).area > 0]
+    def _chosen(self, picture: Picture, faces: Sequence[Located], minimum: float) -> list[Located]:
+        """Those of at least this score that the picture shows, without doubles, the surest first."""
+        settings, size = self.settings, (picture.width, picture.height)
+        found = [face for face in faces if face.score >= minimum and face.box.clipped(*size).area > 0]
         boxes, scores = [face.box for face in found], [face.score for face in found]
         kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
         return [found[index] for index in kept]
@@ -218,9 +276,10 @@ def together(height: int, width: int) -> int:
 AnyLocalizer = Localizer | StudentLocalizer
 
 
-def localizer_of(model: Model, device: torch.device | None = None) -> AnyLocalizer:
-    """What finds the faces in a model: its student, or else its LNets."""
-    return Localizer(model, device) if model.student is None else StudentLocalizer(model, device)
+def localizer_of(model: Model, device: torch.device | None = None, half: bool = False) -> AnyLocalizer:
+    """What finds the faces in a model: its student, or else its LNets. `half` runs it in bfloat16."""
+    kind = Localizer if model.student is None else StudentLocalizer
+    return kind(model, device, half=half)
 
 
 def read_side(localizer: AnyLocalizer | None) -> int:

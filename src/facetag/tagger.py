@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
@@ -26,19 +27,22 @@ class TaggerSettings:
     Attributes:
         context: a face box is enlarged by this factor before it is the 55 x 47 window; 1 = the box itself.
         up: how far the window's middle lies above the box's, in heights of the box.
+        scales: the window is cut out at these times its size; views are taken of each.
         step: pixels between neighbouring windows, 8 or 4.
         radius: of the views around the anchor, in pixels; 0 = one view.
         search: of the anchor (Eq. 5) around the middle, in pixels; 0 = the middle is the anchor.
-        combination: the views' features concatenated (the paper) or averaged (its revision).
+        combination: the features of all views concatenated (the paper) or averaged (its revision).
         mirror: the features are the mean of the face's and its mirror image's; views have to be averaged then.
         batch: faces that ANet sees at once; fixed, so that no answer depends on its companions.
 
     Raises:
-        UsageError: radius or search is not a whole number of steps, or mirrored views are to be concatenated.
+        UsageError: radius or search is not a whole number of steps, a scale is not positive or there is none, or
+            mirrored views are to be concatenated.
     """
 
     context: float = 1.0
     up: float = 0.0
+    scales: tuple[float, ...] = (1.0,)
     step: Literal[4, 8] = 8
     radius: int = 8
     search: int = 0
@@ -49,6 +53,8 @@ class TaggerSettings:
     def __post_init__(self) -> None:
         if self.mirror and self.combination != "average":
             raise UsageError("mirror = true of the tagger needs averaged views", 'set combination = "average"')
+        if not self.scales or not all(0 < scale < inf for scale in self.scales):
+            raise UsageError("scales of the tagger must be one or more positive numbers", "scales = [1.0] is the box")
         for reach in (self.radius, self.search):
             view_offsets(reach, self.step)
 
@@ -60,7 +66,7 @@ class TaggerSettings:
     @property
     def width(self) -> int:
         """Features of a face: 160 a view when concatenated."""
-        views = len(view_offsets(self.radius, self.step))
+        views = len(self.scales) * len(view_offsets(self.radius, self.step))
         return FEATURES * (views if self.combination == "concatenate" else 1)
 
 
@@ -72,36 +78,39 @@ class Tags:
     present: NDArray[np.bool_]
 
 
-def face_window(box: Box, settings: TaggerSettings) -> Box:
+def face_window(box: Box, settings: TaggerSettings, scale: float = 1.0) -> Box:
     """The box that becomes the 55 x 47 window: moved up, enlarged, extended about its middle to 47 : 55."""
     moved = box.shifted(0.0, -settings.up * box.height)
-    return moved.enlarged(settings.context).extended_to_ratio(WIDTH / HEIGHT)
+    return moved.enlarged(settings.context * scale).extended_to_ratio(WIDTH / HEIGHT)
 
 
-def face_region(image: Image, box: Box, margin: int, settings: TaggerSettings) -> Image:
-    """x_f: the window and `margin` further pixels on every side, resampled once, edges replicated.
+def face_regions(image: Image, box: Box, settings: TaggerSettings) -> NDArray[np.uint8]:
+    """x_f at each scale: the window and its margin on every side, resampled once, edges replicated.
 
-    Shape: (H, W, 3) -> (55 + 2 margin, 47 + 2 margin, 3).
+    Shape: (H, W, 3) -> (scales, 55 + 2 margin, 47 + 2 margin, 3).
     """
-    width, height = WIDTH + 2 * margin, HEIGHT + 2 * margin
-    window = face_window(box, settings)
-    return crop(image, window.enlarged(width / WIDTH, height / HEIGHT), width, height)
+    width, height = WIDTH + 2 * settings.margin, HEIGHT + 2 * settings.margin
+    windows = [face_window(box, settings, scale) for scale in settings.scales]
+    regions = [window.enlarged(width / WIDTH, height / HEIGHT) for window in windows]
+    return np.stack([crop(image, region, width, height) for region in regions])
 
 
 class FeatureExtractor:
-    """ANet over face regions: h_a, the features that the SVMs see."""
+    """ANet over face regions: h_a, the features that the SVMs see. `half` runs it in bfloat16."""
 
-    def __init__(self, anet: ANet, settings: TaggerSettings, device: torch.device | None = None) -> None:
-        self.anet, self.settings = anet, settings
+    def __init__(
+        self, anet: ANet, settings: TaggerSettings, device: torch.device | None = None, half: bool = False
+    ) -> None:
+        self.anet, self.settings, self.half = anet, settings, half
         self.device = device or torch.device("cpu")
         self.anet.to(self.device)
 
-    def __call__(self, regions: Sequence[Image]) -> NDArray[np.float32]:
-        """Regions x_f (55 + 2 margin, 47 + 2 margin, 3) uint8 -> (N, settings.width)."""
+    def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Regions of `face_regions` -> (N, settings.width)."""
         parts = list(self._batches(regions))
         return np.concatenate(parts) if parts else np.zeros((0, self.settings.width), np.float32)
 
-    def _batches(self, regions: Sequence[Image]) -> Iterator[NDArray[np.float32]]:
+    def _batches(self, regions: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         size = self.settings.batch
         for start in range(0, len(regions), size):
             chosen = list(regions[start : start + size])
@@ -109,19 +118,20 @@ class FeatureExtractor:
             yield self._features(filled)[: len(chosen)]
 
     def _features(self, regions: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            images = torch.from_numpy(regions).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            flat = torch.from_numpy(regions).flatten(0, 1)
+            images = flat.to(self.device).permute(0, 3, 1, 2).float().div_(255)
             features = self._of_views(images)
             if self.settings.mirror:
                 features = (features + self._of_views(images.flip(3))) / 2
         return np.ascontiguousarray(features, np.float32)
 
     def _of_views(self, images: torch.Tensor) -> NDArray[np.floating[Any]]:
-        """Features of the views, combined: (N, settings.width)."""
+        """Features of the views, those of all scales combined: (N scales, 3, H, W) -> (N, settings.width)."""
         views = self._views(self.anet.windows(images, self.settings.step))
-        count, number = views.c4.shape[:2]
+        count = len(images) // len(self.settings.scales)
         flat = Maps(*(part.flatten(0, 1) for part in views))
-        features = self.anet.features(flat).cpu().numpy().reshape(count, number, FEATURES)
+        features = self.anet.features(flat).float().cpu().numpy().reshape(count, -1, FEATURES)
         return combine(features, self.settings.combination)
 
     def _views(self, maps: Maps) -> Maps:
@@ -130,7 +140,7 @@ class FeatureExtractor:
         reach = settings.radius // settings.step
         middle = settings.margin // settings.step
         if settings.search:
-            scores = block_scores(maps.c4).cpu().numpy()
+            scores = block_scores(maps.c4).float().cpu().numpy()
             anchors = np.array([best_anchor(face, reach) for face in scores])
         else:
             anchors = np.full((len(maps.c4), 2), middle)
@@ -147,22 +157,22 @@ class Tagger:
         ModelError: the model's SVMs do not take what its settings give.
     """
 
-    def __init__(self, model: Model, device: torch.device | None = None) -> None:
+    def __init__(self, model: Model, device: torch.device | None = None, half: bool = False) -> None:
         self.model = model
         self.settings = settings_from(TaggerSettings, model.tagger, "model.json")
         if model.svm.weights.shape[1] != self.settings.width:
             raise ModelError(f"the SVMs of {model.name} are of other features than its tagger gives", "fit them again")
-        self.extract = FeatureExtractor(model.anet, self.settings, device)
+        self.extract = FeatureExtractor(model.anet, self.settings, device, half)
 
-    def region(self, image: Image, box: Box) -> Image:
-        """x_f of one face: image (H, W, 3) upright RGB, box in its pixels."""
-        return face_region(image, box, self.settings.margin, self.settings)
+    def region(self, image: Image, box: Box) -> NDArray[np.uint8]:
+        """x_f of one face at each scale: image (H, W, 3) upright RGB, box in its pixels."""
+        return face_regions(image, box, self.settings)
 
     def share(self, box: Box) -> float:
         """Of its size, at which a picture still shows this face with SHARP pixels for each that ANet sees."""
-        return SHARP * HEIGHT / face_window(box, self.settings).height
+        return SHARP * HEIGHT / face_window(box, self.settings, min(self.settings.scales)).height
 
-    def __call__(self, regions: Sequence[Image]) -> Tags:
+    def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> Tags:
         """Regions from `region` -> Tags, in order."""
         probabilities = self.model.calibration.probabilities(self.model.svm.scores(self.extract(regions)))
         return Tags(probabilities, probabilities >= self.model.thresholds)

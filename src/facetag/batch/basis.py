@@ -30,7 +30,7 @@ class Basis:
         boxes: SHA-256 of the user's boxes; then an answer belongs to a path and not to its content alone.
         attributes: those answered, in the order of ATTRIBUTES; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
-        min_face, max_pixels, strict: as the options of these names.
+        min_face, max_pixels, strict, precision: as the options of these names.
         answers: ANSWERS.
     """
 
@@ -44,6 +44,7 @@ class Basis:
     min_face: float = 0.0
     max_pixels: int = 0
     strict: bool = False
+    precision: str = "float32"
     answers: int = ANSWERS
 
     @property
@@ -63,7 +64,13 @@ class Basis:
 
 
 def basis_of(
-    command: str, model: Model, cascade: Cascade, reading: ReadSettings, faces: str, boxes: Path | None = None
+    command: str,
+    model: Model,
+    cascade: Cascade,
+    reading: ReadSettings,
+    faces: str,
+    boxes: Path | None = None,
+    precision: str = "float32",
 ) -> Basis:
     """The Basis of a run.
 
@@ -85,6 +92,7 @@ def basis_of(
         min_face=float(cascade.min_face),
         max_pixels=reading.max_pixels,
         strict=reading.strict,
+        precision=precision,
     )
 
 

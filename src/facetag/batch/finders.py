@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from facetag.batch.paths import unescape
@@ -34,31 +34,24 @@ def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
         return _by_student(localizer, dominant)
 
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        images = [photo.pixels for photo in photos]
+        images = [photo.at(max(photo.width, photo.height)) for photo in photos]
         with clock.stage(Stage.LNET_O):
             heads = localizer.heads(images)
         with clock.stage(Stage.LNET_S):
             faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
         chosen = [each[:1] if dominant else each for each in faces]
-        return [Found(tuple(_in_whole(photo, each))) for photo, each in zip(photos, chosen, strict=True)]
+        return [Found(tuple(each)) for each in chosen]
 
     return find
 
 
 def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        images = [photo.pixels for photo in photos]
         with clock.stage(Stage.STUDENT):
-            faces = localizer.dominant(images) if dominant else localizer(images)
-        return [Found(tuple(_in_whole(photo, each))) for photo, each in zip(photos, faces, strict=True)]
+            faces = localizer.dominant(photos) if dominant else localizer(photos)
+        return [Found(tuple(each)) for each in faces]
 
     return find
-
-
-def _in_whole(photo: Photo, faces: Sequence[Located]) -> Sequence[Located]:
-    """Faces found in what was decoded of a photograph, in pixels of the whole."""
-    factor = photo.width / photo.pixels.shape[1], photo.height / photo.pixels.shape[0]
-    return [replace(face, box=face.box.scaled(*factor)) for face in faces] if photo.whole else faces
 
 
 def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:

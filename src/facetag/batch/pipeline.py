@@ -1,10 +1,8 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,9 @@ from facetag.batch.settled import Settled, Source
 from facetag.batch.side_by_side import side_by_side
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.geometry import Box
-from facetag.images.resample import Image
 from facetag.localizer import Located
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
-
-VAST = 50_000_000  #: pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +32,12 @@ class Tagging:
         thresholds: (40,) in the order of ATTRIBUTES.
         unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
             unsure. None = the thresholds, so that nothing is.
-        vast: held by who decodes a photograph of over VAST pixels again, so that no two lie in memory whole.
     """
 
     tagger: Tagger
     chosen: Sequence[int]
     thresholds: NDArray[np.floating[Any]]
     unsure_from: NDArray[np.floating[Any]] | None = None
-    vast: Lock = field(default_factory=Lock)
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
@@ -53,14 +46,13 @@ class Tagging:
         rows = iter(np.round(self.tagger(regions).probabilities, 4))
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
 
-    def _regions(self, photo: Photo, found: Found) -> list[Image]:
+    def _regions(self, photo: Photo, found: Found) -> list[NDArray[np.uint8]]:
         """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
         boxes = [face.box for face in found.faces]
         share = max(map(self.tagger.share, boxes), default=0.0)
-        with self.vast if photo.width * photo.height > VAST else nullcontext():
-            pixels = photo.at(share * max(photo.width, photo.height))
-            factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
-            return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+        pixels = photo.at(share * max(photo.width, photo.height))
+        factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from queue import Empty, SimpleQueue
-from threading import Condition, Semaphore, Thread
+from threading import Condition, Lock, Semaphore, Thread
 
 from facetag.batch.backoff import BatchSize
 from facetag.batch.failures import attempt, wants_memory
@@ -21,7 +21,10 @@ from facetag.images.decode import MAX_PIXELS, File, decode, read_file
 from facetag.images.resample import Image
 from facetag.records import ImageRecord
 
+VAST = 50_000_000  #: pixels; no two larger photographs are decoded again at a time
+KEPT = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
+_VAST_LOCK = Lock()
 _CROWD = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
 
@@ -75,6 +78,7 @@ class Photo:
         warning: decoding's.
         source: the file, where a journal wants to know it.
         whole: None unless it was decoded smaller.
+        again: the pixels when it was decoded again, if they were few.
     """
 
     path: str
@@ -82,6 +86,7 @@ class Photo:
     warning: str = ""
     source: Source | None = None
     whole: Whole | None = None
+    again: list[Image] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -99,12 +104,22 @@ class Photo:
         Raises:
             MemoryError: memory does not suffice, which is all that can keep from being decoded what was before.
         """
-        if self.whole is None or max(self.pixels.shape) >= side:
+        if self.whole is None:
             return self.pixels
-        try:
-            return decode(self.whole.data, max_pixels=self.whole.max_pixels, side=ceil(side)).pixels
-        except ImageTooLarge as error:
-            raise MemoryError(str(error)) from error
+        for pixels in (self.pixels, *self.again):
+            if max(pixels.shape) >= min(side, max(self.width, self.height)):
+                return pixels
+        larger = self._decoded(self.whole, ceil(side))
+        if larger.size <= 3 * KEPT:
+            self.again[:] = [larger]
+        return larger
+
+    def _decoded(self, whole: Whole, side: int) -> Image:
+        with _VAST_LOCK if whole.width * whole.height > VAST else nullcontext():
+            try:
+                return decode(whole.data, max_pixels=whole.max_pixels, side=side).pixels
+            except ImageTooLarge as error:
+                raise MemoryError(str(error)) from error
 
 
 #: What became of reading one input: its pixels, or already its record.

@@ -19,7 +19,7 @@ from facetag.cli.measuring import (
     write_card,
     write_text,
 )
-from facetag.cli.options import Device, ModelName
+from facetag.cli.options import Device, ModelName, Precision
 from facetag.cli.stages import Quiet, torch_device
 
 app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
@@ -46,6 +46,7 @@ def attributes(
     limit: Limit = None,
     model: ModelName = None,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = None,
     sheet: Sheet = None,
     count: Count = 50,
@@ -66,14 +67,14 @@ def attributes(
 
     check_outputs(json, sheet)
     if card:
-        check_card(model, limit)
+        check_card(model, limit, precision)
     shares, part = celeba_part(data, partition, limit)
     paths, labels = part.paths, part.attributes
-    loaded, localizer, tagger = cascade_of(model, device)
+    loaded, localizer, tagger = cascade_of(model, device, precision)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
     tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet))
     measured = evaluate.measure_attributes(tagged, labels, shares)
-    facts = {**about(loaded), "partition": partition, "mode": mode}
+    facts = {**about(loaded), "partition": partition, "mode": mode, "precision": precision}
     tables = report.attribute_tables(measured)
     answer(json, facts, report.attribute_json(measured), tables)
     if card:
@@ -128,6 +129,7 @@ def localization(
     limit: Limit = None,
     model: ModelName = None,
     device: Device = "auto",
+    precision: Precision = "float32",
     json: Json = None,
     sheet: Sheet = None,
     count: Count = 50,
@@ -147,10 +149,16 @@ def localization(
     check_outputs(json, sheet)
     photographs = evaluate.load_photographs(images, boxes, half)
     chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
-    loaded, localizer, tagger = cascade_of(model, device)
+    loaded, localizer, tagger = cascade_of(model, device, precision)
     examined = evaluate.examine(chosen, localizer, progress("photographs", quiet))
     measured = evaluate.measure_localization(examined, localizer.settings.score)
-    facts = {**about(loaded), "half": half, "missing": photographs.missing, "duplicates": photographs.duplicates}
+    facts = {
+        **about(loaded),
+        "half": half,
+        "precision": precision,
+        "missing": photographs.missing,
+        "duplicates": photographs.duplicates,
+    }
     answer(json, facts, report.localization_json(measured), report.localization_tables(measured))
     if sheet:
         tiles = sheets.localization_tiles(examined, localizer.settings.score, tagger, count)

@@ -4,7 +4,7 @@ import typer
 
 from facetag.cli import options
 from facetag.cli.options import inputs_of
-from facetag.cli.running import Work, finder, load, reading, request_of
+from facetag.cli.running import Work, finder, is_half, load, reading, request_of
 
 
 def localize(
@@ -27,6 +27,7 @@ def localize(
     null: options.Null = False,
     relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
+    precision: options.Precision = "float32",
     workers: options.Workers = None,
     batch: options.Batch = None,
     overwrite: options.Overwrite = False,
@@ -61,8 +62,8 @@ def localize(
     from facetag.student import localizer_of
 
     loaded, place = load(model, device)
-    localizer = localizer_of(loaded, place)
+    localizer = localizer_of(loaded, place, is_half(precision, place))
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
-    basis = basis_of("localize", loaded, cascade, settings, faces)
+    basis = basis_of("localize", loaded, cascade, settings, faces, precision=precision)
     raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

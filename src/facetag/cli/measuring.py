@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facetag.cli.console import say
+from facetag.cli.running import is_half
 from facetag.cli.stages import torch_device
 from facetag.errors import UsageError, writing
 
@@ -42,13 +43,14 @@ def model_of(name: str | None) -> "Model":
     return load_model(name) if name else load_model()
 
 
-def cascade_of(model: str | None, device: str) -> "tuple[Model, AnyLocalizer, Tagger]":
+def cascade_of(model: str | None, device: str, precision: str = "float32") -> "tuple[Model, AnyLocalizer, Tagger]":
     """A model with what finds faces and what tags them."""
     from facetag.student import localizer_of
     from facetag.tagger import Tagger
 
     place, loaded = torch_device(device), model_of(model)
-    return loaded, localizer_of(loaded, place), Tagger(loaded, place)
+    half = is_half(precision, place)
+    return loaded, localizer_of(loaded, place, half), Tagger(loaded, place, half)
 
 
 def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":
@@ -140,8 +142,9 @@ def _card(model: str | None) -> Path:
     return find_model(model or DEFAULT) / "CARD.md"
 
 
-def check_card(model: str | None, limit: int | None) -> None:
-    """See before a long run that the model's CARD.md can take its figures, and that they are of all pictures.
+def check_card(model: str | None, limit: int | None, precision: str) -> None:
+    """See before a long run that the model's CARD.md can take its figures, and that they are of all pictures and of the
+    model as it is.
 
     Raises:
         UsageError: they are not.
@@ -151,6 +154,8 @@ def check_card(model: str | None, limit: int | None) -> None:
 
     if limit is not None:
         raise UsageError("--card holds figures of a whole partition", "leave out --limit, or --card")
+    if precision != "float32":
+        raise UsageError("--card holds figures of a model in float32", "leave out --precision, or --card")
     read_card(_card(model))
 
 

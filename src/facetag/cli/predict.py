@@ -10,7 +10,7 @@ from facetag.cli import options
 from facetag.cli.console import say
 from facetag.cli.deciding import chosen_attributes, deciding
 from facetag.cli.options import inputs_of
-from facetag.cli.running import Work, finder, load, reading, request_of
+from facetag.cli.running import Work, finder, is_half, load, reading, request_of
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def predict(
     null: options.Null = False,
     relative_to: options.RelativeTo = None,
     device: options.Device = "auto",
+    precision: options.Precision = "float32",
     workers: options.Workers = None,
     batch: options.Batch = None,
     overwrite: options.Overwrite = False,
@@ -111,11 +112,13 @@ def predict(
 
     given = _given_boxes(boxes, relative_to) if boxes else None
     loaded, place = load(model, device)
-    localizer = None if boxes or aligned else localizer_of(loaded, place)
+    half = is_half(precision, place)
+    localizer = None if boxes or aligned else localizer_of(loaded, place, half)
     find = given or finder(localizer, faces)
-    cascade = Cascade(find, Tagging(Tagger(loaded, place), chosen, *decisions.edges(loaded.thresholds)), min_face)
+    tagging = Tagging(Tagger(loaded, place, half), chosen, *decisions.edges(loaded.thresholds))
+    cascade = Cascade(find, tagging, min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
-    basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes)
+    basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes, precision)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)
     if given and given.unused and request.how.shard.count == 1:  # else another shard may have asked

@@ -1,4 +1,4 @@
-"""What `predict` and `localize` need before they run: from what the command line says to a request and its means."""
+"""What commands need before they run: from what the command line says to a request and its means."""
 
 import os
 import sys
@@ -120,6 +120,23 @@ def load(model: str | None, device: str) -> "tuple[Model, torch.device]":
     loaded = load_model(model or DEFAULT)
     say(f"model {loaded.name}, device {device_name(place)}", model=loaded.name, device=str(place))
     return loaded, place
+
+
+def is_half(precision: str, place: "torch.device") -> bool:
+    """Whether the nets run in bfloat16, and a line where the processor has no instructions for it.
+
+    Raises:
+        UsageError: the GPU has none.
+    """
+    import torch
+
+    half = precision == "bfloat16"
+    if half and place.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise UsageError(f"{place} has no bfloat16", "use --precision float32")
+    has_it = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    if half and place.type == "cpu" and not has_it():
+        say("this processor has no bfloat16: float32 would be faster")
+    return half
 
 
 def finder(localizer: "AnyLocalizer | None", faces: Faces) -> "Finder":

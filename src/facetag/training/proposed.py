@@ -64,7 +64,8 @@ def proposed_heads(
 def _key(localizer: AnyLocalizer, what: Any) -> str:
     """A hash of nets, precision, settings and pictures: proposals made with other ones are not used again."""
     if isinstance(localizer, StudentLocalizer):
-        tensors, precision = list(localizer.net.state_dict().values()), "torch.float32"
+        tensors = list(localizer.net.state_dict().values())
+        precision = "torch.bfloat16" if localizer.half else "torch.float32"
     else:
         lnets, precision = (localizer.lnet_o, localizer.lnet_s), str(localizer.dtype)
         tensors = [tensor for lnet in lnets for tensor in (*lnet.net.state_dict().values(), lnet.weights)]

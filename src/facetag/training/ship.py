@@ -12,7 +12,7 @@ from facetag.model import Model, save_model
 from facetag.networks.anet import FEATURES
 from facetag.settings import plain
 from facetag.student import AnyLocalizer, StudentLocalizer
-from facetag.tagger import FeatureExtractor, face_region
+from facetag.tagger import FeatureExtractor, face_regions
 from facetag.training import checkpoint
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
@@ -79,7 +79,7 @@ def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, optio
     report = progress("features", options)
     for start in range(0, len(data), 512):
         rows = range(start, min(start + 512, len(data)))
-        regions = [face_region(read_rgb(str(data.paths[i])), as_box(boxes[i]), settings.margin, settings) for i in rows]
+        regions = [face_regions(read_rgb(str(data.paths[i])), as_box(boxes[i]), settings) for i in rows]
         parts.append(extract(regions))
         report(rows.stop, len(data))
     return np.concatenate(parts)

@@ -35,13 +35,13 @@ def head_localizer(
     """A Localizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
     lnet_o = trained_lnet_o(run, recipe)
     settings = replace(recipe.localizer, sides=sides or recipe.localizer.sides)
-    return Localizer(_model(recipe, lnet_o, lnet_o), device, settings, half)
+    return Localizer(_model(recipe, lnet_o, lnet_o), device, settings, half, alike=half)
 
 
 def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> Localizer:
     """Both LNets of a run with the recipe's localizer settings."""
     lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
-    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half)
+    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half, alike=half)
 
 
 def trained_student(run: Path, recipe: Recipe, device: torch.device) -> StudentLocalizer:
