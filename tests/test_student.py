@@ -149,16 +149,16 @@ def test_small_pictures_are_not_looked_at_again():
 
 def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
     hinted, blank = scene(512, 512, Box(240, 240, 24, 24)), scene(512, 512)
-    for hint, looks in ((None, 2), (FAINT, 1), (3.0, 0)):
+    for hints, looks in (((), 2), ((FAINT,), 1), ((3.0,), 0)):
         for ask in ("__call__", "dominant", "every"):
-            finder = localizer(replace(FINER, hint=hint, slope=0.5, offset=-1.0), tall=8.0)
+            finder = localizer(replace(FINER, hints=hints, slope=0.5, offset=-1.0), tall=8.0)
             getattr(finder, ask)([hinted, blank])
-            assert sum(shape[0] for shape in finder.net.batches if shape[-1] == 256) == 8 * (looks > 0), (hint, ask)
+            assert sum(shape[0] for shape in finder.net.batches if shape[-1] == 256) == 8 * (looks > 0), (hints, ask)
         assert [len(faces) > 0 for faces in finder.faces([hinted, blank], 0.5)] == [looks > 0, False]
 
 
 def test_a_hint_of_a_large_face_is_none():
-    finder = localizer(replace(FINER, hint=FAINT), tall=40.0)
+    finder = localizer(replace(FINER, hints=(FAINT,)), tall=40.0)
     finder([scene(512, 512, Box(200, 200, 64, 64))])
     assert all(shape[-1] == 128 for shape in finder.net.batches)
 
@@ -193,18 +193,27 @@ def test_a_picture_may_be_enlarged_for_a_finer_look():
 @pytest.mark.parametrize(("side", "small", "looks"), [(256, 15.0, 1), (256, 17.0, 2), (416, 25.0, 1), (416, 27.0, 2)])
 def test_small_is_what_a_finer_look_would_see_small(side, small, looks):
     """A face of 32 of 512 pixels has 16 of 256 and 26 of 416."""
-    finder = localizer(replace(FINER, finer=(side,), hint=FAINT, small=small), tall=8.0)
+    finder = localizer(replace(FINER, finer=(side,), hints=(FAINT,), small=small), tall=8.0)
     finder([scene(512, 512, Box(240, 240, 32, 32))])
     assert [shape[-1] for shape in finder.net.batches] == [128, side][:looks]
 
 
 def test_what_a_finer_look_finds_is_a_hint_for_the_next_however_faint():
     """The first look's face, 32 of 512 pixels high, is small at 256 alone; the second's, of 16, is also at 416."""
-    settings = replace(FINER, finer=(256, 416), hint=FAINT, small=20.0)
+    settings = replace(FINER, finer=(256, 416), hints=(FAINT, FAINT), small=20.0)
     for image, sides in ((scene(512, 512, Box(240, 240, 32, 32)), [128, 256, 416]), (scene(512, 512), [128])):
         finder = localizer(settings, tall=8.0)
         assert finder.faces([image], 0.99999) == [[]]
         assert [shape[-1] for shape in finder.net.batches] == sides
+
+
+def test_each_finer_look_has_a_hint_of_its_own():
+    for hints, sides in (((FAINT, 30.0), [128, 256]), ((30.0, FAINT), [128, 416])):
+        finder = localizer(replace(FINER, finer=(256, 416), hints=hints, small=100.0), tall=8.0)
+        finder([scene(512, 512, Box(240, 240, 24, 24))])
+        assert [shape[-1] for shape in finder.net.batches] == sides
+    with pytest.raises(UsageError, match="one of each of finer"):
+        replace(FINER, hints=(1.0, 2.0))
 
 
 @pytest.mark.parametrize("finer", [(64,), (128,), (300,), (512, 512), (512, 256), (1 << 14,)])

@@ -5,7 +5,7 @@ Images in, face boxes out, as from `facetag.localizer`, an order of magnitude fa
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from math import ceil
 from typing import Protocol
 
@@ -43,8 +43,8 @@ class StudentLocalizerSettings:
         finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
         small: faces are, for one of these looks, that are less high than so many pixels there.
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
-        hint: nor are those of which no look before answered a small face whose middle had at least this logit, however
-            low it is; None = all are.
+        hints: of each finer look; it is taken only if a look before answered a small face whose middle had at least
+            this logit, however low it is. Empty = all are taken.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -62,7 +62,7 @@ class StudentLocalizerSettings:
     finer: tuple[int, ...] = ()
     small: float = 64.0
     enlarged: float = 1.0
-    hint: float | None = None
+    hints: tuple[float, ...] = ()
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -80,6 +80,7 @@ class StudentLocalizerSettings:
         sides = (self.side, *self.finer)
         fits = all(side % DEEPEST == 0 for side in sides) and all(a < b for a, b in pairwise((*sides, FINEST + 1)))
         require(fits, "finer", list(self.finer), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
+        require(len(self.hints) in (0, len(self.finer)), "hints", list(self.hints), "empty, or one of each of finer")
         enough = self.read_side == 0 or self.read_side >= self.side
         require(enough, "read_side", self.read_side, "0, or no less than side")
         for name in ("ratio", "height", "slope"):
@@ -168,10 +169,10 @@ class StudentLocalizer:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
         pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
-        hint = None if settings.hint is None else self._score_of(settings.hint)
-        least = minimum if hint is None else min(minimum, hint)
+        hints = [self._score_of(logit) for logit in settings.hints]
+        least = min([minimum, *hints])
         found = self._found(pictures, settings.side, settings.mirror, least)
-        for side in settings.finer:
+        for side, hint in zip(settings.finer, hints or repeat(None)):  # noqa: B905 - None for all of them
             again = [i for i, picture in enumerate(pictures) if self._may_hold_small(picture, found[i], side, hint)]
             answered = self._found([pictures[i] for i in again], side, False, least)
             for i, faces in zip(again, answered, strict=True):
