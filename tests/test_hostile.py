@@ -116,7 +116,7 @@ def piped(photos, facetag, documents):
     with facetag("-q", "--batch", 1, "--workers", 1, "--follow-links") as process:
         first = process.stdout.readline()
         (photos.folder / os.fsdecode(LAST)).unlink()
-        rest, said = process.communicate()
+        rest, said = process.stdout.read(), process.stderr.read()  # communicate would leave what was read ahead
     return process.returncode, first + rest, said
 
 
