@@ -525,3 +525,14 @@ def test_a_gpu_finds_the_same_faces(photographs):
         for face, other in zip(faces, others, strict=True):
             assert face.box.iou(other.box) > 0.9 and face.score == pytest.approx(other.score, abs=1e-2)
     assert [finder([photograph])[0] for photograph in photographs] == found
+
+
+def test_photographs_are_not_filled_up_in_bfloat16_either():
+    """Sixteen at once is for a GPU, and for training pictures of one shape."""
+    model = random_model()
+    for words, together in (({}, 1), ({"half": True}, 1), ({"half": True, "alike": True}, 16)):
+        seen = []
+        finder = Localizer(model, settings=SETTINGS, **words)
+        finder.lnet_o.net.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
+        finder.heads([np.zeros((40, 60, 3), np.uint8)])
+        assert set(seen) == {together}
