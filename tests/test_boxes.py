@@ -38,8 +38,8 @@ def test_an_image_without_a_face_and_hostile_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "line 1: needs the column path once"),
-        ("a.jpg,1,2,3,4\n", "line 1: needs the column path once"),
+        ("", "line 1: needs the column file once"),
+        ("a.jpg,1,2,3,4\n", "line 1: needs the column file once"),
         ("file,x,y,width\n", "line 1: needs the column height once"),
         ("file,x,x,y,width,height\n", "line 1: needs the column x once"),
         ("file,x,y,width,height\n", "has no rows"),

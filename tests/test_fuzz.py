@@ -36,8 +36,10 @@ from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.kumar import read_kumar
 from facetag.datasets.lfwa import load_lfwa
+from facetag.datasets.tags import load_tags_csv
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import ExitCode, FacetagError, ImageError
+from facetag.evaluate.tags import photographs_of
 from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
@@ -129,6 +131,20 @@ def test_boxes(folder, changes):
     path.write_bytes(edited(BOXES, changes))
     with one_line_at_most(changes):
         GivenBoxes(load_boxes_csv(path), path)
+
+
+TAGS = b'file,Male,Smiling,other\na.jpg,1,-1,x\n"b,\xff.jpg",,0,\nc.jpg,0,1,7\n'
+
+
+@few
+@given(edits)
+def test_tags(folder, changes):
+    path = folder / "tags.csv"
+    path.write_bytes(edited(TAGS, changes))
+    with one_line_at_most(changes):
+        labels = load_tags_csv(path)
+        with one_line_at_most():  # for no photograph is there
+            photographs_of(labels, folder)
 
 
 def celeba_files(names=("000001.jpg", "000002.jpg", "000003.jpg")):

@@ -1,4 +1,4 @@
-"""`facetag eval attributes|robustness|localization|speed|convention`: what the model is worth, measured."""
+"""`facetag eval attributes|tags|robustness|localization|speed|convention`: what the model is worth, measured."""
 
 import shlex
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from facetag.cli.console import say
 from facetag.cli.measuring import (
     about,
     answer,
@@ -82,6 +83,51 @@ def attributes(
         write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
+
+
+@app.command()
+def tags(
+    labels: Annotated[Path, typer.Argument(help="CSV of labels: file, and columns called like attributes.")],
+    images: Images = Path("data/webfaces"),
+    half: Annotated[
+        Literal["tune", "test", "all"],
+        typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
+    ] = "all",
+    model: ModelName = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    json: Json = None,
+    sheet: Sheet = None,
+    count: Count = 50,
+    quiet: Quiet = False,
+) -> None:
+    """Attributes on photographs that you have labelled.
+
+    Labels are 1, 0 or empty (nobody can say), of the surest face in each photograph. The sheet shows mistakes.
+
+    \b
+    Example:
+      facetag eval tags labels.csv --images photos --sheet mistakes.jpg
+    """
+    from facetag.datasets.tags import load_tags_csv
+    from facetag.evaluate import report
+    from facetag.evaluate import sheet as sheets
+    from facetag.evaluate.attributes import tag_pictures
+    from facetag.evaluate.tags import measure_tags, photographs_of
+
+    check_outputs(json, sheet)
+    chosen, paths = photographs_of(load_tags_csv(labels), images, half)
+    loaded, localizer, tagger = cascade_of(model, device, precision)
+    tagged = tag_pictures(paths, localizer.dominant, tagger, progress("photographs", quiet))
+    measured = measure_tags(tagged, chosen)
+    facts = {**about(loaded), "labels": str(labels), "half": half, "precision": precision}
+    answer(json, facts, report.tag_json(measured), report.tag_tables(measured))
+    if sheet:
+        tiles = sheets.mistake_tiles(paths, tagged, chosen, count)
+        if tiles:
+            sheets.write_sheet(sheet, sheets.contact_sheet(tiles))
+        else:
+            say(f"no answer is wrong: {sheet} is not written")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConv
 from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
 from facetag.evaluate.robustness import MEANS, Robustness, RobustnessReport
 from facetag.evaluate.speed import Comparison, SpeedReport
+from facetag.evaluate.tags import TagReport, TagRow
 from facetag.settings import plain
 
 _ATTRIBUTE_COLUMNS = {
@@ -77,6 +78,28 @@ def attribute_json(report: AttributeReport) -> dict[str, Any]:
         "mean_iou_with_aligned_box": report.overlap,
         "mean": report.metrics.means(),
         "attributes": by_attribute,
+    }
+
+
+def tag_tables(report: TagReport) -> list[Table]:
+    """Percent per attribute that has labels, and its counts."""
+    title = f"{report.photographs} photographs, {report.unfound} without a face found (left out); percent"
+    columns = ("attribute", "labelled", "present", "of these told", "absent told", *_ATTRIBUTE_COLUMNS.values())
+    return [Table(title, columns, [_tag_row(row) for row in report.rows])]
+
+
+def tag_json(report: TagReport) -> dict[str, Any]:
+    """Counts and every metric by attribute."""
+    return {
+        "photographs": report.photographs,
+        "unfound": report.unfound,
+        "attributes": {
+            row.name: {
+                **{name: getattr(row, name) for name in ("photographs", "positives", "recall", "specificity")},
+                **row.metrics.means(),
+            }
+            for row in report.rows
+        },
     }
 
 
@@ -188,6 +211,12 @@ def _overview(report: LocalizationReport) -> Table:
         for name, figures in _groups(report)
     ]
     return Table(f"boxes of score >= {report.score:g}; the last column without a threshold", columns, rows)
+
+
+def _tag_row(row: TagRow) -> tuple[str, ...]:
+    told = (_percent(row.recall), _percent(row.specificity))
+    figures = (_percent(float(getattr(row.metrics, name)[0])) for name in _ATTRIBUTE_COLUMNS)
+    return row.name, str(row.photographs), str(row.positives), *told, *figures
 
 
 def _beside(row: Robustness, start: Robustness) -> Iterator[str]:

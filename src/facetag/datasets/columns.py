@@ -1,0 +1,49 @@
+"""CSV files that users bring: a header line in any order and case, then rows as long as it."""
+
+import csv
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from facetag.errors import DataError
+
+Row = tuple[int, dict[str, str]]  #: its line, and its fields by the header's names
+
+
+def read_rows(path: Path, remedy: str, needed: Collection[str], possible: Collection[str] = ()) -> Iterator[Row]:
+    """The rows, names of columns in lower case, fields and names without spaces around them.
+
+    Args:
+        remedy: what to do when the file is not as it should be.
+        needed: columns that must be there beside `file`, which may be called `path` instead and is `file` here.
+        possible: columns that may be there, once. All others are the caller's to ignore.
+
+    Raises:
+        DataError: the file cannot be read, a needed column is missing, one of these is there twice, or a row is longer
+            or shorter than the header or names no file; names file and line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = _header(path, [name.strip().lower() for name in next(reader, [])], needed, possible, remedy)
+            for row in filter(None, reader):
+                where = f"{path}, line {reader.line_num}"
+                if len(row) != len(header):
+                    raise DataError(f"{where}: {len(row)} fields where {len(header)} belong", remedy)
+                fields = dict(zip(header, map(str.strip, row), strict=True))
+                if not fields["file"]:
+                    raise DataError(f"{where}: no file name", remedy)
+                yield reader.line_num, fields
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}", "check the path and its permissions") from None
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}", remedy) from None
+
+
+def _header(path: Path, names: list[str], needed: Collection[str], possible: Collection[str], remedy: str) -> list[str]:
+    if "file" not in names:
+        names = ["file" if name == "path" else name for name in names]
+    once = ("file", *needed, *(name for name in possible if name in names))
+    for name in once:
+        if names.count(name) != 1:
+            raise DataError(f"{path}, line 1: needs the column {name} once", remedy)
+    return names

@@ -1,0 +1,66 @@
+"""Tags that a user gives photographs, to measure a model on: which attributes their surest face has.
+
+A CSV file with a header line, then a row per photograph. Columns, in any order, others ignored:
+    file (or path)               the photograph, relative to the folder of photographs, or absolute
+    any attributes, as Smiling   1 for present, 0 or -1 for absent, empty where nobody can say
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.columns import read_rows
+from facetag.errors import DataError
+
+_REMEDY = "columns are file and attributes of facetag; labels are 1, 0 (or -1) or empty"
+_VALUES = {"1": 1, "0": 0, "-1": 0, "": -1}
+
+
+@dataclass(frozen=True, eq=False)
+class TagLabels:
+    """Labels of N photographs.
+
+    Attributes:
+        files: as the user writes them, in the order of the file, none twice.
+        attributes: indices into ATTRIBUTES of those that the file has, sorted.
+        values: (N, A), A all attributes: 1 present, 0 absent, -1 unknown.
+    """
+
+    files: list[str]
+    attributes: list[int]
+    values: NDArray[np.int8]
+
+    def select(self, rows: list[int]) -> "TagLabels":
+        """These photographs' labels."""
+        return TagLabels([self.files[row] for row in rows], self.attributes, self.values[rows])
+
+
+def load_tags_csv(path: Path) -> TagLabels:
+    """The labels of a file.
+
+    Raises:
+        DataError: the file is missing, has no attribute's column or no rows, names a photograph twice, or a label is
+            none; names file and line.
+    """
+    names = [name.lower() for name in ATTRIBUTES]
+    labels: dict[str, list[int]] = {}
+    columns: list[int] = []
+    for line, row in read_rows(path, _REMEDY, (), names):
+        columns = columns or [index for index, name in enumerate(names) if name in row]
+        if not columns:
+            raise DataError(f"{path}, line 1: no column is called like an attribute", _REMEDY)
+        if row["file"] in labels:
+            raise DataError(f"{path}, line {line}: {row['file']} has a row already", _REMEDY)
+        labels[row["file"]] = [_label(path, line, row.get(name, "")) for name in names]
+    if not labels:
+        raise DataError(f"{path} has no rows", _REMEDY)
+    return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
+
+
+def _label(path: Path, line: int, field: str) -> int:
+    if field not in _VALUES:
+        raise DataError(f"{path}, line {line}: {field!r} is no label", _REMEDY)
+    return _VALUES[field]

@@ -1,0 +1,101 @@
+"""How well tags are told on photographs that are not CelebA's, from labels that a user brings.
+
+The face that is tagged is the surest of its photograph, found by the model. A photograph without a face found has no
+tags: it is counted and left out of the figures.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.tags import TagLabels
+from facetag.datasets.webfaces import Half, split_half
+from facetag.errors import DataError
+from facetag.evaluate.attributes import Tagged
+from facetag.method.metrics import AttributeMetrics, attribute_metrics, commoner_values
+
+
+@dataclass(frozen=True, eq=False)
+class TagRow:
+    """One attribute on the photographs that have a label of it and a face.
+
+    Attributes:
+        photographs, positives: how many, and how many of them are labelled present.
+        metrics: each field (1,); the majority is the labels' own.
+        recall, specificity: shares of present and of absent ones that are told; nan without any.
+    """
+
+    name: str
+    photographs: int
+    positives: int
+    metrics: AttributeMetrics
+    recall: float
+    specificity: float
+
+
+@dataclass(frozen=True, eq=False)
+class TagReport:
+    """Tags measured on photographs.
+
+    Attributes:
+        photographs, unfound: how many, and in how many of them no face was found.
+        rows: the attributes that any of them has a label of.
+    """
+
+    photographs: int
+    unfound: int
+    rows: list[TagRow]
+
+
+def photographs_of(
+    labels: TagLabels, folder: Path, half: Half | Literal["all"] = "all"
+) -> tuple[TagLabels, list[Path]]:
+    """The labelled photographs of a half (`split_half`), and where they are.
+
+    Raises:
+        DataError: one is not there, or none is of this half.
+    """
+    paths = [folder / file for file in labels.files]
+    for path in paths:
+        if not os.path.isfile(path):  # unlike Path's, it answers for any name
+            raise DataError(f"{path} is not there", "give the folder that the labels' files are in as --images")
+    rows = [row for row, path in enumerate(paths) if half == "all" or split_half(path) == half]
+    if not rows:
+        raise DataError(f"no labelled photograph is of the half {half}", "use --half all")
+    return labels.select(rows), [paths[row] for row in rows]
+
+
+def measure_tags(tagged: Tagged, labels: TagLabels) -> TagReport:
+    """Compare answers with the labels of the same photographs.
+
+    Raises:
+        DataError: no photograph with a face found has a label.
+    """
+    rows = [_row(index, tagged, labels) for index in labels.attributes]
+    rows = [row for row in rows if row.photographs]
+    if not rows:
+        raise DataError("no photograph with a face has a label", "label more photographs, or look at --sheet")
+    return TagReport(len(labels.files), int((~tagged.found).sum()), rows)
+
+
+def _row(index: int, tagged: Tagged, labels: TagLabels) -> TagRow:
+    column = slice(index, index + 1)
+    chosen = tagged.found & (labels.values[:, index] >= 0)
+    truth, present = labels.values[chosen, column] == 1, tagged.present[chosen, column]
+    return TagRow(
+        ATTRIBUTES[index],
+        len(truth),
+        int(truth.sum()),
+        attribute_metrics(tagged.probabilities[chosen, column], present, truth, commoner_values(truth)),
+        _share(present[truth]),
+        _share(~present[~truth]),
+    )
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return float(np.mean(hits)) if len(hits) else float("nan")
