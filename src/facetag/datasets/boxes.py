@@ -24,7 +24,7 @@ def load_boxes_csv(path: Path) -> dict[str, list[Box]]:
         DataError: the file is missing, has no such columns or no rows, or a row is malformed; names file and line.
     """
     boxes: dict[str, list[Box]] = {}
-    for line, row in read_rows(path, _REMEDY, _NUMBERS):
+    for line, row in read_rows(path, _NUMBERS):
         found, fields = boxes.setdefault(row["file"], []), [row[name] for name in _NUMBERS]
         if any(fields):
             found.append(_box(path, line, fields))

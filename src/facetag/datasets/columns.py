@@ -8,12 +8,13 @@ from facetag.errors import DataError
 
 Row = tuple[int, dict[str, str]]  #: its line, and its fields by the header's names
 
+_REMEDY = "the first line names the columns, file among them, and every other line has as many fields"
 
-def read_rows(path: Path, remedy: str, needed: Collection[str], possible: Collection[str] = ()) -> Iterator[Row]:
+
+def read_rows(path: Path, needed: Collection[str], possible: Collection[str] = ()) -> Iterator[Row]:
     """The rows, names of columns in lower case, fields and names without spaces around them.
 
     Args:
-        remedy: what to do when the file is not as it should be.
         needed: columns that must be there beside `file`, which may be called `path` instead and is `file` here.
         possible: columns that may be there, once. All others are the caller's to ignore.
 
@@ -24,19 +25,19 @@ def read_rows(path: Path, remedy: str, needed: Collection[str], possible: Collec
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = _header(path, [name.strip().lower() for name in next(reader, [])], needed, possible, remedy)
+            header = _header(path, [name.strip().lower() for name in next(reader, [])], needed, possible)
             for row in filter(None, reader):
                 where = f"{path}, line {reader.line_num}"
                 if len(row) != len(header):
-                    raise DataError(f"{where}: {len(row)} fields where {len(header)} belong", remedy)
+                    raise DataError(f"{where}: {len(row)} fields where {len(header)} belong", _REMEDY)
                 fields = dict(zip(header, map(str.strip, row), strict=True))
                 if not fields["file"]:
-                    raise DataError(f"{where}: no file name", remedy)
+                    raise DataError(f"{where}: no file name", _REMEDY)
                 yield reader.line_num, fields
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}", "check the path and its permissions") from None
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}", remedy) from None
+        raise DataError(f"{path}, line {reader.line_num}: {error}", _REMEDY) from None
 
 
 def _header(path: Path, names: list[str], needed: Collection[str], possible: Collection[str], remedy: str) -> list[str]:
@@ -45,5 +46,5 @@ def _header(path: Path, names: list[str], needed: Collection[str], possible: Col
     once = ("file", *needed, *(name for name in possible if name in names))
     for name in once:
         if names.count(name) != 1:
-            raise DataError(f"{path}, line 1: needs the column {name} once", remedy)
+            raise DataError(f"{path}, line 1: needs the column {name} once", _REMEDY)
     return names

@@ -48,7 +48,7 @@ def load_tags_csv(path: Path) -> TagLabels:
     names = [name.lower() for name in ATTRIBUTES]
     labels: dict[str, list[int]] = {}
     columns: list[int] = []
-    for line, row in read_rows(path, _REMEDY, (), names):
+    for line, row in read_rows(path, (), names):
         columns = columns or [index for index, name in enumerate(names) if name in row]
         if not columns:
             raise DataError(f"{path}, line 1: no column is called like an attribute", _REMEDY)
