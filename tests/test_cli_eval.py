@@ -114,7 +114,7 @@ def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path
 
 def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_folder):  # noqa: F811
     result = run("localization", "--images", photographs, "--model", model_folder)
-    assert result.stdout.startswith("model random, half tune, precision float32, missing 0, duplicates 0\n")
+    assert result.stdout.startswith("model random, half tune, faces all, precision float32, missing 0, duplicates 0\n")
     assert "photographs with one face: recall (percent) by IoU" in result.stdout
 
 

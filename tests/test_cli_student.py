@@ -2,6 +2,8 @@
 
 import json
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,8 +17,9 @@ from facetag.cli.running import is_half
 from facetag.errors import ExitCode, UsageError
 from facetag.evaluate import convention, speed
 from facetag.evaluate.convention import Scoring, StudentConvention
+from facetag.model import save_model
 from facetag.student import localizer_of
-from models import model_folder, student_folder, student_model  # noqa: F401 - fixtures
+from models import CARD, model_folder, student_folder, student_model  # noqa: F401 - fixtures
 
 
 def test_predict_and_localize_find_what_the_student_finds(facetag, student_folder):  # noqa: F811
@@ -32,6 +35,25 @@ def test_predict_and_localize_find_what_the_student_finds(facetag, student_folde
     assert len(tagged.faces) > 1 and all(tuple(face.probabilities) == ATTRIBUTES for face in tagged.faces)
     (dominant,) = read_csv(facetag("predict", "a.png", "--faces", "dominant", model=student_folder)[1])
     assert dominant.faces == tagged.faces[:1]
+
+
+def test_a_thorough_search_is_another_question(facetag, model_folder, tmp_path):  # noqa: F811
+    known = student_model()
+    settings = {**known.localizer, "side": 64, "small": 64, "finer": [96], "hints": [30.0], "thorough": [128]}
+    model = tmp_path / "searching"
+    save_model(replace(known, localizer=settings), model, CARD)
+    png("a.png")
+    found = {}
+    for faces in ("all", "thorough"):
+        code, out, _ = facetag("localize", "a.png", "--faces", faces, model=model)
+        assert code == ExitCode.OK
+        (found[faces],) = read_csv(out)
+    assert len(found["thorough"].faces) > len(found["all"].faces)
+    for faces in ("all", "thorough"):  # the second does not go on from the first
+        facetag("localize", "a.png", "--out", "a.csv", "--faces", faces, model=model)
+        assert read_csv(Path("a.csv").read_text())[0].faces == found[faces].faces
+    code, _, said = facetag("localize", "a.png", "--faces", "thorough", model=model_folder)
+    assert code == ExitCode.USAGE and "has LNets; use --model fast" in said
 
 
 def test_the_same_bytes_whatever_the_batch_and_the_workers(facetag, student_folder, tmp_path):  # noqa: F811

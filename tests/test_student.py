@@ -216,6 +216,39 @@ def test_each_finer_look_has_a_hint_of_its_own():
         replace(FINER, hints=(1.0, 2.0))
 
 
+def test_a_large_picture_needs_no_hint():
+    blank = scene(512, 512)
+    for unhinted, sides in (((0, 512), [128, 416]), ((512, 0), [128, 256]), ((513, 513), [128]), ((), [128])):
+        finder = localizer(replace(FINER, finer=(256, 416), hints=(30.0, 30.0), unhinted=unhinted))
+        finder([blank])
+        assert [shape[-1] for shape in finder.net.batches] == sides, unhinted
+    finder = localizer(replace(FINER, unhinted=(9999,)))  # without hints every look is taken
+    finder([blank])
+    assert [shape[-1] for shape in finder.net.batches] == [128, 256]
+    with pytest.raises(UsageError, match=r"unhinted = .* one of each of finer"):
+        replace(FINER, unhinted=(1, 2))
+
+
+def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():
+    settings = replace(FINER, hints=(30.0,), thorough=(416, 512))
+    finder = localizer(settings, tall=8.0)
+    blank = [scene(512, 512), scene(420, 300), scene(200, 200)]
+    finder(blank)
+    assert {shape[-1] for shape in finder.net.batches} == {128}
+    sure = finder.thorough()
+    finder.net.batches.clear()
+    sure(blank)
+    assert [shape[-1] for shape in finder.net.batches if shape[-1] > 128] == [256, 256, 416, 416, 512]
+    assert finder.settings == settings
+    assert sure.thorough().settings == sure.settings
+
+
+@pytest.mark.parametrize("thorough", [(200,), (256,), (512, 416), (1 << 14,)])
+def test_thorough_looks_ascend_from_the_finer_ones(thorough):
+    with pytest.raises(UsageError, match=r"thorough = .* ascending"):
+        replace(FINER, thorough=thorough)
+
+
 @pytest.mark.parametrize("finer", [(64,), (128,), (300,), (512, 512), (512, 256), (1 << 14,)])
 def test_finer_looks_ascend_from_the_first(finer):
     with pytest.raises(UsageError, match="ascending"):

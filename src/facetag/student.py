@@ -4,9 +4,10 @@ Images in, face boxes out, as from `facetag.localizer`, an order of magnitude fa
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, repeat
-from math import ceil
+from copy import copy
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil, inf
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,9 @@ class StudentLocalizerSettings:
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
         hints: of each finer look; it is taken only if a look before answered a small face whose middle had at least
             this logit, however low it is. Empty = all are taken.
+        unhinted: of each finer look, pixels of the longer side from which on a picture needs no hint for it; 0 = every
+            picture needs one. Empty = likewise; of no account without hints.
+        thorough: further longer sides, for a search that takes every look without a hint.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
@@ -63,6 +67,8 @@ class StudentLocalizerSettings:
     small: float = 64.0
     enlarged: float = 1.0
     hints: tuple[float, ...] = ()
+    unhinted: tuple[int, ...] = ()
+    thorough: tuple[int, ...] = ()
     ratio: float = 0.8
     height: float = 1.0
     right: float = 0.0
@@ -77,10 +83,13 @@ class StudentLocalizerSettings:
     def __post_init__(self) -> None:
         whole = self.side >= DEEPEST and self.side % DEEPEST == 0
         require(whole, "side", self.side, f"a multiple of {DEEPEST}")
-        sides = (self.side, *self.finer)
-        fits = all(side % DEEPEST == 0 for side in sides) and all(a < b for a, b in pairwise((*sides, FINEST + 1)))
-        require(fits, "finer", list(self.finer), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
-        require(len(self.hints) in (0, len(self.finer)), "hints", list(self.hints), "empty, or one of each of finer")
+        for name, sides in (("finer", self.finer), ("thorough", (*self.finer, *self.thorough))):
+            ascends = all(a < b for a, b in pairwise((self.side, *sides, FINEST + 1)))
+            fits = ascends and all(side % DEEPEST == 0 for side in sides)
+            require(fits, name, list(sides), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
+        for name in ("hints", "unhinted"):
+            given = getattr(self, name)
+            require(len(given) in (0, len(self.finer)), name, list(given), "empty, or one of each of finer")
         enough = self.read_side == 0 or self.read_side >= self.side
         require(enough, "read_side", self.read_side, "0, or no less than side")
         for name in ("ratio", "height", "slope"):
@@ -131,6 +140,16 @@ class View:
     scale: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class FinerLook:
+    """A look with this longer side in pixels, taken when a small face found before has this score, or when the
+    picture's own longer side has so many pixels."""
+
+    side: int
+    hint: float
+    unhinted: float
+
+
 class StudentLocalizer:
     """Images are upright RGB uint8 (H, W, 3) of any size, or Pictures, in whose pixels faces then are.
 
@@ -153,6 +172,13 @@ class StudentLocalizer:
         self.device, self.half = device or torch.device("cpu"), half
         self.net = model.student.to(self.device)
 
+    def thorough(self) -> "StudentLocalizer":
+        """One that takes all looks at every picture that has the pixels, for small faces wherever they are."""
+        other, settings = copy(self), self.settings
+        finer = (*settings.finer, *settings.thorough)
+        other.settings = replace(settings, finer=finer, hints=(), unhinted=(), thorough=())
+        return other
+
     def __call__(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
         """The faces of each image, the surest first."""
         return self.faces(images, self.settings.score)
@@ -169,21 +195,31 @@ class StudentLocalizer:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
         pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
-        hints = [self._score_of(logit) for logit in settings.hints]
-        least = min([minimum, *hints])
+        looks = self._finer_looks()
+        least = min([minimum, *(look.hint for look in looks)])
         found = self._found(pictures, settings.side, settings.mirror, least)
-        for side, hint in zip(settings.finer, hints or repeat(None)):  # noqa: B905 - None for all of them
-            again = [i for i, picture in enumerate(pictures) if self._may_hold_small(picture, found[i], side, hint)]
-            answered = self._found([pictures[i] for i in again], side, False, least)
+        for look in looks:
+            again = [i for i, picture in enumerate(pictures) if self._is_worth(look, picture, found[i])]
+            answered = self._found([pictures[i] for i in again], look.side, False, least)
             for i, faces in zip(again, answered, strict=True):
-                found[i] += [face for face in faces if self._is_small(face, pictures[i], side)]
+                found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
         return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
 
-    def _may_hold_small(self, picture: Picture, faces: Sequence[Located], side: int, hint: float | None) -> bool:
-        """Whether the picture is to be looked at with this longer side; of this score a small face is a hint."""
-        if max(picture.width, picture.height) * self.settings.enlarged < side:
+    def _finer_looks(self) -> list[FinerLook]:
+        settings = self.settings
+        if not settings.hints:
+            return [FinerLook(side, hint=inf, unhinted=0) for side in settings.finer]
+        hints = map(self._score_of, settings.hints)
+        unhinted = [side or inf for side in settings.unhinted] or [inf] * len(settings.finer)
+        return [FinerLook(*look) for look in zip(settings.finer, hints, unhinted, strict=True)]
+
+    def _is_worth(self, look: FinerLook, picture: Picture, faces: Sequence[Located]) -> bool:
+        """Whether the picture is to be looked at again so."""
+        longer = max(picture.width, picture.height)
+        if longer * self.settings.enlarged < look.side:
             return False
-        return hint is None or any(face.score >= hint and self._is_small(face, picture, side) for face in faces)
+        hints = (face for face in faces if face.score >= look.hint)
+        return longer >= look.unhinted or any(self._is_small(face, picture, look.side) for face in hints)
 
     def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
         return face.box.height * side < self.settings.small * max(picture.width, picture.height)

@@ -26,7 +26,7 @@ class Basis:
     Attributes:
         command: predict or localize; one output belongs to one of them.
         model: its fingerprint.
-        faces: all, dominant, aligned or boxes.
+        faces: all, thorough, dominant, aligned or boxes.
         boxes: SHA-256 of the user's boxes; then an answer belongs to a path and not to its content alone.
         attributes: those answered, in the order of ATTRIBUTES; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
@@ -75,7 +75,7 @@ def basis_of(
     """The Basis of a run.
 
     Args:
-        faces: all, dominant or aligned; of no account with `boxes`, the file of the user's.
+        faces: all, thorough, dominant or aligned; of no account with `boxes`, the file of the user's.
 
     Raises:
         DataError: that file cannot be read.

@@ -173,6 +173,7 @@ def localization(
         typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
     ] = "tune",
     limit: Limit = None,
+    faces: Annotated[Literal["all", "thorough"], typer.Option(help="As of facetag predict.")] = "all",
     model: ModelName = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -195,12 +196,13 @@ def localization(
     check_outputs(json, sheet)
     photographs = evaluate.load_photographs(images, boxes, half)
     chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
-    loaded, localizer, tagger = cascade_of(model, device, precision)
+    loaded, localizer, tagger = cascade_of(model, device, precision, faces)
     examined = evaluate.examine(chosen, localizer, progress("photographs", quiet))
     measured = evaluate.measure_localization(examined, localizer.settings.score)
     facts = {
         **about(loaded),
         "half": half,
+        "faces": faces,
         "precision": precision,
         "missing": photographs.missing,
         "duplicates": photographs.duplicates,

@@ -4,7 +4,7 @@ import typer
 
 from facetag.cli import options
 from facetag.cli.options import inputs_of
-from facetag.cli.running import Work, finder, is_half, load, reading, request_of
+from facetag.cli.running import Work, finder, is_half, load, localizer_for, reading, request_of
 
 
 def localize(
@@ -59,10 +59,9 @@ def localize(
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade
     from facetag.cli.carrying import carry_out
-    from facetag.student import localizer_of
 
     loaded, place = load(model, device)
-    localizer = localizer_of(loaded, place, is_half(precision, place))
+    localizer = localizer_for(loaded, place, is_half(precision, place), faces)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
     basis = basis_of("localize", loaded, cascade, settings, faces, precision=precision)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facetag.cli.console import say
-from facetag.cli.running import is_half
+from facetag.cli.options import Faces
+from facetag.cli.running import is_half, localizer_for
 from facetag.cli.stages import torch_device
 from facetag.errors import UsageError, writing
 
@@ -43,14 +44,15 @@ def model_of(name: str | None) -> "Model":
     return load_model(name) if name else load_model()
 
 
-def cascade_of(model: str | None, device: str, precision: str = "float32") -> "tuple[Model, AnyLocalizer, Tagger]":
+def cascade_of(
+    model: str | None, device: str, precision: str = "float32", faces: Faces = "all"
+) -> "tuple[Model, AnyLocalizer, Tagger]":
     """A model with what finds faces and what tags them."""
-    from facetag.student import localizer_of
     from facetag.tagger import Tagger
 
     place, loaded = torch_device(device), model_of(model)
     half = is_half(precision, place)
-    return loaded, localizer_of(loaded, place, half), Tagger(loaded, place, half)
+    return loaded, localizer_for(loaded, place, half, faces), Tagger(loaded, place, half)
 
 
 def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":

@@ -14,7 +14,7 @@ from facetag.errors import DataError, UsageError
 if TYPE_CHECKING:
     from facetag.images.discover import Discovery
 
-Faces = Literal["all", "dominant"]
+Faces = Literal["all", "thorough", "dominant"]
 
 Paths = Annotated[
     list[str] | None,
@@ -28,7 +28,12 @@ ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
 ]
 WhichFaces = Annotated[
-    Faces, typer.Option("--faces", help="All faces, or the surest of each photograph whatever its score.")
+    Faces,
+    typer.Option(
+        "--faces",
+        help="All faces; thorough: small ones too, looked for in every photograph, several times slower; dominant: the "
+        "surest of each photograph, whatever its score.",
+    ),
 ]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw what was found on copies of the pictures, here.")]
 MinFace = Annotated[

@@ -10,7 +10,7 @@ from facetag.cli import options
 from facetag.cli.console import say
 from facetag.cli.deciding import chosen_attributes, deciding
 from facetag.cli.options import inputs_of
-from facetag.cli.running import Work, finder, is_half, load, reading, request_of
+from facetag.cli.running import Work, finder, is_half, load, localizer_for, reading, request_of
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,19 +101,18 @@ def predict(
     request = request_of(context, [ATTRIBUTES[index] for index in chosen])
     inputs = inputs_of(paths, files_from, null, no_recursive, exclude, ext, follow_links, hidden, relative_to, draw)
     decisions = deciding(threshold, unsure)
-    if sum((faces == "dominant", boxes is not None, aligned)) > 1:
-        raise UsageError("--faces dominant, --boxes and --aligned exclude each other", "use one of them")
+    if sum((faces != "all", boxes is not None, aligned)) > 1:
+        raise UsageError("--faces, --boxes and --aligned exclude each other", "use one of them")
 
     from facetag.batch.basis import basis_of
     from facetag.batch.pipeline import Cascade, Tagging
     from facetag.cli.carrying import carry_out
-    from facetag.student import localizer_of
     from facetag.tagger import Tagger
 
     given = _given_boxes(boxes, relative_to) if boxes else None
     loaded, place = load(model, device)
     half = is_half(precision, place)
-    localizer = None if boxes or aligned else localizer_of(loaded, place, half)
+    localizer = None if boxes or aligned else localizer_for(loaded, place, half, faces)
     find = given or finder(localizer, faces)
     tagging = Tagging(Tagger(loaded, place, half), chosen, *decisions.edges(loaded.thresholds))
     cascade = Cascade(find, tagging, min_face)

@@ -139,6 +139,22 @@ def is_half(precision: str, place: "torch.device") -> bool:
     return half
 
 
+def localizer_for(model: "Model", place: "torch.device", half: bool, faces: Faces) -> "AnyLocalizer":
+    """What finds the model's faces, as thoroughly as asked.
+
+    Raises:
+        UsageError: it cannot look for small faces wherever they are.
+    """
+    from facetag.student import StudentLocalizer, localizer_of
+
+    localizer = localizer_of(model, place, half)
+    if faces != "thorough":
+        return localizer
+    if not isinstance(localizer, StudentLocalizer):
+        raise UsageError(f"--faces thorough is a student's, and {model.name} has LNets", "use --model fast")
+    return localizer.thorough()
+
+
 def finder(localizer: "AnyLocalizer | None", faces: Faces) -> "Finder":
     """Who finds the faces: a localizer, all or the surest; without one, CelebA's aligned frame."""
     from facetag.batch.finders import aligned, located_by

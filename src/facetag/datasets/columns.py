@@ -40,7 +40,7 @@ def read_rows(path: Path, needed: Collection[str], possible: Collection[str] = (
         raise DataError(f"{path}, line {reader.line_num}: {error}", _REMEDY) from None
 
 
-def _header(path: Path, names: list[str], needed: Collection[str], possible: Collection[str], remedy: str) -> list[str]:
+def _header(path: Path, names: list[str], needed: Collection[str], possible: Collection[str]) -> list[str]:
     if "file" not in names:
         names = ["file" if name == "path" else name for name in names]
     once = ("file", *needed, *(name for name in possible if name in names))
