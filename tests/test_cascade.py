@@ -18,16 +18,17 @@ from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.scenes import SceneSettings
-from facetag.errors import DataError, ExitCode
+from facetag.errors import DataError, ExitCode, UsageError
 from facetag.localizer import Localizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.networks.losses import attribute_loss
 from facetag.settings import plain
 from facetag.student import StudentLocalizer, StudentLocalizerSettings, localizer_of
 from facetag.training import cascade, checkpoint, distill, finetune, proposed, ship
 from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH
+from facetag.training.examples import VALIDATION_EPOCH, Beside
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
@@ -66,7 +67,7 @@ STUDENT = replace(
     name="taught",
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
-    anet_attributes=replace(RECIPE.anet_attributes, start="attributes"),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
@@ -282,7 +283,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
     whole, half = Localizer(model), Localizer(model, half=True)
     for localizer in (whole, whole, half, half):
-        proposed.proposed_faces(tmp_path, "train", localizer, nets, OPTIONS)
+        proposed.proposed_faces(tmp_path, "train", localizer, nets.paths, OPTIONS)
     assert made == ["faces", "faces"]
     for groups in ([["a/1.png", "a/2.png"]], [["b/1.png", "b/2.png"]], [["a/1.png"], ["a/2.png"]], [["a/1.png"]]):
         scenes = finetune.composer(nets, groups, SCENES, 0)
@@ -355,6 +356,8 @@ def photographs(data: Path) -> Path:
         save(folder / f"{number}.png", np.pad(face(40 + number, rng), ((0, 20), (60, 60), (0, 0)), "edge"))
         rows.append(f"{number}.png,0,0,1,1")
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    labelled = [f"{number}.png,{number % 2}," for number in range(8)]
+    (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
     return folder
 
 
@@ -376,7 +379,8 @@ def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Tr
             "checkpoint.pt", "best.safetensors", "metrics.jsonl",
         }  # fmt: skip
     assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
-        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_svm_student",
+        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_labelled_student",
+        "faces_svm_student",
     }  # fmt: skip
     names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
     tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
@@ -384,6 +388,53 @@ def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Tr
     with np.load(taught.run / "proposals" / "faces_photographs.npz") as kept:
         boxes = kept["boxes"]
     assert boxes.shape[1] == 6 and len(boxes) and set(boxes[:, 0]) <= set(range(len(tuning)))
+
+
+def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
+    taught: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    for photographs in (0, 2):
+        stage = replace(STUDENT.anet_attributes, photographs=photographs)
+        cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
+    alone, beside = (task.examples for task in begun)
+    tuning = DataFolder(taught.data).photographs()
+    assert len(beside) == len(alone) + 2 * len(tuning)
+    assert isinstance(beside, Beside) and beside.others.paths == tuning
+    males = [float(int(Path(path).stem) % 2) for path in tuning]
+    assert [beside[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(tuning))] == males
+    others = np.delete(beside.others.targets.numpy(), ATTRIBUTES.index("Male"), axis=1)
+    assert (others == -1).all()
+    assert len(begun[0].validation) == len(begun[1].validation)
+
+
+def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained, tmp_path: Path) -> None:
+    (tmp_path / "webfaces").mkdir()
+    for path in (taught.data / "webfaces").iterdir():
+        shutil.copy(path, tmp_path / "webfaces")
+    folder = DataFolder(tmp_path)
+    paths, labels = folder.labelled_photographs()
+    assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
+    testing = {f"{number}.png" for number in range(8)} - set(labels.files)
+    rows = "".join(f"{name},1\n" for name in sorted(testing))
+    (tmp_path / "webfaces" / "tags.csv").write_text("file,Male\n" + rows)
+    with pytest.raises(DataError, match=r"tags\.csv labels no photograph of the tuning half"):
+        folder.labelled_photographs()
+    with pytest.raises(UsageError, match="no aligned frame"):
+        replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+
+
+def test_what_is_unknown_teaches_nothing() -> None:
+    task = finetune.FaceTask(torch.nn.Identity(), STUDENT.anet_attributes, None, None)  # type: ignore[arg-type]
+    logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
+    labels = torch.full((3, len(ATTRIBUTES)), -1.0)
+    labels[0], labels[2, 5] = 1.0, 0.0
+    loss = task.loss(torch.nn.Identity(), logits, labels)
+    loss.backward()
+    known = labels >= 0
+    assert logits.grad is not None and (logits.grad[~known] == 0).all() and (logits.grad[known] != 0).all()
+    torch.testing.assert_close(loss, attribute_loss(logits[known], labels[known]))
 
 
 def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
@@ -399,12 +450,20 @@ def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
 def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     record = load_model(str(taught.model)).training
     assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
-    assert set(record["validation"]) == set(record["settings_checked"]) == {
+    assert set(record["settings_checked"]) == {
         "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
     }  # fmt: skip
+    assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
+    labelled = len(DataFolder(taught.data).photographs())
+    assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
     assert record["svm"]["faces"] == 12
     card = (taught.model / "CARD.md").read_text()
     assert "- student: recall " in card and "- student_2: recall " in card
+    assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
+    assert (
+        f"ANet also learned from {labelled} photographs" in card
+        and "(studies/webfaces_tags.csv): Male, Smiling." in card
+    )
 
 
 def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(

@@ -231,6 +231,14 @@ def test_the_best_by_the_metric_is_kept(tmp_path):
     assert all(torch.equal(best[name], tensor) for name, tensor in task.seen[1].items())
 
 
+def test_the_last_is_kept_when_that_is_asked(tmp_path):
+    task = Judged([0.2, 0.5, 0.1])
+    outcome = loop.train(task, replace(task.stage.loop, keep="last"), tmp_path, RunOptions(workers=0))
+    assert outcome.best == 0.1 and checkpoint.figures(tmp_path)["epoch"] == 2
+    kept = load_file(tmp_path / "best.safetensors")
+    assert all(torch.equal(kept[name], tensor) for name, tensor in task.seen[2].items())
+
+
 def test_the_best_of_before_the_break_counts(tmp_path):
     task = Judged([0.9, 0.5, 0.5])
     loop.train(task, task.stage.loop, tmp_path, RunOptions(workers=0, should_stop=stop_after(7)))

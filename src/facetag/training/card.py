@@ -16,7 +16,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - Object categories for LNet+ and scenes without faces:
 {sets}
-{boxes}
+{boxes}{labelled}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures on identities (or pictures) held out of the
@@ -65,6 +65,10 @@ _STUDENT_BOXES = """\
   WebFaces, research, its boxes unread). What its boxes are resized and moved by, and how its responses become scores,
   stands in the recipe; that is set with the boxes of this half."""
 
+_LABELLED = """
+- ANet also learned from {photographs} photographs of that half with one face each, labelled by eye by facetag's authors
+  where the case is plain (studies/webfaces_tags.csv): {attributes}."""
+
 #: Sets that are known by the names of their folders.
 TERMS = {
     "caltech101": "Caltech-101 (research)",
@@ -85,6 +89,7 @@ def model_card(model: Model) -> str:
         name=model.name,
         what=what,
         boxes=boxes,
+        labelled=_labelled_line(data),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -95,6 +100,13 @@ def model_card(model: Model) -> str:
         cost=svm["cost"],
         accuracy=svm["cross_fitted_accuracy"],
     )
+
+
+def _labelled_line(data: dict[str, Any]) -> str:
+    labelled: dict[str, Any] | None = data.get("labelled")
+    if labelled is None:
+        return ""
+    return _LABELLED.format(photographs=labelled["photographs"], attributes=", ".join(labelled["attributes"]))
 
 
 def _stage_line(name: str, figures: dict[str, float]) -> str:

@@ -19,6 +19,7 @@ from facetag.errors import DataError, UsageError
 from facetag.networks.anet import AttributeNet
 from facetag.training import checkpoint, distill, finetune
 from facetag.training.data import DataFolder
+from facetag.training.examples import Beside, Faces
 from facetag.training.loop import Outcome, RunOptions, train
 from facetag.training.proposed import face_boxes, proposed_crowds, proposed_heads
 from facetag.training.recipe import Recipe, StudentStage
@@ -100,20 +101,25 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     Raises:
         DataError: data, a net that finds faces or the pre-trained ANet is missing.
     """
-    stage = recipe.anet_attributes
-    split = finetune.split_training(DataFolder(data).celeba(), stage.held_out)
+    stage, folder = recipe.anet_attributes, DataFolder(data)
+    split = finetune.split_training(folder.celeba(), stage.held_out)
     boxes = face_boxes(run, recipe, options)
-    parts = [
-        finetune.face_examples(part, boxes(name, part), recipe.tagger, stage, jittered)
+    examples, validation = (
+        finetune.face_examples(part, boxes(name, part.paths), recipe.tagger, stage, jittered)
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
-    ]
+    )
+    taught: Faces | Beside = examples
+    if stage.photographs:
+        paths, labels = folder.labelled_photographs()
+        others = finetune.photograph_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
+        taught = Beside(examples, others, stage.photographs)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
         _start_from(run / "anet_identities", net, "anet")
     elif stage.start == "attributes" and not options.resume:
         _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
-    task = finetune.FaceTask(net, stage, *parts)
+    task = finetune.FaceTask(net, stage, taught, validation)
     return train(task, stage.loop, run / by_finder("anet_attributes", recipe), options)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
+from facetag.datasets.tags import TagLabels, load_tags_csv
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError
 
@@ -33,6 +34,20 @@ class DataFolder:
     def photographs(self) -> list[str]:
         """Photographs for the LNets to teach on: the tuning half of WebFaces under webfaces/; its boxes stay unread."""
         return [str(photograph.path) for photograph in load_webfaces(self.root / "webfaces").of_half("tune")]
+
+    def labelled_photographs(self) -> tuple[list[str], TagLabels]:
+        """Those of `photographs` that webfaces/tags.csv has a row of, and their labels.
+
+        Raises:
+            DataError: the file is missing or malformed, or has none of them.
+        """
+        labels = load_tags_csv(self.root / "webfaces" / "tags.csv")
+        row_of = {name: row for row, name in enumerate(labels.files)}
+        known = [path for path in self.photographs() if Path(path).name in row_of]
+        if not known:
+            where = self.root / "webfaces" / "tags.csv"
+            raise DataError(f"{where} labels no photograph of the tuning half", "label some, or set photographs to 0")
+        return known, labels.select([row_of[Path(path).name] for path in known])
 
     def set_names(self) -> list[str]:
         """Names of the sets under objects/ and backgrounds/, each once, sorted."""

@@ -119,6 +119,23 @@ class HeadCrops(Dataset[Any]):
         return moved.enlarged(float(np.exp(rng.uniform(-scale, scale))))
 
 
+class Beside(Dataset[Any]):
+    """Examples, and beside them others so many times an epoch, with other chance each time: ((epoch, index)) -> one."""
+
+    def __init__(self, examples: "Faces", others: "Faces", times: int) -> None:
+        self.examples, self.others, self.times = examples, others, times
+
+    def __len__(self) -> int:
+        return len(self.examples) + self.times * len(self.others)
+
+    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
+        epoch, index = place
+        if index < len(self.examples):
+            return self.examples[epoch, index]
+        turn, index = divmod(index - len(self.examples), len(self.others))
+        return self.others[epoch * self.times + turn, index]
+
+
 class Faces(Dataset[Any]):
     """Face windows: ((epoch, index)) -> image uint8 (55, 47, 3), target (attributes (A,) or an identity)."""
 

@@ -18,6 +18,7 @@ from facetag.datasets.augment import ColourSettings
 from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer, SceneSettings
+from facetag.datasets.tags import TagLabels
 from facetag.errors import DataError
 from facetag.method.metrics import average_precision
 from facetag.model import RespondingLNet
@@ -27,7 +28,7 @@ from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetS
 from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
-from facetag.training.examples import Faces, HeadCrops, Scenes, read_rgb
+from facetag.training.examples import Beside, Faces, HeadCrops, Scenes, read_rgb
 from facetag.training.pretrain import in_batches, require_both_parts
 from facetag.training.propose import Boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
@@ -94,12 +95,12 @@ class LNetTask:
 
 
 class FaceTask:
-    """ANet on face regions; kept by mean accuracy on held-out identities."""
+    """ANet on face regions; kept by mean accuracy on held-out identities. Labels below 0 are unknown."""
 
     name = "anet_attributes"
     metric = "accuracy"
 
-    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces, validation: Faces) -> None:
+    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces | Beside, validation: Faces) -> None:
         self.model: nn.Module = net
         self.stage, self.examples, self.validation = stage, examples, validation
 
@@ -108,7 +109,9 @@ class FaceTask:
         return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
-        return attribute_loss(model(images).float(), targets[0])
+        logits, labels = model(images).float(), targets[0]
+        known = labels >= 0
+        return attribute_loss(logits[known], labels[known])
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         logits, labels = [], []
@@ -154,6 +157,16 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
     if response == "mean":
         return torch.full((CHANNELS,), 1 / CHANNELS), 0.0
     return trained.head.channel_weights(ANY), trained.head.outputs.bias[ANY].item()
+
+
+def photograph_examples(
+    paths: Sequence[str], labels: TagLabels, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage
+) -> Faces:
+    """Face windows of photographs with the labels that they have, -1 for others; those without a box are left out."""
+    found = ~np.isnan(boxes[:, 0])
+    targets = torch.from_numpy(labels.values[found].astype(np.float32))
+    chosen = [path for path, is_found in zip(paths, found, strict=True) if is_found]
+    return Faces(chosen, boxes[found], targets, tagger, stage.jitter, stage.colour, stage.loop.seed)
 
 
 def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:

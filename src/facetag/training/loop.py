@@ -43,6 +43,8 @@ class LoopSettings:
         clip: gradients' largest norm; 0 = no limit.
         average: what is validated and kept is the running mean of the weights, of which each step leaves this share;
             0 = the weights themselves.
+        keep: the epoch of the best validation figure, or the last one, for a stage that also learns what this figure
+            does not tell.
         precision: `bfloat16` runs the nets under autocast; weights stay float32.
         seed: of everything that chance decides.
     """
@@ -56,6 +58,7 @@ class LoopSettings:
     warmup: float = 0.05
     clip: float = 0.0
     average: float = 0.0
+    keep: Literal["best", "last"] = "best"
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
@@ -260,7 +263,8 @@ class Loop:
             kept.eval()
             with torch.inference_mode():
                 figures = self.task.validate(kept, self.options.device)
-            if figures[self.task.metric] > self.best:
+            better = figures[self.task.metric] > self.best
+            if better or self.settings.keep == "last":
                 self.best = figures[self.task.metric]
                 with writing(self.folder / checkpoint.BEST):
                     checkpoint.save_best(self.folder, kept, {"epoch": self.epoch, "step": self.step, **figures})

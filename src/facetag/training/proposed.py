@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from facetag.datasets.celeba import CelebA
 from facetag.datasets.scenes import SceneComposer
 from facetag.localizer import Localizer
 from facetag.settings import plain
@@ -18,24 +17,26 @@ from facetag.training.propose import Boxes, aligned_boxes, kept, propose_all_fac
 from facetag.training.recipe import Recipe
 from facetag.training.trained import by_finder, trained_localizer, trained_student
 
+Paths = Sequence[Path] | Sequence[str]
 
-def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, CelebA], Boxes]:
-    """What says where the face of each training picture of ANet is."""
+
+def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, Paths], Boxes]:
+    """What says where the face of each training picture of ANet is, a part of them by its name."""
     stage, usual = recipe.anet_attributes, recipe.localizer
     if stage.boxes == "aligned":
-        return lambda name, part: aligned_boxes(len(part))
+        return lambda name, paths: aligned_boxes(len(paths))
     if recipe.finder == "student":
         finder: AnyLocalizer = trained_student(run, recipe, options.device)
     else:
         quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
         half = recipe.lnet_s.loop.precision == "bfloat16"
         finder = trained_localizer(run, replace(recipe, localizer=quick), options.device, half)
-    return lambda name, part: proposed_faces(run, by_finder(name, recipe), finder, part, options)
+    return lambda name, paths: proposed_faces(run, by_finder(name, recipe), finder, paths, options)
 
 
-def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, data: CelebA, options: RunOptions) -> Boxes:
+def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, images: Paths, options: RunOptions) -> Boxes:
     """The surest face in each of these images, kept in run/proposals."""
-    paths = [str(path) for path in data.paths]
+    paths = [str(path) for path in images]
     key = _key(localizer, [Path(path).name for path in paths])
     report = progress(f"faces of {part}", options)
     path = run / "proposals" / f"faces_{part}.npz"

@@ -150,6 +150,8 @@ class FaceStage:
             looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
+        photographs: how often an epoch shows each labelled photograph (`DataFolder.labelled_photographs`) beside
+            CelebA; an attribute that a photograph has no label of teaches nothing there.
     """
 
     start: Literal["identities", "nothing", "attributes"] = "identities"
@@ -158,6 +160,7 @@ class FaceStage:
     heads: int = 0
     dropout: float = 0.0
     held_out: float = 0.05
+    photographs: int = 0
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -219,7 +222,7 @@ class Recipe:
 
     Raises:
         UsageError: a student is to find faces and has no round, or rounds have different nets; ANet is to start from
-            itself.
+            itself, or is shown photographs in the aligned frame.
     """
 
     name: str = "paper"
@@ -242,6 +245,8 @@ class Recipe:
             raise UsageError(f"recipe {self.name} has no student to find faces", "add a [[student]]")
         if self.finder == "lnets" and self.anet_attributes.start == "attributes":
             raise UsageError('anet_attributes.start = "attributes" is for a recipe with a student', "leave it out")
+        if self.anet_attributes.photographs and self.anet_attributes.boxes == "aligned":
+            raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
         if any(stage.net != self.student[0].net for stage in self.student):
             raise UsageError("the rounds of [[student]] have different nets", "give the first one's to all")
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
 from facetag.errors import DataError
 from facetag.model import Model, save_model
@@ -36,9 +37,9 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if not len(svms):
         raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
     require_identities(svms.identities, recipe.svm.folds)
-    record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
+    record = {**training_record(run, recipe), "data": {**data_counts(data, celeba), **labelled_counts(data, recipe)}}
     localizer = trained_finder(run, recipe, options.device)
-    boxes = proposed_faces(run, by_finder("svm", recipe), localizer, svms, options)
+    boxes = proposed_faces(run, by_finder("svm", recipe), localizer, svms.paths, options)
     found = ~np.isnan(boxes[:, 0])
     if not found.any():
         raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
@@ -98,14 +99,14 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _stages_behind(recipe: Recipe) -> list[str]:
-    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before, and
-    how an ANet was trained that another goes on from is for its own recipe to say."""
+    """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
     needed = {
         "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
         **dict.fromkeys(_rounds(recipe), recipe.finder == "student"),
+        "anet_attributes": recipe.finder == "lnets" or recipe.anet_attributes.start == "attributes",
         by_finder("anet_attributes", recipe): True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
@@ -117,8 +118,10 @@ def _rounds(recipe: Recipe) -> dict[str, StudentStage]:
 
 
 def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
-    """True when the stage's checkpoint says these settings, False when there is none any more to say it."""
-    if not (run / name / checkpoint.CHECKPOINT).is_file():
+    """True when the stage's checkpoint says these settings; False when there is none any more, and of the ANet that a
+    student's goes on from, as how that was trained is for its own recipe to say."""
+    from_elsewhere = recipe.finder == "student" and name == "anet_attributes"
+    if from_elsewhere or not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
     own: dict[str, Any] = {**_rounds(recipe), by_finder("anet_attributes", recipe): recipe.anet_attributes}
     stage = own[name] if name in own else getattr(recipe, name)
@@ -141,6 +144,19 @@ def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
         groups = DataFolder(data).backgrounds()
         counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}
     return counts
+
+
+def labelled_counts(data: Path, recipe: Recipe) -> dict[str, Any]:
+    """How many labelled photographs ANet saw, and labels of which attributes.
+
+    Raises:
+        DataError: the labels are not there any more.
+    """
+    if not recipe.anet_attributes.photographs:
+        return {}
+    paths, labels = DataFolder(data).labelled_photographs()
+    names = [ATTRIBUTES[index] for index in labels.attributes]
+    return {"labelled": {"photographs": len(paths), "attributes": names}}
 
 
 def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
