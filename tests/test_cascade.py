@@ -417,10 +417,24 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     paths, labels = folder.labelled_photographs()
     assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
     testing = {f"{number}.png" for number in range(8)} - set(labels.files)
-    rows = "".join(f"{name},1\n" for name in sorted(testing))
-    (tmp_path / "webfaces" / "tags.csv").write_text("file,Male\n" + rows)
-    with pytest.raises(DataError, match=r"tags\.csv labels no photograph of the tuning half"):
-        folder.labelled_photographs()
+    for rows, message in (
+        ([f"{name},1" for name in sorted(testing)], "no labelled photograph is of the half tune"),
+        ([f"{name}," for name in labels.files], r"tags\.csv has no label"),
+        (["9.png,1"], r"9\.png is not there"),
+    ):
+        (tmp_path / "webfaces" / "tags.csv").write_text("\n".join(["file,Male", *rows]) + "\n")
+        with pytest.raises(DataError, match=message):
+            folder.labelled_photographs()
+    (tmp_path / "webfaces" / "tags.csv").write_text(f"file,Male\n./{labels.files[0]},1\n{labels.files[1]},\n")
+    (only,), _ = folder.labelled_photographs()
+    assert Path(only).name == labels.files[0]
+    (tmp_path / "webfaces" / "tags.csv").unlink()
+    for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
+        with pytest.raises(DataError, match=r"tags\.csv: No such file"):
+            train(tmp_path, taught.run, STUDENT, OPTIONS)
+    nowhere = np.full((1, 5), np.nan, np.float32)
+    with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
+        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
     with pytest.raises(UsageError, match="no aligned frame"):
         replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
 
@@ -462,7 +476,7 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
     assert (
         f"ANet also learned from {labelled} photographs" in card
-        and "(studies/webfaces_tags.csv): Male, Smiling." in card
+        and "and from labels of theirs, Male, Smiling, which" in card
     )
 
 

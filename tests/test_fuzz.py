@@ -36,10 +36,9 @@ from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.kumar import read_kumar
 from facetag.datasets.lfwa import load_lfwa
-from facetag.datasets.tags import load_tags_csv
+from facetag.datasets.tags import load_tags_csv, photographs_of
 from facetag.datasets.webfaces import load_webfaces
-from facetag.errors import ExitCode, FacetagError, ImageError
-from facetag.evaluate.tags import photographs_of
+from facetag.errors import DataError, ExitCode, FacetagError, ImageError
 from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
@@ -143,7 +142,7 @@ def test_tags(folder, changes):
     path.write_bytes(edited(TAGS, changes))
     with one_line_at_most(changes):
         labels = load_tags_csv(path)
-        with one_line_at_most():  # for no photograph is there
+        with pytest.raises(DataError, match="is not there"):
             photographs_of(labels, folder)
 
 

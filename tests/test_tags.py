@@ -8,15 +8,18 @@ from typer.testing import CliRunner
 
 from facetag.attributes import ATTRIBUTES
 from facetag.cli.eval import app
-from facetag.datasets.tags import TagLabels, load_tags_csv
+from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError
-from facetag.evaluate.attributes import Tagged
+from facetag.evaluate.attributes import Tagged, tag_pictures
 from facetag.evaluate.report import plain_text, tag_json, tag_tables
 from facetag.evaluate.sheet import BAD, GOOD, mistake_tiles
-from facetag.evaluate.tags import measure_tags, photographs_of
+from facetag.evaluate.tags import measure_tags
 from facetag.geometry import Box
 from facetag.localizer import Located
+from facetag.model import load_model
+from facetag.student import localizer_of
+from facetag.tagger import Tagger
 from models import model_folder  # noqa: F401
 
 MALE, SMILING = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Smiling")
@@ -123,17 +126,36 @@ def test_photographs_of_a_half(tmp_path):
         photographs_of(labels, tmp_path)
 
 
+def test_a_tile_shows_its_surest_mistake_above_all_others(tmp_path):
+    paths = write_pictures(tmp_path, 1)
+    labels = labelled(dict.fromkeys(range(len(ATTRIBUTES)), 0))
+    tagged = answers({**dict.fromkeys(range(9), 0.55), MALE: 0.99, SMILING: 0.4})
+    (tile,) = mistake_tiles(paths, tagged, labels, 1)
+    assert tile.lines[0] == ("Male 0.99", BAD)
+    assert [text.split()[1] for text, _ in tile.lines[1:10]] == ["0.55"] * 9
+    assert tile.lines[10] == ("Smiling 0.40", GOOD)
+
+
 def test_the_command(tmp_path, model_folder):  # noqa: F811
     write_pictures(tmp_path, 3)
-    labels = write(tmp_path, "file,Male,Smiling\n0.png,1,0\n1.png,0,1\n2.png,1,\n")
-    words = ["tags", labels, "--images", tmp_path, "--model", model_folder, "--quiet"]
+    words = ["--images", tmp_path, "--model", model_folder, "--quiet"]
     sheet, figures = tmp_path / "sheet.png", tmp_path / "figures.json"
-    result = CliRunner().invoke(app, [str(word) for word in [*words, "--sheet", sheet, "--json", figures]])
-    assert result.exit_code == 0, result.output
-    data = json.loads(figures.read_text())
+
+    def ask(labels: Path) -> tuple[dict, str]:
+        result = CliRunner().invoke(app, ["tags", *map(str, [labels, *words, "--sheet", sheet, "--json", figures])])
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith(f"model random, labels {labels}, half all, precision float32\n")
+        return json.loads(figures.read_text()), result.stderr
+
+    localizer, tagger = localizer_of(load_model(str(model_folder))), Tagger(load_model(str(model_folder)))
+    said = tag_pictures([tmp_path / f"{place}.png" for place in range(3)], localizer.dominant, tagger).present
+    right = [f"{place}.png,{row[MALE]:d},{row[SMILING]:d}\n" for place, row in enumerate(said)]
+    data, error = ask(write(tmp_path, "file,Male,Smiling\n" + "".join(right)))
     assert (data["photographs"], data["half"]) == (3, "all")
-    assert set(data["attributes"]) <= {"Male", "Smiling"}
-    assert result.stdout.startswith(f"model random, labels {labels}, half all, precision float32\n")
-    wrong = any(row["accuracy"] < 1 for row in data["attributes"].values())
-    assert sheet.exists() == wrong
-    assert wrong or "no answer is wrong" in result.stderr
+    assert {row["accuracy"] for row in data["attributes"].values()} == {1.0}
+    assert set(data["attributes"]) == {"Male", "Smiling"}
+    assert not sheet.exists() and "no answer is wrong" in error
+    wrong = [f"{place}.png,{not row[MALE]:d},\n" for place, row in enumerate(said)]
+    data, error = ask(write(tmp_path, "file,Male,Smiling\n" + "".join(wrong)))
+    assert data["attributes"]["Male"]["accuracy"] == 0
+    assert set(data["attributes"]) == {"Male"} and sheet.exists() and error == ""

@@ -131,6 +131,19 @@ class AtHand:
         return self.pixels
 
 
+class Held:
+    """A Picture whose pixels, once asked for, stay at hand, so that several looks cost one decoding."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture, self.width, self.height = picture, picture.width, picture.height
+        self._pixels: Image | None = None
+
+    def at(self, side: float) -> Image:
+        if self._pixels is None or max(self._pixels.shape) < min(side, max(self.width, self.height)):
+            self._pixels = self.picture.at(side)
+        return self._pixels
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A picture as the net sees it: (H, W, 3), filled up to the right and below, and how many of the picture's pixels
@@ -198,11 +211,15 @@ class StudentLocalizer:
         looks = self._finer_looks()
         least = min([minimum, *(look.hint for look in looks)])
         found = self._found(pictures, settings.side, settings.mirror, least)
-        for look in looks:
-            again = [i for i, picture in enumerate(pictures) if self._is_worth(look, picture, found[i])]
-            answered = self._found([pictures[i] for i in again], look.side, False, least)
-            for i, faces in zip(again, answered, strict=True):
-                found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
+        # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
+        turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
+        for turn in turns:
+            held = {i: Held(pictures[i]) for i in turn}
+            for look in looks:
+                again = [i for i in turn if self._is_worth(look, pictures[i], found[i])]
+                answered = self._found([held[i] for i in again], look.side, False, least)
+                for i, faces in zip(again, answered, strict=True):
+                    found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
         return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
 
     def _finer_looks(self) -> list[FinerLook]:

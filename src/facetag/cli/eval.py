@@ -103,17 +103,17 @@ def tags(
 ) -> None:
     """Attributes on photographs that you have labelled.
 
-    Labels are 1, 0 or empty (nobody can say), of the surest face in each photograph. The sheet shows mistakes.
+    Labels are 1, 0 (or -1) or empty (nobody can say), of the surest face in each photograph. The sheet shows mistakes.
 
     \b
     Example:
       facetag eval tags labels.csv --images photos --sheet mistakes.jpg
     """
-    from facetag.datasets.tags import load_tags_csv
+    from facetag.datasets.tags import load_tags_csv, photographs_of
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
     from facetag.evaluate.attributes import tag_pictures
-    from facetag.evaluate.tags import measure_tags, photographs_of
+    from facetag.evaluate.tags import measure_tags
 
     check_outputs(json, sheet)
     chosen, paths = photographs_of(load_tags_csv(labels), images, half)

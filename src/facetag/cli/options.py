@@ -31,8 +31,8 @@ WhichFaces = Annotated[
     Faces,
     typer.Option(
         "--faces",
-        help="All faces; thorough: small ones too, looked for in every photograph, several times slower; dominant: the "
-        "surest of each photograph, whatever its score.",
+        help="All faces; thorough: small ones too, looked for in every photograph, much slower, and with more that are "
+        "none; dominant: the surest of each photograph, whatever its score.",
     ),
 ]
 Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw what was found on copies of the pictures, here.")]

@@ -152,7 +152,10 @@ def localizer_for(model: "Model", place: "torch.device", half: bool, faces: Face
         return localizer
     if not isinstance(localizer, StudentLocalizer):
         raise UsageError(f"--faces thorough is a student's, and {model.name} has LNets", "use --model fast")
-    return localizer.thorough()
+    sure = localizer.thorough()
+    if not sure.settings.finer:
+        raise UsageError(f"--faces thorough: {model.name} has no finer looks", "use --model fast")
+    return sure
 
 
 def finder(localizer: "AnyLocalizer | None", faces: Faces) -> "Finder":

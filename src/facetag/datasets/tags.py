@@ -5,14 +5,17 @@ A CSV file with a header line, then a row per photograph. Columns, in any order,
     any attributes, as Smiling   1 for present, 0 or -1 for absent, empty where nobody can say
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.columns import read_rows
+from facetag.datasets.webfaces import Half, split_half
 from facetag.errors import DataError
 
 _REMEDY = "columns are file and attributes of facetag; labels are 1, 0 (or -1) or empty"
@@ -58,6 +61,24 @@ def load_tags_csv(path: Path) -> TagLabels:
     if not labels:
         raise DataError(f"{path} has no rows", _REMEDY)
     return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
+
+
+def photographs_of(
+    labels: TagLabels, folder: Path, half: Half | Literal["all"] = "all"
+) -> tuple[TagLabels, list[Path]]:
+    """The labelled photographs of a half (`split_half`), and where they are.
+
+    Raises:
+        DataError: one is not there, or none is of this half.
+    """
+    paths = [folder / file for file in labels.files]
+    for path in paths:
+        if not os.path.isfile(path):  # unlike Path's, it answers for any name
+            raise DataError(f"{path} is not there", "name the files as they are called in the folder of photographs")
+    rows = [row for row, path in enumerate(paths) if half == "all" or split_half(path) == half]
+    if not rows:
+        raise DataError(f"no labelled photograph is of the half {half}", "use --half all")
+    return labels.select(rows), [paths[row] for row in rows]
 
 
 def _label(path: Path, line: int, field: str) -> int:

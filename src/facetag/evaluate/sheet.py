@@ -116,10 +116,11 @@ def check_sheet(path: Path) -> None:
 def _mistaken_tile(path: Path, tagged: Tagged, labels: TagLabels, index: int, wrong: NDArray[np.bool_]) -> Tile:
     face, probabilities = tagged.faces[index], tagged.probabilities[index]
     assert face is not None
-    known = np.flatnonzero(labels.values[index] >= 0)
+    sureness = np.abs(probabilities - (labels.values[index] == 1))
+    known = [attribute for attribute in np.lexsort((-sureness, ~wrong)) if labels.values[index, attribute] >= 0]
     lines = [
         (f"{ATTRIBUTES[attribute]} {probabilities[attribute]:.2f}", BAD if wrong[attribute] else GOOD)
-        for attribute in sorted(known, key=lambda attribute: not wrong[attribute])
+        for attribute in known
     ]
     return Tile(read_picture(path), [(face.box, PLAIN)], lines)
 

@@ -4,17 +4,13 @@ The face that is tagged is the surest of its photograph, found by the model. A p
 tags: it is counted and left out of the figures.
 """
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.tags import TagLabels
-from facetag.datasets.webfaces import Half, split_half
 from facetag.errors import DataError
 from facetag.evaluate.attributes import Tagged
 from facetag.method.metrics import AttributeMetrics, attribute_metrics, commoner_values
@@ -50,24 +46,6 @@ class TagReport:
     photographs: int
     unfound: int
     rows: list[TagRow]
-
-
-def photographs_of(
-    labels: TagLabels, folder: Path, half: Half | Literal["all"] = "all"
-) -> tuple[TagLabels, list[Path]]:
-    """The labelled photographs of a half (`split_half`), and where they are.
-
-    Raises:
-        DataError: one is not there, or none is of this half.
-    """
-    paths = [folder / file for file in labels.files]
-    for path in paths:
-        if not os.path.isfile(path):  # unlike Path's, it answers for any name
-            raise DataError(f"{path} is not there", "give the folder that the labels' files are in as --images")
-    rows = [row for row, path in enumerate(paths) if half == "all" or split_half(path) == half]
-    if not rows:
-        raise DataError(f"no labelled photograph is of the half {half}", "use --half all")
-    return labels.select(rows), [paths[row] for row in rows]
 
 
 def measure_tags(tagged: Tagged, labels: TagLabels) -> TagReport:

@@ -19,8 +19,8 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
 {boxes}{labelled}
 
 ## How it was trained
-Recipe `{recipe}`, recorded whole in model.json. Validation figures on identities (or pictures) held out of the
-training partition, by which each net was chosen:
+Recipe `{recipe}`, recorded whole in model.json. Validation figures of the nets that were kept, on identities (or
+pictures) held out of the training partition:
 
 {stages}
 
@@ -66,8 +66,9 @@ _STUDENT_BOXES = """\
   stands in the recipe; that is set with the boxes of this half."""
 
 _LABELLED = """
-- ANet also learned from {photographs} photographs of that half with one face each, labelled by eye by facetag's authors
-  where the case is plain (studies/webfaces_tags.csv): {attributes}."""
+- ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
+  were given by eye where the case is plain (webfaces/tags.csv of the training data; for the shipped model that is
+  studies/webfaces_tags.csv)."""
 
 #: Sets that are known by the names of their folders.
 TERMS = {

@@ -102,6 +102,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         DataError: data, a net that finds faces or the pre-trained ANet is missing.
     """
     stage, folder = recipe.anet_attributes, DataFolder(data)
+    labelled = folder.labelled_photographs() if stage.photographs else None
     split = finetune.split_training(folder.celeba(), stage.held_out)
     boxes = face_boxes(run, recipe, options)
     examples, validation = (
@@ -109,8 +110,8 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     )
     taught: Faces | Beside = examples
-    if stage.photographs:
-        paths, labels = folder.labelled_photographs()
+    if labelled:
+        paths, labels = labelled
         others = finetune.photograph_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
         taught = Beside(examples, others, stage.photographs)
     torch.manual_seed(stage.loop.seed)
@@ -130,6 +131,8 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     Raises:
         DataError: data or a pre-trained net is missing.
     """
+    if recipe.anet_attributes.photographs:
+        DataFolder(data).labelled_photographs()  # what is missing is to be said before hours of other stages
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
     if recipe.finder == "student":
         asked["student"] = train_student

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
-from facetag.datasets.tags import TagLabels, load_tags_csv
+from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError
 
@@ -36,18 +36,17 @@ class DataFolder:
         return [str(photograph.path) for photograph in load_webfaces(self.root / "webfaces").of_half("tune")]
 
     def labelled_photographs(self) -> tuple[list[str], TagLabels]:
-        """Those of `photographs` that webfaces/tags.csv has a row of, and their labels.
+        """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these.
 
         Raises:
-            DataError: the file is missing or malformed, or has none of them.
+            DataError: the file is missing or malformed, names a photograph that is not there, or has none of this half.
         """
-        labels = load_tags_csv(self.root / "webfaces" / "tags.csv")
-        row_of = {name: row for row, name in enumerate(labels.files)}
-        known = [path for path in self.photographs() if Path(path).name in row_of]
+        folder = self.root / "webfaces"
+        labels, paths = photographs_of(load_tags_csv(folder / "tags.csv"), folder, "tune")
+        known = [row for row, values in enumerate(labels.values) if (values >= 0).any()]
         if not known:
-            where = self.root / "webfaces" / "tags.csv"
-            raise DataError(f"{where} labels no photograph of the tuning half", "label some, or set photographs to 0")
-        return known, labels.select([row_of[Path(path).name] for path in known])
+            raise DataError(f"{folder / 'tags.csv'} has no label", "label some, or set photographs to 0 in the recipe")
+        return [str(paths[row]) for row in known], labels.select(known)
 
     def set_names(self) -> list[str]:
         """Names of the sets under objects/ and backgrounds/, each once, sorted."""

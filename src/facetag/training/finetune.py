@@ -95,7 +95,7 @@ class LNetTask:
 
 
 class FaceTask:
-    """ANet on face regions; kept by mean accuracy on held-out identities. Labels below 0 are unknown."""
+    """ANet on face regions, validated by mean accuracy on held-out identities. Labels below 0 are unknown."""
 
     name = "anet_attributes"
     metric = "accuracy"
@@ -162,8 +162,16 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
 def photograph_examples(
     paths: Sequence[str], labels: TagLabels, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage
 ) -> Faces:
-    """Face windows of photographs with the labels that they have, -1 for others; those without a box are left out."""
+    """Face windows of photographs with the labels that they have, -1 for others; those without a box are left out.
+
+    Raises:
+        DataError: none has a box.
+    """
     found = ~np.isnan(boxes[:, 0])
+    if not found.any():
+        raise DataError(
+            f"no face was found in any of {len(paths)} labelled photographs", "train what finds them longer"
+        )
     targets = torch.from_numpy(labels.values[found].astype(np.float32))
     chosen = [path for path, is_found in zip(paths, found, strict=True) if is_found]
     return Faces(chosen, boxes[found], targets, tagger, stage.jitter, stage.colour, stage.loop.seed)

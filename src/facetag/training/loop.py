@@ -94,7 +94,7 @@ class Task(Protocol):
     name: str
     stage: Any  #: settings of the whole stage; those that it is resumed with must be those that it was begun with
     model: nn.Module
-    metric: str  #: the validation figure that decides what is kept; larger is better
+    metric: str  #: the validation figure that decides what is kept, unless that is the last; larger is better
 
     @property
     def examples(self) -> "Dataset[Any]":

@@ -21,7 +21,7 @@ from facetag.training.examples import read_rgb
 from facetag.training.fit import Fitted, fit, require_identities
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box
-from facetag.training.proposed import progress, proposed_faces
+from facetag.training.proposed import face_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe, StudentStage
 from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
 
@@ -37,7 +37,9 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if not len(svms):
         raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
     require_identities(svms.identities, recipe.svm.folds)
-    record = {**training_record(run, recipe), "data": {**data_counts(data, celeba), **labelled_counts(data, recipe)}}
+    record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
+    if recipe.anet_attributes.photographs:
+        record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
     localizer = trained_finder(run, recipe, options.device)
     boxes = proposed_faces(run, by_finder("svm", recipe), localizer, svms.paths, options)
     found = ~np.isnan(boxes[:, 0])
@@ -146,17 +148,16 @@ def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
     return counts
 
 
-def labelled_counts(data: Path, recipe: Recipe) -> dict[str, Any]:
-    """How many labelled photographs ANet saw, and labels of which attributes.
+def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> dict[str, Any]:
+    """How many labelled photographs ANet saw a face of, and labels of which attributes.
 
     Raises:
         DataError: the labels are not there any more.
     """
-    if not recipe.anet_attributes.photographs:
-        return {}
     paths, labels = DataFolder(data).labelled_photographs()
+    boxes = face_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
-    return {"labelled": {"photographs": len(paths), "attributes": names}}
+    return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
 
 
 def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
