@@ -70,7 +70,8 @@ def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
     lines = result.stdout.splitlines()
     assert lines[0] == f"model random, partition test, mode {mode}, precision float32"
     assert lines[2].startswith("2 pictures, ")
-    assert lines[-1].startswith("mean ")
+    assert sum(line.startswith("mean ") for line in lines) == 1
+    assert sum(group["pictures"] for group in json.loads(out.read_text())["groups"].values()) == 2
     assert "2/2 pictures" in result.stderr
     data = json.loads(out.read_text())
     assert (data["pictures"], data["partition"], data["mode"]) == (2, "test", mode)

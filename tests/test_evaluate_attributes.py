@@ -84,6 +84,21 @@ def test_figures_by_hand():
     assert report.metrics.calibration_error[:2] == pytest.approx([(0.1 + 0.3 + 0.2) / 3, (0.1 + 0.3 + 0.2) / 3])
 
 
+def test_groups_are_measured_apart():
+    """Two women, one young and one not, and a young man; all are told to be all that can be."""
+    male, young = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Young")
+    labels = np.ones((3, SIZE), np.int8)
+    labels[:2, male], labels[1, young], labels[1, :10] = 0, 0, 0
+    tagged = Tagged([Located(ALIGNED_FACE, 0.9)] * 3, np.full((3, SIZE), 0.8), np.ones((3, SIZE), bool))
+    groups = {group.name: group for group in measure_attributes(tagged, labels, np.full(SIZE, 0.7)).groups}
+    assert {name: group.pictures for name, group in groups.items()} == {
+        "Male, Young": 1, "not Male, Young": 1, "not Male, not Young": 1,
+    }  # fmt: skip
+    assert groups["Male, Young"].metrics.means()["accuracy"] == 1
+    assert groups["not Male, Young"].metrics.means()["accuracy"] == pytest.approx(39 / 40)
+    assert groups["not Male, not Young"].metrics.means()["accuracy"] == pytest.approx(28 / 40)
+
+
 def test_without_any_face_all_is_the_majority():
     labels = np.random.default_rng(0).integers(0, 2, (9, SIZE)).astype(np.int8)
     tagged = Tagged([None] * 9, np.full((9, SIZE), np.nan), np.zeros((9, SIZE), bool))

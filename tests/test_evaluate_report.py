@@ -9,7 +9,7 @@ import pytest
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate import report
-from facetag.evaluate.attributes import AttributeReport
+from facetag.evaluate.attributes import AttributeReport, GroupReport
 from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConvention
 from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
@@ -34,7 +34,7 @@ def attribute_report() -> AttributeReport:
     f1 = half.copy()
     f1[0] = math.nan
     metrics = AttributeMetrics(np.linspace(0, 1, size), half, f1, half, half, half, half)
-    return AttributeReport(4, 1, 0.625, metrics, np.arange(size))
+    return AttributeReport(4, 1, 0.625, metrics, np.arange(size), [GroupReport("Male, not Young", 3, metrics)])
 
 
 def test_columns_are_aligned_and_nothing_trails():
@@ -48,7 +48,9 @@ def test_json_has_null_for_what_is_not_defined_and_plain_numbers():
 
 
 def test_attribute_table():
-    (table,) = report.attribute_tables(attribute_report())
+    table, groups = report.attribute_tables(attribute_report())
+    assert groups.rows == [("Male, not Young", "3", "50.0", "50.0", "50.0", "50.0", "50.0", "50.0")]
+    assert groups.columns[2:] == table.columns[1:]
     assert table.title.startswith("4 pictures, 1 without a face found (decided as the commoner values)")
     assert "0.62" in table.title
     assert len(table.rows) == 41
@@ -63,6 +65,7 @@ def test_attribute_json_keys_every_metric_by_attribute():
     assert data["attributes"]["Young"]["accuracy"] == 1
     assert data["attributes"]["Young"]["positives"] == 39
     assert data["attributes"][ATTRIBUTES[0]]["f1"] is None
+    assert data["groups"]["Male, not Young"]["pictures"] == 3 and data["groups"]["Male, not Young"]["accuracy"] == 0.5
     assert data["mean"]["accuracy"] == 0.5 and data["mean_iou_with_aligned_box"] == 0.625
 
 

@@ -3,8 +3,9 @@
 Aligned pictures hold one face, so the cascade answers with the paper's single, dominant one; nothing tells it where.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,9 @@ from facetag.tagger import Tagger
 Partition = Literal["train", "val", "test"]
 Mode = Literal["cascade", "crops"]
 Locate = Callable[[Sequence[Image]], list[list[Located]]]
+
+#: Whom a tagger may serve unequally, as far as labels tell.
+GROUPED_BY = ("Male", "Young")
 
 PARTITIONS: dict[Partition, int] = {"train": 0, "val": 1, "test": 2}
 
@@ -48,6 +52,16 @@ class Tagged:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupReport:
+    """The pictures that are labelled alike in GROUPED_BY: their name, how many they are, and `AttributeReport.metrics`
+    of them alone."""
+
+    name: str
+    pictures: int
+    metrics: AttributeMetrics
+
+
+@dataclass(frozen=True, eq=False)
 class AttributeReport:
     """Attributes measured on N pictures.
 
@@ -58,6 +72,7 @@ class AttributeReport:
         overlap: mean IoU of the boxes found with the aligned convention's (ALIGNED_FACE); nan when nothing was found.
         metrics: each field (A,) in the order of ATTRIBUTES.
         positives: (A,) pictures labelled present.
+        groups: those that have pictures.
     """
 
     pictures: int
@@ -65,6 +80,7 @@ class AttributeReport:
     overlap: float
     metrics: AttributeMetrics
     positives: NDArray[np.int64]
+    groups: list[GroupReport]
 
 
 def aligned_faces(images: Sequence[Image]) -> list[list[Located]]:
@@ -119,4 +135,19 @@ def measure_attributes(tagged: Tagged, labels: NDArray[np.int8], shares: NDArray
         overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
         metrics=attribute_metrics(probabilities, present, truth, commoner),
         positives=truth.sum(axis=0),
+        groups=[
+            GroupReport(
+                name, int(mask.sum()), attribute_metrics(probabilities[mask], present[mask], truth[mask], commoner)
+            )
+            for name, mask in _groups(truth)
+            if mask.any()
+        ],
     )
+
+
+def _groups(truth: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Name and mask (N,) of each group of labels (N, A)."""
+    columns = truth[:, [ATTRIBUTES.index(name) for name in GROUPED_BY]]
+    for values in product((True, False), repeat=len(GROUPED_BY)):
+        words = (name if value else f"not {name}" for name, value in zip(GROUPED_BY, values, strict=True))
+        yield ", ".join(words), (columns == values).all(axis=1)

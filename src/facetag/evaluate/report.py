@@ -59,7 +59,13 @@ def attribute_tables(report: AttributeReport) -> list[Table]:
         f"{report.pictures} pictures, {report.unfound} without a face found (decided as the commoner values); "
         f"boxes' mean IoU with the aligned convention {_decimal(report.overlap)}; percent"
     )
-    return [Table(title, ("attribute", *_ATTRIBUTE_COLUMNS.values()), rows)]
+    columns = tuple(_ATTRIBUTE_COLUMNS.values())
+    by_group = [
+        (group.name, str(group.pictures), *(_percent(group.metrics.means()[key]) for key in _ATTRIBUTE_COLUMNS))
+        for group in report.groups
+    ]
+    groups = Table("means by group, as labelled; percent", ("group", "pictures", *columns), by_group)
+    return [Table(title, ("attribute", *columns), rows), groups]
 
 
 def attribute_json(report: AttributeReport) -> dict[str, Any]:
@@ -77,6 +83,7 @@ def attribute_json(report: AttributeReport) -> dict[str, Any]:
         "unfound": report.unfound,
         "mean_iou_with_aligned_box": report.overlap,
         "mean": report.metrics.means(),
+        "groups": {group.name: {"pictures": group.pictures, **group.metrics.means()} for group in report.groups},
         "attributes": by_attribute,
     }
 
