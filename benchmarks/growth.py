@@ -70,14 +70,15 @@ def scenery(width: int, height: int, generator: np.random.Generator) -> Image:
     return np.asarray(soft + tiled, np.uint8)
 
 
-def grown(files: Iterable[bytes], model: str) -> Grown:
-    """Run the command on these files."""
+def grown(files: Iterable[bytes], model: str, search: str) -> Grown:
+    """Run the command with `--faces SEARCH` on these files."""
     with TemporaryDirectory() as folder:
         photos, out = Path(folder) / "photos", Path(folder) / "tags.csv"
         photos.mkdir()
         for number, data in enumerate(files):
             (photos / f"{number:06}.jpg").write_bytes(data)
         command = [sys.executable, "-m", "facetag", "predict", str(photos), "--out", str(out), "--model", model, "-q"]
+        command += ["--faces", search]
         process = os.posix_spawn(sys.executable, command, os.environ)
         _, status, usage = os.wait4(process, 0)
         if os.waitstatus_to_exitcode(status) != 0:
@@ -96,21 +97,22 @@ def show(title: str, row: Grown) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="fast")
+    parser.add_argument("--search", default="all", choices=("all", "thorough"), help="--faces of facetag predict")
     parser.add_argument("--numbers", type=int, nargs="*", default=NUMBERS)
     parser.add_argument("--megapixels", type=float, nargs="*", default=MEGAPIXELS)
     parser.add_argument("--faces", type=int, nargs="*", default=FACES)
     parser.add_argument("--count", type=int, default=64, help="pictures in a row of the other tables, at most")
     asked = parser.parse_args()
-    print(f"model {asked.model}, {os.cpu_count()} cores")
+    print(f"model {asked.model}, --faces {asked.search}, {os.cpu_count()} cores")
     print(f"{'':28} {'images/s':>8} {'faces':>8} {'MB':>8}   milliseconds an image")
     for number in asked.numbers:
-        show(f"{number} photographs, 300x300", grown(squares(number), asked.model))
+        show(f"{number} photographs, 300x300", grown(squares(number), asked.model, asked.search))
     for size in asked.megapixels:
         width, height = round(1000 * sqrt(size * 4 / 3)), round(1000 * sqrt(size * 3 / 4))
         count = min(asked.count, max(ceil(200 / size), 16))
-        show(f"{width}x{height}", grown(crowds(count, width, height, 1, 0.8), asked.model))
+        show(f"{width}x{height}", grown(crowds(count, width, height, 1, 0.8), asked.model, asked.search))
     for faces in asked.faces:
-        show(f"1600x1200, {faces} faces", grown(crowds(asked.count, 1600, 1200, faces, 0.9), asked.model))
+        show(f"1600x1200, {faces} faces", grown(crowds(asked.count, 1600, 1200, faces, 0.9), asked.model, asked.search))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_crowds_are_as_large_as_asked_and_no_two_alike() -> None:
 
 def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_model(student_model(), tmp_path / "model", CARD)
-    row = growth.grown(growth.squares(3), str(tmp_path / "model"))
+    row = growth.grown(growth.squares(3), str(tmp_path / "model"), "all")
     assert row.images > 0 and row.memory > 50 and {"decode", "student"} <= set(row.stages)
     growth.show("three", row)
     assert capsys.readouterr().out.startswith("three ")
