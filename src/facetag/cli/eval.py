@@ -36,6 +36,11 @@ Boxes = Annotated[
     typer.Option(help="CSV of true boxes: file, x, y, width, height; else the WebFaces file among the images."),
 ]
 
+AnyHalf = Annotated[
+    Literal["tune", "test", "all"],
+    typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
+]
+
 
 @app.command()
 def attributes(
@@ -89,10 +94,7 @@ def attributes(
 def tags(
     labels: Annotated[Path, typer.Argument(help="CSV of labels: file, and columns called like attributes.")],
     images: Images = Path("data/webfaces"),
-    half: Annotated[
-        Literal["tune", "test", "all"],
-        typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
-    ] = "all",
+    half: AnyHalf = "all",
     model: ModelName = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -168,10 +170,7 @@ def robustness(
 def localization(
     images: Images = Path("data/webfaces"),
     boxes: Boxes = None,
-    half: Annotated[
-        Literal["tune", "test", "all"],
-        typer.Option(help="Photographs to choose settings on, those to measure on at the end, or all; by content."),
-    ] = "tune",
+    half: AnyHalf = "tune",
     limit: Limit = None,
     faces: Annotated[Literal["all", "thorough"], typer.Option(help="As of facetag predict.")] = "all",
     model: ModelName = None,
