@@ -56,12 +56,28 @@ def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, 
         containment: a box is dropped when intersection / smaller area with a kept box is over this; 1 switches it off.
     """
     assert len(boxes) == len(scores)
+    table = np.array([(box.x, box.y, box.right, box.bottom, box.area) for box in boxes], np.float64).reshape(-1, 5).T
+    dropped = np.zeros(len(boxes), bool)
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
-        box = boxes[index]
-        if all(box.iou(boxes[k]) <= iou and _containment(box, boxes[k]) <= containment for k in kept):
+        if not dropped[index]:
             kept.append(index)
+            dropped |= _doubles(table, index, iou, containment)
     return kept
+
+
+def _doubles(table: NDArray[np.float64], index: int, iou: float, containment: float) -> NDArray[np.bool_]:
+    """Which boxes overlap one of them by more; the table has a row each for left, top, right, bottom and area."""
+    left, top, right, bottom, area = table
+    own = table[:, index]
+    width = np.minimum(right, own[2]) - np.maximum(left, own[0])
+    height = np.minimum(bottom, own[3]) - np.maximum(top, own[1])
+    common = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    union, smaller = area + own[4] - common, np.minimum(area, own[4])
+    overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    inside = np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)
+    doubles: NDArray[np.bool_] = (overlap > iou) | (np.minimum(inside, 1.0) > containment)
+    return doubles
 
 
 def _summits(peaks: Peaks) -> NDArray[np.int64]:
@@ -75,9 +91,3 @@ def _window(peaks: Peaks, summit: int, members: NDArray[np.int64]) -> Window:
     bottom, right = (int(value) for value in members.max(axis=0))
     row, column = (int(value) for value in peaks.positions[summit])
     return Window(top, left, bottom, right, row, column, float(peaks.rho[summit]))
-
-
-def _containment(first: Box, second: Box) -> float:
-    """Intersection over the smaller area, in [0, 1]; 0 when one is empty."""
-    smaller = min(first.area, second.area)
-    return min(first.intersection(second) / smaller, 1.0) if smaller > 0 else 0.0
