@@ -176,7 +176,7 @@ def fast() -> Model:
 @pytest.fixture(scope="module")
 def cascade(fast: Model) -> Cascade:
     """Without finer looks, so that it is ANet alone that asks for more pixels."""
-    settings = replace(StudentLocalizer(fast).settings, finer=(), hints=(), unhinted=())
+    settings = replace(StudentLocalizer(fast).settings, finer=(), hints=())
     return Cascade(
         located_by(StudentLocalizer(fast, settings=settings)),
         Tagging(Tagger(fast), range(len(ATTRIBUTES)), fast.thresholds),

@@ -115,7 +115,7 @@ def test_few_shapes_are_met():
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
-FINER = replace(SETTINGS, finer=(256,), small=30.0)
+FINER = replace(SETTINGS, finer=(256,), small=30.0, faint=-9.0)
 FAINT = -6.0  #: logit of a hint; a black cell has -10, a speck in a large picture a few more
 SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer look, a quarter of one of the first
 
@@ -217,17 +217,17 @@ def test_each_finer_look_has_a_hint_of_its_own():
         replace(FINER, hints=(1.0, 2.0))
 
 
-def test_a_large_picture_needs_no_hint():
-    blank = scene(512, 512)
-    for unhinted, sides in (((0, 512), [128, 416]), ((512, 0), [128, 256]), ((513, 513), [128]), ((), [128])):
-        finder = localizer(replace(FINER, finer=(256, 416), hints=(30.0, 30.0), unhinted=unhinted))
-        finder([blank])
-        assert [shape[-1] for shape in finder.net.batches] == sides, unhinted
-    finder = localizer(replace(FINER, unhinted=(9999,)))  # without hints every look is taken
-    finder([blank])
-    assert [shape[-1] for shape in finder.net.batches] == [128, 256]
-    with pytest.raises(UsageError, match=r"unhinted = .* one of each of finer"):
-        replace(FINER, unhinted=(1, 2))
+def test_many_faint_faces_are_a_hint_where_one_is_none():
+    """Their log-sum-exp counts, over all that are not too faint to count at all."""
+    specks = [Box(x, y, 32, 32) for x in range(32, 448, 96) for y in range(32, 448, 96)]  # each just one cell
+    one, many = scene(512, 512, specks[0], level=128), scene(512, 512, *specks, level=128)
+    logit = 20 * 128 / 255 - 10
+    cases = ((logit + 1, logit - 1, (0, 1)), (logit - 1, logit - 2, (1, 1)), (logit - 1, logit + 1, (0, 0)))
+    for hint, faint, looks in cases:
+        for image, taken in zip((one, many), looks, strict=True):
+            finder = localizer(replace(FINER, hints=(hint,), faint=faint), tall=8.0)
+            finder([image])
+            assert [shape[-1] for shape in finder.net.batches] == [128, 256][: 1 + taken], (hint, faint, taken)
 
 
 def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():

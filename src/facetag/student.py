@@ -44,10 +44,9 @@ class StudentLocalizerSettings:
         finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
         small: faces are, for one of these looks, that are less high than so many pixels there.
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
-        hints: of each finer look; it is taken only if a look before answered a small face whose middle had at least
-            this logit, however low it is. Empty = all are taken.
-        unhinted: of each finer look, pixels of the longer side from which on a picture needs no hint for it; 0 = every
-            picture needs one. Empty = likewise; of no account without hints.
+        hints: of each finer look; it is taken only if the looks before answered small faces whose middles' logits have
+            at least this log-sum-exp: one that is nearly sure, or many that are not. Empty = all are taken.
+        faint: logits of small faces below it are no hint.
         thorough: further longer sides, for a search that takes every look without a hint.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
@@ -67,7 +66,7 @@ class StudentLocalizerSettings:
     small: float = 64.0
     enlarged: float = 1.0
     hints: tuple[float, ...] = ()
-    unhinted: tuple[int, ...] = ()
+    faint: float = -2.5
     thorough: tuple[int, ...] = ()
     ratio: float = 0.8
     height: float = 1.0
@@ -87,9 +86,8 @@ class StudentLocalizerSettings:
             ascends = all(a < b for a, b in pairwise((self.side, *sides, FINEST + 1)))
             fits = ascends and all(side % DEEPEST == 0 for side in sides)
             require(fits, name, list(sides), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
-        for name in ("hints", "unhinted"):
-            given = getattr(self, name)
-            require(len(given) in (0, len(self.finer)), name, list(given), "empty, or one of each of finer")
+        one_each = len(self.hints) in (0, len(self.finer))
+        require(one_each, "hints", list(self.hints), "empty, or one of each of finer")
         enough = self.read_side == 0 or self.read_side >= self.side
         require(enough, "read_side", self.read_side, "0, or no less than side")
         for name in ("ratio", "height", "slope"):
@@ -155,12 +153,10 @@ class View:
 
 @dataclass(frozen=True)
 class FinerLook:
-    """A look with this longer side in pixels, taken when a small face found before has this score, or when the
-    picture's own longer side has so many pixels."""
+    """A look with this longer side in pixels, and the hint that it waits for."""
 
     side: int
     hint: float
-    unhinted: float
 
 
 class StudentLocalizer:
@@ -189,7 +185,7 @@ class StudentLocalizer:
         """One that takes all looks at every picture that has the pixels, for small faces wherever they are."""
         other, settings = copy(self), self.settings
         finer = (*settings.finer, *settings.thorough)
-        other.settings = replace(settings, finer=finer, hints=(), unhinted=(), thorough=())
+        other.settings = replace(settings, finer=finer, hints=(), thorough=())
         return other
 
     def __call__(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
@@ -208,8 +204,9 @@ class StudentLocalizer:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
         pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
-        looks = self._finer_looks()
-        least = min([minimum, *(look.hint for look in looks)])
+        hints = settings.hints or (-inf,) * len(settings.finer)
+        looks = [FinerLook(*look) for look in zip(settings.finer, hints, strict=True)]
+        least = min(minimum, self._score_of(settings.faint)) if settings.hints else minimum
         found = self._found(pictures, settings.side, settings.mirror, least)
         # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
         turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
@@ -222,21 +219,13 @@ class StudentLocalizer:
                     found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
         return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
 
-    def _finer_looks(self) -> list[FinerLook]:
-        settings = self.settings
-        if not settings.hints:
-            return [FinerLook(side, hint=inf, unhinted=0) for side in settings.finer]
-        hints = map(self._score_of, settings.hints)
-        unhinted = [side or inf for side in settings.unhinted] or [inf] * len(settings.finer)
-        return [FinerLook(*look) for look in zip(settings.finer, hints, unhinted, strict=True)]
-
     def _is_worth(self, look: FinerLook, picture: Picture, faces: Sequence[Located]) -> bool:
         """Whether the picture is to be looked at again so."""
-        longer = max(picture.width, picture.height)
-        if longer * self.settings.enlarged < look.side:
+        if max(picture.width, picture.height) * self.settings.enlarged < look.side:
             return False
-        hints = (face for face in faces if face.score >= look.hint)
-        return longer >= look.unhinted or any(self._is_small(face, picture, look.side) for face in hints)
+        logits = [self._logit_of(face.score) for face in faces if self._is_small(face, picture, look.side)]
+        hints = [logit for logit in logits if logit >= self.settings.faint]
+        return float(np.logaddexp.reduce(hints, initial=-inf)) >= look.hint
 
     def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
         return face.box.height * side < self.settings.small * max(picture.width, picture.height)
