@@ -4,7 +4,9 @@ python studies/keep.py --run runs/faithful [--without-objects runs/other]
 python studies/keep.py --run runs/faithful --student
 
 lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
-lnet_o_without_objects.safetensors   LNet_o fine-tuned from nothing, of the other run
+lnet_o_without_objects.safetensors, lnet_s_without_objects.safetensors,
+heads_without_objects.safetensors    LNet_o fine-tuned from nothing, LNet_s from it, and their heads, of the other run
+                                     (recipe: without_objects.toml)
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 student.safetensors              the student after its last round, unfolded
@@ -12,13 +14,15 @@ anet_student.safetensors         its ANet with the outputs
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
 
-from facetag.training.checkpoint import best_state
+from facetag.training.checkpoint import best_state, figures
 from facetag.training.recipe import load_recipe
 from facetag.training.trained import student_folder
 
@@ -35,18 +39,24 @@ def part(folder: Path, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def write(name: str, tensors: Mapping[str, Tensor]) -> None:
-    """As fp16, but for what counts batches."""
+def heads(run: Path, **stages: str) -> dict[str, Tensor]:
+    """What stands on these stages' nets, whose names begin as said."""
+    kept = {stage: part(run / stage, prefix) for stage, prefix in stages.items()}
+    return {f"{stage}.{name}": tensor for stage, tensors in kept.items() for name, tensor in tensors.items()}
+
+
+def write(name: str, tensors: Mapping[str, Tensor], chosen_by: Mapping[str, Any] | None = None) -> None:
+    """As fp16, but for what counts batches; the figures that chose it are one entry, as the order of several varies."""
     halves = {key: (t.half() if t.is_floating_point() else t).contiguous() for key, t in tensors.items()}
     path = HERE / f"{name}.safetensors"
-    path.write_bytes(save(halves))
+    path.write_bytes(save(halves, {"figures": json.dumps(chosen_by)} if chosen_by else None))
     print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--without-objects", type=Path, help="run whose LNet_o started from nothing")
+    parser.add_argument("--without-objects", type=Path, help="run whose LNets know no objects")
     parser.add_argument("--student", action="store_true", help="keep the student and its ANet, and nothing else")
     asked = parser.parse_args()
     if asked.student:
@@ -56,14 +66,13 @@ def main() -> None:
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     write("anet_identities", part(asked.run / "anet_identities", "anet."))
-    heads = {
-        f"{stage}.{name}": tensor
-        for stage, prefix in (("lnet_o", "head."), ("lnet_s", "head."), ("anet_attributes", "outputs."))
-        for name, tensor in part(asked.run / stage, prefix).items()
-    }
-    write("heads", heads)
-    if asked.without_objects:
-        write("lnet_o_without_objects", part(asked.without_objects / "lnet_o", "lnet."))
+    write("heads", heads(asked.run, lnet_o="head.", lnet_s="head.", anet_attributes="outputs."))
+    if other := asked.without_objects:
+        lnets = ("lnet_o", "lnet_s")
+        for stage in lnets:
+            write(f"{stage}_without_objects", part(other / stage, "lnet."))
+        chosen_by = {stage: figures(other / stage) for stage in lnets}
+        write("heads_without_objects", heads(other, lnet_o="head.", lnet_s="head."), chosen_by)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
 python studies/restore.py --run runs/restored
+python studies/restore.py --run runs/without --without-objects
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone.
+already is left alone. The LNets that know no objects are kept unfolded, and a run of them has nothing else.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -98,11 +100,27 @@ def restored() -> dict[str, tuple[nn.Module, dict[str, float]]]:
     return {name: (net, figures[name]) for name, net in nets.items()}
 
 
+def without_objects() -> dict[str, tuple[nn.Module, dict[str, float]]]:
+    """LNet_o and LNet_s that know no objects, likewise."""
+    path, found = HERE / "heads_without_objects.safetensors", {}
+    recipe, heads = load_recipe(str(HERE / "without_objects.toml")), floats(path)
+    with safe_open(path, "pt") as file:
+        figures = json.loads(file.metadata()["figures"])
+    for name in ("lnet_o", "lnet_s"):
+        net = ClassifyingLNet(OUTPUTS, recipe.lnet, getattr(recipe, name).head)
+        net.lnet.load_state_dict(floats(HERE / f"{name}_without_objects.safetensors"))
+        net.head.load_state_dict({key.removeprefix(name + "."): t for key, t in heads.items() if key.startswith(name)})
+        found[name] = net, figures[name]
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    run = parser.parse_args().run
-    for stage, (net, figures) in restored().items():
+    parser.add_argument("--without-objects", action="store_true", help="of the LNets that never saw objects")
+    asked = parser.parse_args()
+    run: Path = asked.run
+    for stage, (net, figures) in (without_objects if asked.without_objects else restored)().items():
         folder = run / stage
         if has_stage(run, stage):
             print(f"{folder} is there already and stays as it is")

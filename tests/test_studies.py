@@ -13,12 +13,15 @@ sys.path.insert(0, str(ROOT / "studies"))
 import keep  # noqa: E402
 import restore  # noqa: E402
 
+from facetag.geometry import Box  # noqa: E402
+from facetag.images.decode import read_image  # noqa: E402
 from facetag.model import load_model  # noqa: E402
 from facetag.student import StudentLocalizer  # noqa: E402
 from facetag.training.recipe import load_recipe  # noqa: E402
 from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student  # noqa: E402
 
 CPU = torch.device("cpu")
+ASTRONAUT = ROOT / "examples" / "photos" / "astronaut.jpg"
 
 
 def main_of(script: ModuleType, *arguments: object) -> None:
@@ -56,6 +59,21 @@ def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) 
     restored, shipped = trained_attribute_net(run, load_recipe(name)).anet.state_dict(), load_model(name).anet
     for key, tensor in shipped.state_dict().items():
         assert torch.equal(restored[key], tensor), key
+
+
+def test_lnets_that_know_no_objects_make_a_run_and_are_kept_of_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, recipe = tmp_path / "other", load_recipe(str(ROOT / "studies" / "without_objects.toml"))
+    main_of(restore, "--run", other, "--without-objects")
+    assert recipe.lnet_o.start == "nothing" and {path.name for path in other.iterdir()} == {"lnet_o", "lnet_s"}
+    (kept := tmp_path / "kept").mkdir()
+    monkeypatch.setattr(keep, "HERE", kept)
+    main_of(keep, "--run", run, "--without-objects", other)
+    names = [f"{name}_without_objects.safetensors" for name in ("lnet_o", "lnet_s", "heads")]
+    assert all((kept / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)
+    (faces,) = trained_localizer(other, recipe, CPU).dominant([read_image(str(ASTRONAUT)).pixels])
+    assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
 
 
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
