@@ -115,8 +115,8 @@ def test_few_shapes_are_met():
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
-FINER = replace(SETTINGS, finer=(256,), small=30.0, faint=-9.0)
-FAINT = -6.0  #: logit of a hint; a black cell has -10, a speck in a large picture a few more
+FINER = replace(SETTINGS, finer=(256,), small=30.0)
+LEAST = -3.0  #: logit of a hint; a black cell has -10, a speck in a large picture a few more
 SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer look, a quarter of one of the first
 
 
@@ -148,8 +148,8 @@ def test_small_pictures_are_not_looked_at_again():
 
 
 def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
-    hinted, blank = scene(512, 512, Box(240, 240, 24, 24)), scene(512, 512)
-    for hints, looks in (((), 2), ((FAINT,), 1), ((3.0,), 0)):
+    hinted, blank = scene(512, 512, Box(256, 256, 24, 24)), scene(512, 512)
+    for hints, looks in (((), 2), ((LEAST,), 1), ((3.0,), 0)):
         for ask in ("__call__", "dominant", "every"):
             finder = localizer(replace(FINER, hints=hints, slope=0.5, offset=-1.0), tall=8.0)
             getattr(finder, ask)([hinted, blank])
@@ -159,7 +159,7 @@ def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
 
 
 def test_a_hint_of_a_large_face_is_none():
-    finder = localizer(replace(FINER, hints=(FAINT,)), tall=40.0)
+    finder = localizer(replace(FINER, hints=(LEAST,)), tall=40.0)
     finder([scene(512, 512, Box(200, 200, 64, 64))])
     assert all(shape[-1] == 128 for shape in finder.net.batches)
 
@@ -194,40 +194,38 @@ def test_a_picture_may_be_enlarged_for_a_finer_look():
 @pytest.mark.parametrize(("side", "small", "looks"), [(256, 15.0, 1), (256, 17.0, 2), (416, 25.0, 1), (416, 27.0, 2)])
 def test_small_is_what_a_finer_look_would_see_small(side, small, looks):
     """A face of 32 of 512 pixels has 16 of 256 and 26 of 416."""
-    finder = localizer(replace(FINER, finer=(side,), hints=(FAINT,), small=small), tall=8.0)
-    finder([scene(512, 512, Box(240, 240, 32, 32))])
+    finder = localizer(replace(FINER, finer=(side,), hints=(LEAST,), small=small), tall=8.0)
+    finder([scene(512, 512, Box(256, 256, 32, 32))])
     assert [shape[-1] for shape in finder.net.batches] == [128, side][:looks]
 
 
 def test_what_a_finer_look_finds_is_a_hint_for_the_next_however_faint():
     """The first look's face, 32 of 512 pixels high, is small at 256 alone; the second's, of 16, is also at 416."""
-    settings = replace(FINER, finer=(256, 416), hints=(FAINT, FAINT), small=20.0)
-    for image, sides in ((scene(512, 512, Box(240, 240, 32, 32)), [128, 256, 416]), (scene(512, 512), [128])):
+    settings = replace(FINER, finer=(256, 416), hints=(LEAST, LEAST), small=20.0)
+    for image, sides in ((scene(512, 512, Box(256, 256, 32, 32)), [128, 256, 416]), (scene(512, 512), [128])):
         finder = localizer(settings, tall=8.0)
         assert finder.faces([image], 0.99999) == [[]]
         assert [shape[-1] for shape in finder.net.batches] == sides
 
 
 def test_each_finer_look_has_a_hint_of_its_own():
-    for hints, sides in (((FAINT, 30.0), [128, 256]), ((30.0, FAINT), [128, 416])):
+    for hints, sides in (((LEAST, 30.0), [128, 256]), ((30.0, LEAST), [128, 416])):
         finder = localizer(replace(FINER, finer=(256, 416), hints=hints, small=100.0), tall=8.0)
-        finder([scene(512, 512, Box(240, 240, 24, 24))])
+        finder([scene(512, 512, Box(256, 256, 24, 24))])
         assert [shape[-1] for shape in finder.net.batches] == sides
     with pytest.raises(UsageError, match="one of each of finer"):
         replace(FINER, hints=(1.0, 2.0))
 
 
 def test_many_faint_faces_are_a_hint_where_one_is_none():
-    """Their log-sum-exp counts, over all that are not too faint to count at all."""
+    """n as faint as one have a hint that is ln(n) / 2 larger."""
     specks = [Box(x, y, 32, 32) for x in range(32, 448, 96) for y in range(32, 448, 96)]  # each just one cell
-    one, many = scene(512, 512, specks[0], level=128), scene(512, 512, *specks, level=128)
     logit = 20 * 128 / 255 - 10
-    cases = ((logit + 1, logit - 1, (0, 1)), (logit - 1, logit - 2, (1, 1)), (logit - 1, logit + 1, (0, 0)))
-    for hint, faint, looks in cases:
-        for image, taken in zip((one, many), looks, strict=True):
-            finder = localizer(replace(FINER, hints=(hint,), faint=faint), tall=8.0)
-            finder([image])
-            assert [shape[-1] for shape in finder.net.batches] == [128, 256][: 1 + taken], (hint, faint, taken)
+    for count in (1, 5, 25):
+        for over, looks in ((-0.01, 2), (0.01, 1)):
+            finder = localizer(replace(FINER, hints=(logit + np.log(count) / 2 + over,), small=17.0), tall=8.0)
+            finder([scene(512, 512, *specks[:count], level=128)])
+            assert [shape[-1] for shape in finder.net.batches] == [128, 256][:looks], (count, over)
 
 
 def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():

@@ -30,6 +30,7 @@ from facetag.settings import settings_from
 TOGETHER = 1 << 19
 MOST_TOGETHER = 8  #: pictures
 FINEST = 8192  #: pixels of a longer side
+FAINT = -3.5  #: logits of small faces below it are of no account as hints
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class StudentLocalizerSettings:
         finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
         small: faces are, for one of these looks, that are less high than so many pixels there.
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
-        hints: of each finer look; it is taken only if the looks before answered small faces whose middles' logits have
-            at least this log-sum-exp: one that is nearly sure, or many that are not. Empty = all are taken.
-        faint: logits of small faces below it are no hint.
+        hints: of each finer look; it is taken only if the odds that the looks before gave to the middles of small faces
+            have a root of the sum of squares whose logarithm is at least this: one face that is nearly sure, with this
+            logit, or many that are less. Empty = all are taken.
         thorough: further longer sides, for a search that takes every look without a hint.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
@@ -66,7 +67,6 @@ class StudentLocalizerSettings:
     small: float = 64.0
     enlarged: float = 1.0
     hints: tuple[float, ...] = ()
-    faint: float = -2.5
     thorough: tuple[int, ...] = ()
     ratio: float = 0.8
     height: float = 1.0
@@ -206,7 +206,7 @@ class StudentLocalizer:
         pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
         hints = settings.hints or (-inf,) * len(settings.finer)
         looks = [FinerLook(*look) for look in zip(settings.finer, hints, strict=True)]
-        least = min(minimum, self._score_of(settings.faint)) if settings.hints else minimum
+        least = min(minimum, self._score_of(FAINT)) if settings.hints else minimum
         found = self._found(pictures, settings.side, settings.mirror, least)
         # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
         turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
@@ -224,8 +224,7 @@ class StudentLocalizer:
         if max(picture.width, picture.height) * self.settings.enlarged < look.side:
             return False
         logits = [self._logit_of(face.score) for face in faces if self._is_small(face, picture, look.side)]
-        hints = [logit for logit in logits if logit >= self.settings.faint]
-        return float(np.logaddexp.reduce(hints, initial=-inf)) >= look.hint
+        return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= look.hint
 
     def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
         return face.box.height * side < self.settings.small * max(picture.width, picture.height)
