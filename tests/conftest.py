@@ -1,13 +1,13 @@
 import logging
-import os
 
 import pytest
 from hypothesis import settings
 
-# Machines differ in speed, and a build is to fail for a reason that the next run repeats.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# Machines differ in speed, and a run is to fail for a reason that the next one repeats, here as in CI. Other examples
+# are looked for with --hypothesis-profile=searching.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("searching", deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
