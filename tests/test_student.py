@@ -226,6 +226,10 @@ def test_many_faint_faces_are_a_hint_where_one_is_none():
             finder = localizer(replace(FINER, hints=(logit + np.log(count) / 2 + over,), small=17.0), tall=8.0)
             finder([scene(512, 512, *specks[:count], level=128)])
             assert [shape[-1] for shape in finder.net.batches] == [128, 256][:looks], (count, over)
+    for ask in ("__call__", "dominant", "every"):  # whatever the least score that is asked for
+        finder = localizer(replace(FINER, hints=(-4.0,), small=17.0), tall=8.0)
+        getattr(finder, ask)([scene(512, 512, *specks, level=80)])  # logits of -3.7
+        assert [shape[-1] for shape in finder.net.batches] == [128], ask
 
 
 def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():

@@ -223,7 +223,8 @@ class StudentLocalizer:
         """Whether the picture is to be looked at again so."""
         if max(picture.width, picture.height) * self.settings.enlarged < look.side:
             return False
-        logits = [self._logit_of(face.score) for face in faces if self._is_small(face, picture, look.side)]
+        hints = (face for face in faces if face.score >= self._score_of(FAINT))
+        logits = [self._logit_of(face.score) for face in hints if self._is_small(face, picture, look.side)]
         return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= look.hint
 
     def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
