@@ -46,8 +46,8 @@ class StudentLocalizerSettings:
         small: faces are, for one of these looks, that are less high than so many pixels there.
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
         hints: of each finer look; it is taken only if the odds that the looks before gave to the middles of small faces
-            have a root of the sum of squares whose logarithm is at least this: one face that is nearly sure, with this
-            logit, or many that are less. Empty = all are taken.
+            have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many with
+            less. Empty = all are taken.
         thorough: further longer sides, for a search that takes every look without a hint.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
@@ -223,8 +223,9 @@ class StudentLocalizer:
         """Whether the picture is to be looked at again so."""
         if max(picture.width, picture.height) * self.settings.enlarged < look.side:
             return False
-        hints = (face for face in faces if face.score >= self._score_of(FAINT))
-        logits = [self._logit_of(face.score) for face in hints if self._is_small(face, picture, look.side)]
+        least = self._score_of(FAINT)
+        hints = (face for face in faces if face.score >= least and self._is_small(face, picture, look.side))
+        logits = [self._logit_of(face.score) for face in hints]
         return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= look.hint
 
     def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
