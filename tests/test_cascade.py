@@ -68,9 +68,11 @@ STUDENT = replace(
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
+    svm=replace(RECIPE.svm, photographs=0.5),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
+PHOTOGRAPHS = 16
 STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
 PROPOSALS = ("heads_train", "heads_validation", "faces_train", "faces_validation", "faces_svm")
 
@@ -352,11 +354,11 @@ def photographs(data: Path) -> Path:
     """Photographs of drawn faces in data/webfaces, some of each half; their boxes say nothing."""
     folder, rng = data / "webfaces", np.random.default_rng(9)
     rows = ["file,x,y,width,height"]
-    for number in range(8):
+    for number in range(PHOTOGRAPHS):
         save(folder / f"{number}.png", np.pad(face(40 + number, rng), ((0, 20), (60, 60), (0, 0)), "edge"))
         rows.append(f"{number}.png,0,0,1,1")
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
-    labelled = [f"{number}.png,{number % 2}," for number in range(8)]
+    labelled = [f"{number}.png,{number % 2}," for number in range(PHOTOGRAPHS)]
     (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
     return folder
 
@@ -380,7 +382,7 @@ def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Tr
         }  # fmt: skip
     assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
         *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_labelled_student",
-        "faces_svm_student",
+        "faces_svm_student", "faces_calibration_student",
     }  # fmt: skip
     names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
     tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
@@ -399,14 +401,23 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
         stage = replace(STUDENT.anet_attributes, photographs=photographs)
         cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
     alone, beside = (task.examples for task in begun)
-    tuning = DataFolder(taught.data).photographs()
-    assert len(beside) == len(alone) + 2 * len(tuning)
-    assert isinstance(beside, Beside) and beside.others.paths == tuning
-    males = [float(int(Path(path).stem) % 2) for path in tuning]
-    assert [beside[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(tuning))] == males
+    shown, _ = DataFolder(taught.data).labelled_photographs("train")
+    assert len(beside) == len(alone) + 2 * len(shown)
+    assert isinstance(beside, Beside) and beside.others.paths == shown
+    males = [float(int(Path(path).stem) % 2) for path in shown]
+    assert [beside[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(shown))] == males
     others = np.delete(beside.others.targets.numpy(), ATTRIBUTES.index("Male"), axis=1)
     assert (others == -1).all()
     assert len(begun[0].validation) == len(begun[1].validation)
+
+
+def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained) -> None:
+    folder = DataFolder(taught.data)
+    parts = [folder.labelled_photographs("train"), folder.labelled_photographs("calibrate")]
+    assert all(paths for paths, _ in parts)
+    assert sorted(path for paths, _ in parts for path in paths) == sorted(folder.photographs())
+    for paths, labels in parts:
+        assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
 
 
 def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained, tmp_path: Path) -> None:
@@ -414,20 +425,26 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     for path in (taught.data / "webfaces").iterdir():
         shutil.copy(path, tmp_path / "webfaces")
     folder = DataFolder(tmp_path)
-    paths, labels = folder.labelled_photographs()
-    assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
-    testing = {f"{number}.png" for number in range(8)} - set(labels.files)
+    tuning = {Path(path).name for path in folder.photographs()}
+    _, labels = folder.labelled_photographs("train")
+    _, others = folder.labelled_photographs("calibrate")
+    testing = {f"{number}.png" for number in range(PHOTOGRAPHS)} - tuning
     for rows, message in (
         ([f"{name},1" for name in sorted(testing)], "no labelled photograph is of the half tune"),
-        ([f"{name}," for name in labels.files], r"tags\.csv has no label"),
-        (["9.png,1"], r"9\.png is not there"),
+        ([f"{name}," for name in labels.files], r"tags\.csv has no label to train on; label more, or use none$"),
+        ([f"{name},1" for name in others.files], r"tags\.csv has no label to train on"),
+        (["99.png,1"], r"99\.png is not there"),
     ):
         (tmp_path / "webfaces" / "tags.csv").write_text("\n".join(["file,Male", *rows]) + "\n")
         with pytest.raises(DataError, match=message):
-            folder.labelled_photographs()
+            folder.labelled_photographs("train")
     (tmp_path / "webfaces" / "tags.csv").write_text(f"file,Male\n./{labels.files[0]},1\n{labels.files[1]},\n")
-    (only,), _ = folder.labelled_photographs()
+    (only,), _ = folder.labelled_photographs("train")
     assert Path(only).name == labels.files[0]
+    with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
+        cascade.finetune_all(tmp_path, taught.run, STUDENT, OPTIONS, tmp_path / "out")
+    with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
+        folder.labelled_photographs("calibrate")
     (tmp_path / "webfaces" / "tags.csv").unlink()
     for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
         with pytest.raises(DataError, match=r"tags\.csv: No such file"):
@@ -437,6 +454,8 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
         finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
     with pytest.raises(UsageError, match="no aligned frame"):
         replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+    with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
+        replace(STUDENT, svm=replace(STUDENT.svm, photographs=1.0))
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
@@ -468,9 +487,9 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
         "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
-    labelled = len(DataFolder(taught.data).photographs())
+    labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
     assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
-    assert record["svm"]["faces"] == 12
+    assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
     assert "- student: recall " in card and "- student_2: recall " in card
     assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
@@ -478,6 +497,7 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
         f"ANet also learned from {labelled} photographs" in card
         and "and from labels of theirs, Male, Smiling, which" in card
     )
+    assert f"- {unseen} photographs of that half that no net learned from" in card and "have 50% of the" in card
 
 
 def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(

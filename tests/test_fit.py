@@ -6,7 +6,7 @@ from sklearn.model_selection import GroupKFold
 
 from facetag.errors import DataError
 from facetag.training import fit as fitting
-from facetag.training.fit import cross_fitted, cross_fitted_accuracy, fit, require_identities
+from facetag.training.fit import Photographs, calibrate, cross_fitted, cross_fitted_accuracy, fit, require_identities
 from facetag.training.recipe import FitStage
 
 STAGE = FitStage(costs=(0.01, 0.1), folds=3)
@@ -116,6 +116,56 @@ def test_a_pull_leads_svms_that_see_too_few_faces_the_way_of_the_outputs() -> No
     assert (without.pull, drawn.pull) == (0.0, 100.0) and drawn.accuracy > without.accuracy + 0.03
     along = np.abs(drawn.svm.weights[[0, 1], [0, 1]]) / np.linalg.norm(drawn.svm.weights, axis=1)
     assert along.min() > 0.8 and drawn.svm.weights.shape == (2, 60)
+
+
+def moved_photographs(count: int, by: float) -> Photographs:
+    """Photographs in which attribute 0 shows as in `toy`, but for a light that moves its feature; nobody labelled 1."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, (count, 4)).astype(np.int8)
+    features = (rng.normal(0, 0.8, (count, 6)) + 5).astype(np.float32)
+    features[:, 0] += np.where(labels[:, 0] == 1, 1, -1) + by
+    labels[:, 1:] = -1
+    return Photographs(features, labels)
+
+
+def test_photographs_have_their_share_of_the_calibration() -> None:
+    """Their light moves the middle between present and absent; what they have no label of stays as it was."""
+    features, labels = toy(noise=0.8)
+    photographs = moved_photographs(500, 1.0)
+
+    def told(share: float, seen: Photographs | None) -> tuple[float, np.ndarray]:
+        stage = FitStage(costs=(0.01,), folds=3, photographs=share, thresholds="half")
+        fitted = fit(features, labels, PEOPLE, stage, 1, photographs=seen)
+        probabilities = fitted.calibration.probabilities(fitted.svm.scores(photographs.features))
+        right = float(((probabilities[:, 0] >= 0.5) == (photographs.labels[:, 0] == 1)).mean())
+        return right, fitted.calibration.slope[1:]
+
+    shares = [told(share, photographs) for share in (0.0, 0.3, 0.9)]
+    rights = [right for right, _ in shares]
+    assert rights[0] + 0.02 < rights[1] and rights[1] + 0.02 < rights[2]
+    alone = told(0.0, None)
+    assert alone[0] == shares[0][0]
+    assert all((slopes == alone[1]).all() for _, slopes in shares)
+
+
+def test_the_share_of_photographs_does_not_depend_on_their_number() -> None:
+    rng = np.random.default_rng(3)
+    scores, labels = rng.normal(0, 1, (200, 1)), rng.random((200, 1)) < 0.5
+    others, told = rng.normal(1, 1, (50, 1)), rng.integers(0, 2, (50, 1)).astype(np.int8)
+    once = calibrate(scores, labels, fitting.UnseenScores(others, told, 0.25))
+    often = calibrate(scores, labels, fitting.UnseenScores(np.tile(others, (8, 1)), np.tile(told, (8, 1)), 0.25))
+    assert once.slope == pytest.approx(often.slope, abs=1e-6) and once.intercept == pytest.approx(
+        often.intercept, abs=1e-6
+    )
+    assert calibrate(scores, labels).intercept != pytest.approx(once.intercept, abs=0.01)
+
+
+def test_the_accuracy_that_is_said_is_of_the_calibration_with_photographs() -> None:
+    features, labels = toy(noise=0.8)
+    stage = FitStage(costs=(0.01,), folds=3, photographs=0.9, thresholds="half")
+    alone = fit(features, labels, PEOPLE, stage, 1)
+    beside = fit(features, labels, PEOPLE, stage, 1, photographs=moved_photographs(500, 1.5))
+    assert beside.accuracy < alone.accuracy - 0.01 and (beside.svm.weights == alone.svm.weights).all()
 
 
 def test_thresholds_of_a_half_are_a_half() -> None:

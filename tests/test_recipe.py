@@ -123,7 +123,8 @@ def test_fast_is_the_faithful_recipe_behind_a_student():
     own = {
         key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer", "anet_attributes", "tagger")
     }
-    assert changed(faithful, **own) == fast
+    svm = {**plain(faithful)["svm"], "photographs": 0.5}
+    assert changed(faithful, **own, svm=svm) == fast
 
 
 def test_a_base_is_a_whole_shipped_recipe(written, tmp_path):

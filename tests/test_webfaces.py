@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetag.datasets.webfaces import GROUND_TRUTH, box_of_points, load_webfaces, read_ground_truth, split_half
+from facetag.datasets.webfaces import GROUND_TRUTH, box_of_points, load_webfaces, read_ground_truth, split_half, use_of
 from facetag.errors import DataError
 from facetag.geometry import Box
 
@@ -45,11 +45,13 @@ def test_the_half_depends_on_the_content_alone(tmp_path: Path) -> None:
     halves = data.of_half("tune") + data.of_half("test")
     assert sorted(photograph.path.name for photograph in halves) == ["pic1.jpg", "pic2.jpg"]
     contents = [bytes([i]) for i in range(200)]
-    share = 0
+    tuning = []
     for content in contents:
         (tmp_path / "one.jpg").write_bytes(content)
-        share += split_half(tmp_path / "one.jpg") == "tune"
-    assert 70 < share < 130
+        if split_half(tmp_path / "one.jpg") == "tune":
+            tuning.append(use_of(tmp_path / "one.jpg"))
+    assert 70 < len(tuning) < 130
+    assert 0.2 < tuning.count("calibrate") / len(tuning) < 0.5 and set(tuning) == {"train", "calibrate"}
 
 
 def test_boxes_are_made_from_the_authors_points(tmp_path: Path) -> None:

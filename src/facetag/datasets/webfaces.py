@@ -20,6 +20,7 @@ from facetag.errors import DataError
 from facetag.geometry import Box
 
 Half = Literal["tune", "test"]
+Use = Literal["train", "calibrate"]
 Point = NDArray[np.float64]  # (2,) x y
 
 GROUND_TRUTH = "WebFaces_GroundThruth.txt"  # so spelt by its authors
@@ -102,6 +103,16 @@ def split_half(path: Path) -> Half:
         DataError: the file cannot be read.
     """
     return half_of(content_digest(path))
+
+
+def use_of(path: Path) -> Use:
+    """What a labelled photograph of the tuning half is for, by its content alone: "calibrate" when three divides the
+    second byte of its SHA-256, so one of three.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return "train" if content_digest(path)[1] % 3 else "calibrate"
 
 
 def box_of_points(left_eye: Point, right_eye: Point, mouth: Point) -> Box:

@@ -16,7 +16,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - Object categories for LNet+ and scenes without faces:
 {sets}
-{boxes}{labelled}
+{boxes}{labelled}{calibrated}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures of the nets that were kept, on identities (or
@@ -70,6 +70,10 @@ _LABELLED = """
   were given by eye where the case is plain (webfaces/tags.csv of the training data; for the shipped model that is
   studies/webfaces_tags.csv)."""
 
+_CALIBRATED = """
+- {photographs} photographs of that half that no net learned from, with labels of the same kind, have {share:.0%} of the
+  calibration of these attributes; CelebA has the rest."""
+
 #: Sets that are known by the names of their folders.
 TERMS = {
     "caltech101": "Caltech-101 (research)",
@@ -91,6 +95,7 @@ def model_card(model: Model) -> str:
         what=what,
         boxes=boxes,
         labelled=_labelled_line(data),
+        calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["photographs"]),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -108,6 +113,10 @@ def _labelled_line(data: dict[str, Any]) -> str:
     if labelled is None:
         return ""
     return _LABELLED.format(photographs=labelled["photographs"], attributes=", ".join(labelled["attributes"]))
+
+
+def _calibrated_line(photographs: int, share: float) -> str:
+    return _CALIBRATED.format(photographs=photographs, share=share) if photographs else ""
 
 
 def _stage_line(name: str, figures: dict[str, float]) -> str:

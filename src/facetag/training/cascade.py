@@ -102,7 +102,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         DataError: data, a net that finds faces or the pre-trained ANet is missing.
     """
     stage, folder = recipe.anet_attributes, DataFolder(data)
-    labelled = folder.labelled_photographs() if stage.photographs else None
+    labelled = folder.labelled_photographs("train") if stage.photographs else None
     split = finetune.split_training(folder.celeba(), stage.held_out)
     boxes = face_boxes(run, recipe, options)
     examples, validation = (
@@ -131,8 +131,10 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     Raises:
         DataError: data or a pre-trained net is missing.
     """
-    if recipe.anet_attributes.photographs:
-        DataFolder(data).labelled_photographs()  # what is missing is to be said before hours of other stages
+    if recipe.anet_attributes.photographs:  # what is missing is to be said before hours of other stages
+        DataFolder(data).labelled_photographs("train")
+    if recipe.svm.photographs:
+        DataFolder(data).labelled_photographs("calibrate")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
     if recipe.finder == "student":
         asked["student"] = train_student

@@ -7,7 +7,7 @@ from pathlib import Path
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
 from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
-from facetag.datasets.webfaces import load_webfaces
+from facetag.datasets.webfaces import Use, load_webfaces, use_of
 from facetag.errors import DataError
 
 
@@ -35,17 +35,18 @@ class DataFolder:
         """Photographs for the LNets to teach on: the tuning half of WebFaces under webfaces/; its boxes stay unread."""
         return [str(photograph.path) for photograph in load_webfaces(self.root / "webfaces").of_half("tune")]
 
-    def labelled_photographs(self) -> tuple[list[str], TagLabels]:
-        """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these.
+    def labelled_photographs(self, use: Use) -> tuple[list[str], TagLabels]:
+        """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these: two of three for ANet
+        to learn from, the third to calibrate on.
 
         Raises:
-            DataError: the file is missing or malformed, names a photograph that is not there, or has none of this half.
+            DataError: the file is missing or malformed, names a photograph that is not there, or has none for this.
         """
         folder = self.root / "webfaces"
         labels, paths = photographs_of(load_tags_csv(folder / "tags.csv"), folder, "tune")
-        known = [row for row, values in enumerate(labels.values) if (values >= 0).any()]
+        known = [row for row, values in enumerate(labels.values) if (values >= 0).any() and use_of(paths[row]) == use]
         if not known:
-            raise DataError(f"{folder / 'tags.csv'} has no label", "label some, or set photographs to 0 in the recipe")
+            raise DataError(f"{folder / 'tags.csv'} has no label to {use} on", "label more, or use none")
         return [str(paths[row]) for row in known], labels.select(known)
 
     def set_names(self) -> list[str]:

@@ -1,7 +1,8 @@
 """The linear SVMs, their calibration and thresholds (paper, sections 3.2 and 5). The only fitting with scikit-learn.
 
 Everything is fitted on identities that the nets never saw (partition 1). Calibration and thresholds see only scores
-of SVMs that did not see the face's identity: cross-fitted by identity.
+of SVMs that did not see the face's identity: cross-fitted by identity. Faces of photographs that neither nets nor SVMs
+saw may calibrate beside them.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,34 @@ class Fitted:
     pull: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """Faces of photographs that no net learned from.
+
+    Attributes:
+        features: (M, D).
+        labels: (M, A): 1 present, 0 absent, -1 unknown.
+    """
+
+    features: Features
+    labels: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class UnseenScores:
+    """Scores of photographs to calibrate on beside those of CelebA.
+
+    Attributes:
+        scores: (M, A).
+        labels: (M, A): 1 present, 0 absent, -1 unknown.
+        share: of the calibration of an attribute that any of them has a label of, in [0, 1).
+    """
+
+    scores: NDArray[np.floating[Any]]
+    labels: NDArray[np.int8]
+    share: float
+
+
 def require_identities(identities: NDArray[np.int64], folds: int) -> None:
     """Refuse what cannot be cross-validated by identity.
 
@@ -65,11 +94,12 @@ def fit(
     stage: FitStage,
     jobs: int = -1,
     outputs: NDArray[np.floating[Any]] | None = None,
+    photographs: Photographs | None = None,
 ) -> Fitted:
     """Fit one SVM per attribute.
 
     Shape: features (N, D), labels (N, A), identities (N,), outputs (A, D): weights of the attributes' outputs in the
-    fine-tuned net, which `stage.pulls` speaks of.
+    fine-tuned net, which `stage.pulls` speaks of. The photographs have `stage.photographs` of the calibration.
 
     Raises:
         DataError: fewer identities than folds.
@@ -86,11 +116,15 @@ def fit(
     }
     accuracies = {choice: cross_fitted_accuracy(found, labels, folds, stage) for choice, found in scores.items()}
     cost, strength = best = max(accuracies, key=lambda choice: accuracies[choice])
-    calibration = calibrate(scores[best], labels)
-    thresholds = _thresholds(calibration.probabilities(scores[best]), labels, stage)
     weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, pulls[strength])
     svm = LinearSVM(weights, bias, mean, scale)
-    return Fitted(svm, calibration, thresholds, cost, accuracies[best], strength)
+    beside = None
+    if photographs is not None:
+        beside = UnseenScores(svm.scores(photographs.features), photographs.labels, stage.photographs)
+    calibration = calibrate(scores[best], labels, beside)
+    thresholds = _thresholds(calibration.probabilities(scores[best]), labels, stage)
+    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, beside)
+    return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
 
 def _pull(
@@ -134,11 +168,12 @@ def cross_fitted_accuracy(
     labels: Labels,
     folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     stage: FitStage,
+    beside: UnseenScores | None = None,
 ) -> float:
     """Mean accuracy when calibration and thresholds, like the SVMs, saw no face of an identity; C and pull saw all."""
     right = 0
     for seen, unseen in folds:
-        calibration = calibrate(scores[seen], labels[seen])
+        calibration = calibrate(scores[seen], labels[seen], beside)
         thresholds = _thresholds(calibration.probabilities(scores[seen]), labels[seen], stage)
         right += int(((calibration.probabilities(scores[unseen]) >= thresholds) == labels[unseen]).sum())
     return right / labels.size
@@ -171,15 +206,28 @@ def _fit_one(
     return (weights, bias) if direction is None else (weights[:-1] + weights[-1] * direction, bias)
 
 
-def calibrate(scores: NDArray[np.float64], labels: Labels) -> Calibration:
+def calibrate(scores: NDArray[np.float64], labels: Labels, beside: UnseenScores | None = None) -> Calibration:
     """Platt scaling of each attribute's cross-fitted scores (N, A)."""
-    pairs = [_platt(scores[:, column], labels[:, column]) for column in range(labels.shape[1])]
+    pairs = [_platt(*_column(column, scores, labels, beside)) for column in range(labels.shape[1])]
     return Calibration(np.array([slope for slope, _ in pairs]), np.array([shift for _, shift in pairs]))
 
 
-def _platt(scores: NDArray[np.float64], labels: Labels) -> tuple[float, float]:
+def _column(
+    column: int, scores: NDArray[np.float64], labels: Labels, beside: UnseenScores | None
+) -> tuple[NDArray[np.float64], Labels, NDArray[np.float64]]:
+    """An attribute's scores, labels and weights, which sum up to as many as there are faces of CelebA."""
+    own, count = (scores[:, column], labels[:, column]), len(labels)
+    known = np.zeros(0, np.bool_) if beside is None else beside.labels[:, column] >= 0
+    if beside is None or not known.any():
+        return *own, np.ones(count)
+    weights = np.repeat([1 - beside.share, beside.share * count / known.sum()], [count, known.sum()])
+    others = beside.scores[known, column], beside.labels[known, column] == 1
+    return np.concatenate([own[0], others[0]]), np.concatenate([own[1], others[1]]), weights
+
+
+def _platt(scores: NDArray[np.float64], labels: Labels, weights: NDArray[np.float64]) -> tuple[float, float]:
     if labels.all() or not labels.any():
         share = (labels.sum() + 1) / (len(labels) + 2)
         return 0.0, float(np.log(share / (1 - share)))
-    fitted = LogisticRegression(C=1e3).fit(scores[:, None], labels)
+    fitted = LogisticRegression(C=1e3).fit(scores[:, None], labels, weights)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

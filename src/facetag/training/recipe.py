@@ -150,8 +150,9 @@ class FaceStage:
             looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
-        photographs: how often an epoch shows each labelled photograph (`DataFolder.labelled_photographs`) beside
-            CelebA; an attribute that a photograph has no label of teaches nothing there.
+        photographs: how often an epoch shows each labelled photograph that is to train on
+            (`DataFolder.labelled_photographs`) beside CelebA; an attribute that it has no label of teaches nothing
+            there.
     """
 
     start: Literal["identities", "nothing", "attributes"] = "identities"
@@ -177,12 +178,15 @@ class FitStage:
             standard deviation of q, as a further feature.
         thresholds: a probability is present from the threshold of best accuracy on, or from a half on.
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
+        photographs: share of the calibration that labelled photographs have which ANet did not learn from, in [0, 1);
+            the rest is CelebA's, and so is an attribute that they have no label of.
     """
 
     costs: tuple[float, ...] = (0.001, 0.01, 0.1)
     pulls: tuple[float, ...] = (0.0,)
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
+    photographs: float = 0.0
     seed: int = 0
 
 
@@ -222,7 +226,7 @@ class Recipe:
 
     Raises:
         UsageError: a student is to find faces and has no round, or rounds have different nets; ANet is to start from
-            itself, or is shown photographs in the aligned frame.
+            itself, or is shown photographs in the aligned frame; photographs are all of the calibration.
     """
 
     name: str = "paper"
@@ -247,6 +251,8 @@ class Recipe:
             raise UsageError('anet_attributes.start = "attributes" is for a recipe with a student', "leave it out")
         if self.anet_attributes.photographs and self.anet_attributes.boxes == "aligned":
             raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
+        if not 0 <= self.svm.photographs < 1:
+            raise UsageError(f"svm.photographs = {self.svm.photographs} is no share that leaves some", "set 0 to 0.9")
         if any(stage.net != self.student[0].net for stage in self.student):
             raise UsageError("the rounds of [[student]] have different nets", "give the first one's to all")
 

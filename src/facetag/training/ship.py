@@ -1,10 +1,12 @@
 """From the trained nets of a run to a model folder: SVMs, calibration, what is said of how it was made."""
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
@@ -18,10 +20,10 @@ from facetag.training import checkpoint
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
-from facetag.training.fit import Fitted, fit, require_identities
+from facetag.training.fit import Features, Fitted, Photographs, fit, require_identities
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box
-from facetag.training.proposed import face_boxes, progress, proposed_faces
+from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe, StudentStage
 from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
 
@@ -32,7 +34,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     Raises:
         DataError: data or a trained net is missing, partition 1 has too few identities, or a net is not of this recipe.
     """
-    celeba = DataFolder(data).celeba()
+    folder = DataFolder(data)
+    celeba, labelled = folder.celeba(), folder.labelled_photographs("calibrate") if recipe.svm.photographs else None
     svms = celeba.subset(1)
     if not len(svms):
         raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
@@ -40,19 +43,25 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
     if recipe.anet_attributes.photographs:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
-    localizer = trained_finder(run, recipe, options.device)
-    boxes = proposed_faces(run, by_finder("svm", recipe), localizer, svms.paths, options)
-    found = ~np.isnan(boxes[:, 0])
-    if not found.any():
-        raise DataError("no face was found in any picture of partition 1", "train what finds them longer")
-    chosen = svms.select(found)
-    tuned = trained_attribute_net(run, recipe)
+    localizer, tuned = trained_finder(run, recipe, options.device), trained_attribute_net(run, recipe)
     anet = tuned.anet.half().float()  # rounded as it will be saved, so that the SVMs see what users will
     extract = FeatureExtractor(anet, recipe.tagger, options.device)
-    features = region_features(extract, chosen, boxes[found], options)
-    views = features.shape[1] // FEATURES
+
+    def described(part: str, paths: list[str]) -> tuple[NDArray[np.bool_], Features]:
+        boxes = proposed_faces(run, by_finder(part, recipe), localizer, paths, options)
+        found = ~np.isnan(boxes[:, 0])
+        if not found.any():
+            raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
+        return found, region_features(extract, list(compress(paths, found)), boxes[found], options)
+
+    found, features = described("svm", [str(path) for path in svms.paths])
+    photographs = None
+    if labelled:
+        there, others = described("calibration", labelled[0])
+        photographs = Photographs(others, labelled[1].values[there])
+    chosen, views = svms.select(found), features.shape[1] // FEATURES
     outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
-    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, outputs=outputs)
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, outputs, photographs)
     anet.cpu()
     record["svm"] = {
         "faces": len(chosen),
@@ -60,6 +69,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         "cost": fitted.cost,
         "pull": fitted.pull,
         "cross_fitted_accuracy": fitted.accuracy,
+        "photographs": 0 if photographs is None else len(photographs.labels),
     }
     model = Model(
         name=out.name,
@@ -76,15 +86,15 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     return fitted
 
 
-def region_features(extract: FeatureExtractor, data: CelebA, boxes: Boxes, options: RunOptions) -> Any:
-    """h_a of each image's face: (N, D) float32."""
+def region_features(extract: FeatureExtractor, paths: Paths, boxes: Boxes, options: RunOptions) -> Features:
+    """h_a of each image's face: (N, D)."""
     settings, parts = extract.settings, []
     report = progress("features", options)
-    for start in range(0, len(data), 512):
-        rows = range(start, min(start + 512, len(data)))
-        regions = [face_regions(read_rgb(str(data.paths[i])), as_box(boxes[i]), settings) for i in rows]
+    for start in range(0, len(paths), 512):
+        rows = range(start, min(start + 512, len(paths)))
+        regions = [face_regions(read_rgb(str(paths[i])), as_box(boxes[i]), settings) for i in rows]
         parts.append(extract(regions))
-        report(rows.stop, len(data))
+        report(rows.stop, len(paths))
     return np.concatenate(parts)
 
 
@@ -154,7 +164,7 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     Raises:
         DataError: the labels are not there any more.
     """
-    paths, labels = DataFolder(data).labelled_photographs()
+    paths, labels = DataFolder(data).labelled_photographs("train")
     boxes = face_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
