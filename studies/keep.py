@@ -1,28 +1,27 @@
 """Keeps from a training run what figures of the paper need later: fp16 safetensors in this folder, not in the wheel.
 
-python studies/keep.py --run runs/faithful [--without-objects runs/other]
+python studies/keep.py --run runs/faithful
 python studies/keep.py --run runs/faithful --student
 
 lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
-lnet_o_without_objects.safetensors, lnet_s_without_objects.safetensors,
-heads_without_objects.safetensors    LNet_o fine-tuned from nothing, LNet_s from it, and their heads, of the other run
-                                     (recipe: without_objects.toml)
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 student.safetensors              the student after its last round, unfolded
 anet_student.safetensors         its ANet with the outputs
+
+lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
+start from LNet+, folded as models/faithful had them, and their heads (`lnet_o`, `lnet_s` of the recipe `fast`, whose
+student they taught).
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
 
-from facetag.training.checkpoint import best_state, figures
+from facetag.training.checkpoint import best_state
 from facetag.training.recipe import load_recipe
 from facetag.training.trained import student_folder
 
@@ -45,18 +44,17 @@ def heads(run: Path, **stages: str) -> dict[str, Tensor]:
     return {f"{stage}.{name}": tensor for stage, tensors in kept.items() for name, tensor in tensors.items()}
 
 
-def write(name: str, tensors: Mapping[str, Tensor], chosen_by: Mapping[str, Any] | None = None) -> None:
-    """As fp16, but for what counts batches; the figures that chose it are one entry, as the order of several varies."""
+def write(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """As fp16, but for what counts batches."""
     halves = {key: (t.half() if t.is_floating_point() else t).contiguous() for key, t in tensors.items()}
     path = HERE / f"{name}.safetensors"
-    path.write_bytes(save(halves, {"figures": json.dumps(chosen_by)} if chosen_by else None))
+    path.write_bytes(save(halves))
     print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--without-objects", type=Path, help="run whose LNets know no objects")
     parser.add_argument("--student", action="store_true", help="keep the student and its ANet, and nothing else")
     asked = parser.parse_args()
     if asked.student:
@@ -67,12 +65,6 @@ def main() -> None:
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     write("anet_identities", part(asked.run / "anet_identities", "anet."))
     write("heads", heads(asked.run, lnet_o="head.", lnet_s="head.", anet_attributes="outputs."))
-    if other := asked.without_objects:
-        lnets = ("lnet_o", "lnet_s")
-        for stage in lnets:
-            write(f"{stage}_without_objects", part(other / stage, "lnet."))
-        chosen_by = {stage: figures(other / stage) for stage in lnets}
-        write("heads_without_objects", heads(other, lnet_o="head.", lnet_s="head."), chosen_by)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
 python studies/restore.py --run runs/restored
-python studies/restore.py --run runs/without --without-objects
+python studies/restore.py --run runs/taught --with-objects
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. The LNets that know no objects are kept unfolded, and a run of them has nothing else.
+already is left alone. The LNets are those of `faithful`, or those that start from LNet+ and taught `fast`'s student.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,6 +29,7 @@ from facetag.training.trained import has_stage, student_folder
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "models"
+LNETS = ("lnet_o", "lnet_s")
 
 
 def floats(path: Path) -> dict[str, Tensor]:
@@ -51,14 +51,32 @@ def unfold(net: nn.Module, folded: Mapping[str, Tensor]) -> None:
             norm.bias.copy_(folded[f"layers.{old}.bias"])
 
 
-def lnet(name: str, recipe: Any, model: dict[str, Any], heads: Mapping[str, Tensor]) -> nn.Module:
+def lnet(name: str, recipe: Any, folded: Path, heads: Mapping[str, Tensor]) -> nn.Module:
     """LNet_o or LNet_s with its head."""
     net = ClassifyingLNet(OUTPUTS, recipe.lnet, getattr(recipe, name).head)
-    unfold(net.lnet, floats(MODELS / "faithful" / f"{name}.safetensors"))
-    head = {key.removeprefix(name + "."): tensor for key, tensor in heads.items() if key.startswith(name)}
-    head["outputs.bias"][ANY] = model[name]["bias"]
-    net.head.load_state_dict(head)
+    unfold(net.lnet, floats(folded))
+    net.head.load_state_dict({key.removeprefix(name + "."): t for key, t in heads.items() if key.startswith(name)})
     return net
+
+
+def shipped_lnets() -> dict[str, nn.Module]:
+    """Those of `faithful`, whose model.json has the bias that they ship with."""
+    recipe, heads = load_recipe("faithful"), floats(HERE / "heads.safetensors")
+    for name in LNETS:
+        heads[f"{name}.outputs.bias"][ANY] = record("faithful")[name]["bias"]
+    return {name: lnet(name, recipe, MODELS / "faithful" / f"{name}.safetensors", heads) for name in LNETS}
+
+
+def lnets_with_objects() -> dict[str, nn.Module]:
+    """Those that start from LNet+."""
+    recipe, heads = load_recipe("fast"), floats(HERE / "heads_with_objects.safetensors")
+    return {name: lnet(name, recipe, HERE / f"{name}_with_objects.safetensors", heads) for name in LNETS}
+
+
+def record(model: str) -> dict[str, Any]:
+    """What model.json says."""
+    found: dict[str, Any] = json.loads((MODELS / model / "model.json").read_text(encoding="utf-8"))
+    return found
 
 
 class Part(nn.Module):
@@ -72,55 +90,37 @@ class Part(nn.Module):
         return self.tensors
 
 
-def restored() -> dict[str, tuple[nn.Module, dict[str, float]]]:
+def restored(with_objects: bool) -> dict[str, tuple[nn.Module, dict[str, float]]]:
     """Each stage's net and the validation figures that chose it."""
-    model = json.loads((MODELS / "faithful" / "model.json").read_text(encoding="utf-8"))
-    figures = model["training"]["validation"]
-    recipe, heads = load_recipe("faithful"), floats(HERE / "heads.safetensors")
+    recipe, fast, heads = load_recipe("faithful"), load_recipe("fast"), floats(HERE / "heads.safetensors")
     faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
     faces.anet.load_state_dict(floats(MODELS / "faithful" / "anet.safetensors"))
     faces.outputs.load_state_dict(
         {key.rpartition(".")[2]: t for key, t in heads.items() if key.startswith("anet_attributes.")}
     )
+    last = student_folder(len(fast.student))
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
-        "lnet_o": lnet("lnet_o", recipe, model, heads),
-        "lnet_s": lnet("lnet_s", recipe, model, heads),
+        **(lnets_with_objects() if with_objects else shipped_lnets()),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
         "anet_attributes": faces,
+        last: Student(fast.student[-1].net),
+        "anet_attributes_student": AttributeNet(len(ATTRIBUTES), fast.anet),
     }
-    fast = load_recipe("fast")
-    last = student_folder(len(fast.student))
-    nets[last] = Student(fast.student[-1].net)
     nets[last].load_state_dict(floats(HERE / "student.safetensors"))
-    nets["anet_attributes_student"] = AttributeNet(len(ATTRIBUTES), fast.anet)
     nets["anet_attributes_student"].load_state_dict(floats(HERE / "anet_student.safetensors"))
-    of_fast = json.loads((MODELS / "fast" / "model.json").read_text(encoding="utf-8"))["training"]["validation"]
-    figures |= {name: of_fast[name] for name in (last, "anet_attributes_student")}
+    faithfuls, fasts = (record(model)["training"]["validation"] for model in ("faithful", "fast"))
+    figures = faithfuls | fasts if with_objects else fasts | faithfuls
     return {name: (net, figures[name]) for name, net in nets.items()}
-
-
-def without_objects() -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """LNet_o and LNet_s that know no objects, likewise."""
-    path, found = HERE / "heads_without_objects.safetensors", {}
-    recipe, heads = load_recipe(str(HERE / "without_objects.toml")), floats(path)
-    with safe_open(path, "pt") as file:
-        figures = json.loads(file.metadata()["figures"])
-    for name in ("lnet_o", "lnet_s"):
-        net = ClassifyingLNet(OUTPUTS, recipe.lnet, getattr(recipe, name).head)
-        net.lnet.load_state_dict(floats(HERE / f"{name}_without_objects.safetensors"))
-        net.head.load_state_dict({key.removeprefix(name + "."): t for key, t in heads.items() if key.startswith(name)})
-        found[name] = net, figures[name]
-    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--without-objects", action="store_true", help="of the LNets that never saw objects")
+    parser.add_argument("--with-objects", action="store_true", help="the LNets are those that start from LNet+")
     asked = parser.parse_args()
     run: Path = asked.run
-    for stage, (net, figures) in (without_objects if asked.without_objects else restored)().items():
+    for stage, (net, figures) in restored(asked.with_objects).items():
         folder = run / stage
         if has_stage(run, stage):
             print(f"{folder} is there already and stays as it is")

@@ -411,6 +411,16 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     assert len(begun[0].validation) == len(begun[1].validation)
 
 
+def test_a_model_names_the_sets_that_it_learned_from(data: Path, tmp_path: Path) -> None:
+    for name in ("objects/caltech101/owl", "objects/toys/ball", "backgrounds/hills"):
+        save(tmp_path / name / "1.png", scribble(np.random.default_rng(4)))
+    celeba = DataFolder(data).celeba()
+    with_objects, without = (ship.data_counts(tmp_path, celeba, learned) for learned in (True, False))
+    assert (with_objects["sets"], without["sets"]) == (["caltech101", "hills", "toys"], ["caltech101", "hills"])
+    assert with_objects["objects"] == {"images": 2, "classes": 2} and "objects" not in without
+    assert with_objects["backgrounds"] == without["backgrounds"] == {"images": 2, "groups": 2}
+
+
 def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained) -> None:
     folder = DataFolder(taught.data)
     parts = [folder.labelled_photographs("train"), folder.labelled_photographs("calibrate")]

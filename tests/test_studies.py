@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "studies"))
@@ -61,19 +62,17 @@ def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) 
         assert torch.equal(restored[key], tensor), key
 
 
-def test_lnets_that_know_no_objects_make_a_run_and_are_kept_of_it(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other, recipe = tmp_path / "other", load_recipe(str(ROOT / "studies" / "without_objects.toml"))
-    main_of(restore, "--run", other, "--without-objects")
-    assert recipe.lnet_o.start == "nothing" and {path.name for path in other.iterdir()} == {"lnet_o", "lnet_s"}
-    (kept := tmp_path / "kept").mkdir()
-    monkeypatch.setattr(keep, "HERE", kept)
-    main_of(keep, "--run", run, "--without-objects", other)
-    names = [f"{name}_without_objects.safetensors" for name in ("lnet_o", "lnet_s", "heads")]
-    assert all((kept / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)
-    (faces,) = trained_localizer(other, recipe, CPU).dominant([read_image(str(ASTRONAUT)).pixels])
+def test_the_lnets_that_taught_the_student_make_a_run_as_well(run: Path, tmp_path: Path) -> None:
+    main_of(restore, "--run", tmp_path, "--with-objects")
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in run.iterdir()}
+    recipe = load_recipe("fast")
+    assert (recipe.lnet_o.start, load_recipe("faithful").lnet_o.start) == ("lnet_plus", "nothing")
+    (faces,) = trained_localizer(tmp_path, recipe, CPU).dominant([read_image(str(ASTRONAUT)).pixels])
     assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
+    ours, theirs = (
+        load_file(folder / "lnet_o" / "best.safetensors")["lnet.layers.0.weight"] for folder in (run, tmp_path)
+    )
+    assert not torch.equal(ours, theirs)
 
 
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

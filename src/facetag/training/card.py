@@ -14,7 +14,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
 ## Data and licences
 - Attributes and identities: CelebA's aligned images, official split: {nets} images train nets, {svms} others SVMs.
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
-- Object categories for LNet+ and scenes without faces:
+- {objects}cenes without faces, which heads are put into:
 {sets}
 {boxes}{labelled}{calibrated}
 
@@ -93,6 +93,7 @@ def model_card(model: Model) -> str:
     return _TEXT.format(
         name=model.name,
         what=what,
+        objects="Object categories for LNet+, and s" if "lnet_plus" in record["validation"] else "S",
         boxes=boxes,
         labelled=_labelled_line(data),
         calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["photographs"]),

@@ -49,12 +49,13 @@ class DataFolder:
             raise DataError(f"{folder / 'tags.csv'} has no label to {use} on", "label more, or use none")
         return [str(paths[row]) for row in known], labels.select(known)
 
-    def set_names(self) -> list[str]:
-        """Names of the sets under objects/ and backgrounds/, each once, sorted."""
-        folders = (self.root / part for part in ("objects", "backgrounds"))
-        return sorted(
-            {path.name for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_dir()}
-        )
+    def set_names(self, objects: bool) -> list[str]:
+        """Names of the sets that LNets learn from, each once, sorted: those that serve as scenes, and with `objects`
+        those of object categories as well."""
+        folders = {part: self.root / part for part in ("objects", "backgrounds")}
+        found = [path for folder in folders.values() if folder.is_dir() for path in folder.iterdir() if path.is_dir()]
+        scenes = {path.name for path in found if path.parent.name == "backgrounds" or path.name in FACELESS_OBJECTS}
+        return sorted({path.name for path in found} if objects else scenes)
 
     def _sets(self, name: str) -> Iterator[Path]:
         folder = self.root / name

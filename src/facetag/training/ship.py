@@ -40,7 +40,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if not len(svms):
         raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
     require_identities(svms.identities, recipe.svm.folds)
-    record = {**training_record(run, recipe), "data": data_counts(data, celeba)}
+    record = training_record(run, recipe)
+    record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
     if recipe.anet_attributes.photographs:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
     localizer, tuned = trained_finder(run, recipe, options.device), trained_attribute_net(run, recipe)
@@ -144,17 +145,20 @@ def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
     return True
 
 
-def data_counts(data: Path, celeba: CelebA) -> dict[str, Any]:
-    """How many pictures a model comes from; objects and backgrounds only where the data folder still has them."""
+def data_counts(data: Path, celeba: CelebA, with_objects: bool) -> dict[str, Any]:
+    """How many pictures a model comes from: scenes where the data folder still has them, object categories where the
+    model learned them too."""
     nets, svms = int((celeba.partition == 0).sum()), int((celeba.partition == 1).sum())
     counts: dict[str, Any] = {"celeba": {"nets": nets, "svms": svms}}
+    folder = DataFolder(data)
     if (data / "objects").is_dir():
-        objects = DataFolder(data).objects()
-        counts["objects"] = {"images": len(objects.paths), "classes": len(objects.class_names)}
-        counts["sets"] = DataFolder(data).set_names()
-    if "objects" in counts and (data / "backgrounds").is_dir():
-        groups = DataFolder(data).backgrounds()
-        counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}
+        counts["sets"] = folder.set_names(with_objects)
+        if with_objects:
+            objects = folder.objects()
+            counts["objects"] = {"images": len(objects.paths), "classes": len(objects.class_names)}
+        if (data / "backgrounds").is_dir():
+            groups = folder.backgrounds()
+            counts["backgrounds"] = {"images": sum(map(len, groups)), "groups": len(groups)}
     return counts
 
 
