@@ -1,7 +1,7 @@
 """Recipes: every shipped one loads and comes back from plain data; a mistake in one is one line."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -123,8 +123,11 @@ def test_fast_is_the_faithful_recipe_behind_a_student():
     own = {
         key: plain(fast)[key] for key in ("name", "finder", "student", "student_localizer", "anet_attributes", "tagger")
     }
+    teachers = {key: plain(fast)[key] for key in ("lnet_o", "localizer")}
     svm = {**plain(faithful)["svm"], "photographs": 0.5}
-    assert changed(faithful, **own, svm=svm) == fast
+    assert changed(faithful, **own, **teachers, svm=svm) == fast
+    assert (fast.lnet_o.start, faithful.lnet_o.start) == ("lnet_plus", "nothing")
+    assert replace(fast.lnet_o, start="nothing", loop=faithful.lnet_o.loop) == faithful.lnet_o
 
 
 def test_a_base_is_a_whole_shipped_recipe(written, tmp_path):
