@@ -507,7 +507,7 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
         f"ANet also learned from {labelled} photographs" in card
         and "and from labels of theirs, Male, Smiling, which" in card
     )
-    assert f"- {unseen} photographs of that half that no net learned from" in card and "have 50% of the" in card
+    assert f"- {unseen} photographs of that half whose labels ANet did not see" in card and "have 50% of the" in card
 
 
 def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(

@@ -71,7 +71,7 @@ _LABELLED = """
   studies/webfaces_tags.csv)."""
 
 _CALIBRATED = """
-- {photographs} photographs of that half that no net learned from, with labels of the same kind, have {share:.0%} of the
+- {photographs} photographs of that half whose labels ANet did not see, labelled likewise, have {share:.0%} of the
   calibration of these attributes; CelebA has the rest."""
 
 #: Sets that are known by the names of their folders.

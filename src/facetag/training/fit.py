@@ -1,8 +1,8 @@
 """The linear SVMs, their calibration and thresholds (paper, sections 3.2 and 5). The only fitting with scikit-learn.
 
 Everything is fitted on identities that the nets never saw (partition 1). Calibration and thresholds see only scores
-of SVMs that did not see the face's identity: cross-fitted by identity. Faces of photographs that neither nets nor SVMs
-saw may calibrate beside them.
+of SVMs that did not see the face's identity: cross-fitted by identity. Faces of photographs that neither ANet nor the
+SVMs learned from may calibrate beside them.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
-    """Faces of photographs that no net learned from.
+    """Faces of labelled photographs that ANet did not learn from.
 
     Attributes:
         features: (M, D).
