@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from math import ceil, sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,12 +35,15 @@ STAGES = ("decode", "lnet_o", "lnet_s", "student", "anet", "write")
 
 @dataclass(frozen=True)
 class Grown:
-    """What one run took: images a second, faces an image, MB, milliseconds an image by stage."""
+    """What one run took: images a second, faces an image, MB, milliseconds an image by stage; when it began and ended,
+    loading the model not counted."""
 
     images: float
     faces: float
     memory: float
     stages: dict[str, float]
+    started: datetime
+    ended: datetime
 
 
 def squares(count: int) -> Iterator[bytes]:
@@ -70,23 +74,23 @@ def scenery(width: int, height: int, generator: np.random.Generator) -> Image:
     return np.asarray(soft + tiled, np.uint8)
 
 
-def grown(files: Iterable[bytes], model: str, search: str) -> Grown:
-    """Run the command with `--faces SEARCH` on these files."""
+def grown(files: Iterable[bytes], model: str, *options: str) -> Grown:
+    """Run the command with this model and these options on these files."""
     with TemporaryDirectory() as folder:
         photos, out = Path(folder) / "photos", Path(folder) / "tags.csv"
         photos.mkdir()
         for number, data in enumerate(files):
             (photos / f"{number:06}.jpg").write_bytes(data)
         command = [sys.executable, "-m", "facetag", "predict", str(photos), "--out", str(out), "--model", model, "-q"]
-        command += ["--faces", search]
-        process = os.posix_spawn(sys.executable, command, os.environ)
+        process = os.posix_spawn(sys.executable, [*command, *options], os.environ)
         _, status, usage = os.wait4(process, 0)
         if os.waitstatus_to_exitcode(status) != 0:
             raise SystemExit("facetag failed")
         record = json.loads(out.with_name("tags.csv.run.json").read_text(encoding="utf-8"))
         count = record["inputs"]
         stages = {name: 1000 * record["stages"][name] / count for name in STAGES if record["stages"][name]}
-        return Grown(record["images_per_second"], record["faces"] / count, usage.ru_maxrss / 1024, stages)
+        times = datetime.fromisoformat(record["started"]), datetime.fromisoformat(record["ended"])
+        return Grown(record["images_per_second"], record["faces"] / count, usage.ru_maxrss / 1024, stages, *times)
 
 
 def show(title: str, row: Grown) -> None:
@@ -103,16 +107,17 @@ def main() -> None:
     parser.add_argument("--faces", type=int, nargs="*", default=FACES)
     parser.add_argument("--count", type=int, default=64, help="pictures in a row of the other tables, at most")
     asked = parser.parse_args()
+    how = asked.model, "--faces", asked.search
     print(f"model {asked.model}, --faces {asked.search}, {os.cpu_count()} cores")
     print(f"{'':28} {'images/s':>8} {'faces':>8} {'MB':>8}   milliseconds an image")
     for number in asked.numbers:
-        show(f"{number} photographs, 300x300", grown(squares(number), asked.model, asked.search))
+        show(f"{number} photographs, 300x300", grown(squares(number), *how))
     for size in asked.megapixels:
         width, height = round(1000 * sqrt(size * 4 / 3)), round(1000 * sqrt(size * 3 / 4))
         count = min(asked.count, max(ceil(200 / size), 16))
-        show(f"{width}x{height}", grown(crowds(count, width, height, 1, 0.8), asked.model, asked.search))
+        show(f"{width}x{height}", grown(crowds(count, width, height, 1, 0.8), *how))
     for faces in asked.faces:
-        show(f"1600x1200, {faces} faces", grown(crowds(asked.count, 1600, 1200, faces, 0.9), asked.model, asked.search))
+        show(f"1600x1200, {faces} faces", grown(crowds(asked.count, 1600, 1200, faces, 0.9), *how))
 
 
 if __name__ == "__main__":

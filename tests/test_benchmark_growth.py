@@ -2,6 +2,8 @@
 
 import io
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import engines  # noqa: E402
+import gpu  # noqa: E402
 import growth  # noqa: E402
 import reduced  # noqa: E402
 
@@ -39,7 +42,7 @@ def test_crowds_are_as_large_as_asked_and_no_two_alike() -> None:
 
 def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_model(student_model(), tmp_path / "model", CARD)
-    row = growth.grown(growth.squares(3), str(tmp_path / "model"), "all")
+    row = growth.grown(growth.squares(3), str(tmp_path / "model"))
     assert row.images > 0 and row.memory > 50 and {"decode", "student"} <= set(row.stages)
     growth.show("three", row)
     assert capsys.readouterr().out.startswith("three ")
@@ -80,3 +83,37 @@ def test_an_engine_that_cannot_is_said_in_its_place(
     assert "absent           not measured: ImportError" in said
     assert "wrong            not measured: its answer differs by 1.0e+00" in said
     assert said.count("% of the limit") == 1
+
+
+def test_how_busy_a_gpu_is_counts_while_the_run_lasts(tmp_path: Path) -> None:
+    speaker = "import time; print(10, flush=True); time.sleep(0.2); print(90, flush=True); time.sleep(60)"
+    with gpu.watching((sys.executable, "-c", speaker)) as watch:
+        deadline = time.monotonic() + 30
+        while len(watch.said) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (first, _), (second, _) = watch.said
+    assert watch.between(first, second) == 50 and watch.between(second, second) == 90
+    assert watch.between(second + timedelta(seconds=1), second + timedelta(seconds=2)) is None
+    with gpu.watching(("no-such-command",)) as watch:
+        assert not watch.said
+
+
+def test_the_gpu_benchmark_works_without_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(student_model(), tmp_path / "model", CARD)
+    words = [
+        "gpu.py",
+        "--device",
+        "cpu",
+        "--count",
+        "3",
+        "--precisions",
+        "float32",
+        "--models",
+        str(tmp_path / "model"),
+    ]
+    monkeypatch.setattr(sys, "argv", words)
+    gpu.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cpu, 3 files; ") and " float32" in lines[2] and lines[2].split()[3] == "-"

@@ -153,7 +153,8 @@ def speed_tables(report: SpeedReport) -> list[Table]:
         ("features of a face, in a full batch", _milliseconds(report.features)),
         ("features of a face, alone", _milliseconds(report.features_alone)),
     ]
-    return [Table(where, ("", *figures), rows), Table("a 300x300 image", ("stage", "ms"), stages)]
+    paper = "a 300x300 image (the paper's GPU took 35 ms for localisation and 14 for features)"
+    return [Table(where, ("", *figures), rows), Table(paper, ("stage", "ms"), stages)]
 
 
 def speed_json(report: SpeedReport) -> dict[str, Any]:
