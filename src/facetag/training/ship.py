@@ -34,36 +34,21 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     Raises:
         DataError: data or a trained net is missing, partition 1 has too few identities, or a net is not of this recipe.
     """
-    folder = DataFolder(data)
-    celeba, labelled = folder.celeba(), folder.labelled_photographs("calibrate") if recipe.svm.photographs else None
-    svms = celeba.subset(1)
-    if not len(svms):
-        raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
-    require_identities(svms.identities, recipe.svm.folds)
+    celeba = DataFolder(data).celeba()
+    svms = _for_svms(celeba, data, recipe)
+    labelled = DataFolder(data).labelled_photographs("calibrate") if recipe.svm.photographs else None
     record = training_record(run, recipe)
     record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
     if recipe.anet_attributes.photographs:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
-    localizer, tuned = trained_finder(run, recipe, options.device), trained_attribute_net(run, recipe)
-    anet = tuned.anet.half().float()  # rounded as it will be saved, so that the SVMs see what users will
-    extract = FeatureExtractor(anet, recipe.tagger, options.device)
-
-    def described(part: str, paths: list[str]) -> tuple[NDArray[np.bool_], Features]:
-        boxes = proposed_faces(run, by_finder(part, recipe), localizer, paths, options)
-        found = ~np.isnan(boxes[:, 0])
-        if not found.any():
-            raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
-        return found, region_features(extract, list(compress(paths, found)), boxes[found], options)
-
-    found, features = described("svm", [str(path) for path in svms.paths])
+    sight = _Sight(run, recipe, options)
+    found, features = sight("svm", [str(path) for path in svms.paths])
     photographs = None
     if labelled:
-        there, others = described("calibration", labelled[0])
+        there, others = sight("calibration", labelled[0])
         photographs = Photographs(others, labelled[1].values[there])
-    chosen, views = svms.select(found), features.shape[1] // FEATURES
-    outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
-    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, outputs, photographs)
-    anet.cpu()
+    chosen = svms.select(found)
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, sight.outputs, photographs)
     record["svm"] = {
         "faces": len(chosen),
         "without_a_box": int((~found).sum()),
@@ -72,19 +57,68 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         "cross_fitted_accuracy": fitted.accuracy,
         "photographs": 0 if photographs is None else len(photographs.labels),
     }
-    model = Model(
-        name=out.name,
-        **_finder_of(localizer),
-        anet=anet,
+    model = _model_of(out.name, sight, fitted, record)
+    save_model(model, out, model_card(model))
+    return fitted
+
+
+def _for_svms(celeba: CelebA, data: Path, recipe: Recipe) -> CelebA:
+    """Partition 1.
+
+    Raises:
+        DataError: it is empty, or its identities are too few.
+    """
+    svms = celeba.subset(1)
+    if not len(svms):
+        raise DataError(f"{data} has no CelebA picture of partition 1 to fit the SVMs on", "arrange them too")
+    require_identities(svms.identities, recipe.svm.folds)
+    return svms
+
+
+class _Sight:
+    """What a run's nets see in pictures.
+
+    Attributes:
+        localizer: finds the faces.
+        anet: rounded as it will be saved, so that the SVMs see what users will.
+        outputs: (A, D): weights of the fine-tuned attributes' outputs on the features of all views.
+    """
+
+    def __init__(self, run: Path, recipe: Recipe, options: RunOptions) -> None:
+        self.run, self.recipe, self.options = run, recipe, options
+        self.localizer, tuned = trained_finder(run, recipe, options.device), trained_attribute_net(run, recipe)
+        self.anet = tuned.anet.half().float()
+        views = recipe.tagger.width // FEATURES
+        self.outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
+
+    def __call__(self, part: str, paths: list[str]) -> tuple[NDArray[np.bool_], Features]:
+        """Of a part by its name: in which pictures (N,) a face was found, and the features (found, D) of these.
+
+        Raises:
+            DataError: in none.
+        """
+        recipe, options = self.recipe, self.options
+        boxes = proposed_faces(self.run, by_finder(part, recipe), self.localizer, paths, options)
+        found = ~np.isnan(boxes[:, 0])
+        if not found.any():
+            raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
+        extract = FeatureExtractor(self.anet, recipe.tagger, options.device)
+        return found, region_features(extract, list(compress(paths, found)), boxes[found], options)
+
+
+def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) -> Model:
+    """What will be saved."""
+    return Model(
+        name=name,
+        **_finder_of(sight.localizer),
+        anet=sight.anet.cpu(),
         svm=fitted.svm,
         calibration=fitted.calibration,
         thresholds=fitted.thresholds,
-        localizer=plain(localizer.settings),
-        tagger=plain(recipe.tagger),
+        localizer=plain(sight.localizer.settings),
+        tagger=plain(sight.recipe.tagger),
         training=record,
     )
-    save_model(model, out, model_card(model))
-    return fitted
 
 
 def region_features(extract: FeatureExtractor, paths: Paths, boxes: Boxes, options: RunOptions) -> Features:
