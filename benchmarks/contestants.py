@@ -22,7 +22,8 @@ from facetag.errors import FacetagError
 from facetag.model import find_model
 
 SCRIPTS = Path(__file__).resolve().parent / "rivals"
-PRODUCT = "matrix product"
+PRODUCT, CONVOLUTION = "matrix products", "3x3 convolutions"
+LIMITS = {PRODUCT: machine.product_seconds, CONVOLUTION: machine.convolution_seconds}  #: seconds a multiply-add
 THREADS = (1, 2)  #: that decode, alone
 
 
@@ -181,7 +182,7 @@ def tag_files(process: Process, files: Sequence[str], out: Path) -> Taken:
 
 
 def of_the_machine(photographs: Pictures) -> list[Contestant]:
-    """Decoding alone by THREADS, and a matrix product."""
+    """Decoding alone by THREADS, and the LIMITS."""
     files = photographs.files
 
     def decode(threads: int) -> Taken:
@@ -189,7 +190,12 @@ def of_the_machine(photographs: Pictures) -> list[Contestant]:
 
     names = {threads: f"decoding alone, {threads} thread{'s' * (threads > 1)}" for threads in THREADS}
     decoders = [Contestant(name, "", {"long": partial(decode, threads)}) for threads, name in names.items()]
-    return [*decoders, Contestant(PRODUCT, "", {"long": lambda: Taken(machine.product_seconds())})]
+    limits = [Contestant(name, "", {"long": partial(_measured, seconds)}) for name, seconds in LIMITS.items()]
+    return [*decoders, *limits]
+
+
+def _measured(seconds: Callable[[], float]) -> Taken:
+    return Taken(seconds())
 
 
 def start_rivals(names: Sequence[str], environments: Path, stack: ExitStack) -> dict[str, Process | str]:

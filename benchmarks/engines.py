@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from machine import SIDE, counting, product_seconds
+from machine import counting, product_seconds
 
 from facetag.model import load_model
 from facetag.networks.anet import ANet
@@ -129,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with torch.inference_mode():
-        rate = SIDE**3 / product_seconds()
+        rate = 1 / product_seconds()
         print(f"{options.threads} threads, matrix products: {rate / 1e9:.1f} thousand million multiply-adds a second")
         for work in works():
             report(work, options.turns, rate)

@@ -2,9 +2,10 @@
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,18 +23,32 @@ from facetag.student import localizer_of
 from facetag.tagger import Tagger
 
 SIDE = 1024  #: of the matrices
-PRODUCTS = 20  #: in one turn
+CHANNELS, MAP = 256, 64  #: of the convolution, and the side of its map
+REPEATS = 20  #: in one turn
 
 
 def product_seconds() -> float:
-    """Seconds of one product of float32 matrices SIDE x SIDE, on as many threads as torch uses."""
+    """Seconds a multiply-add in a product of float32 matrices SIDE x SIDE, on as many threads as torch uses."""
     one, other = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    return _seconds(partial(torch.mm, one, other, out=torch.empty(SIDE, SIDE))) / SIDE**3
+
+
+def convolution_seconds() -> float:
+    """Seconds a multiply-add in a 3 x 3 convolution of CHANNELS to as many over MAP x MAP; some processors do these
+    faster than matrix products."""
+    layer = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    maps = torch.rand(1, CHANNELS, MAP, MAP).contiguous(memory_format=torch.channels_last)
+    return _seconds(partial(layer, maps)) / (layer.weight.numel() * MAP**2)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Of one of REPEATS calls after one that is not timed."""
     with torch.inference_mode():
-        result = one @ other
+        work()
         start = time.perf_counter()
-        for _ in range(PRODUCTS):
-            torch.mm(one, other, out=result)
-    return (time.perf_counter() - start) / PRODUCTS
+        for _ in range(REPEATS):
+            work()
+    return (time.perf_counter() - start) / REPEATS
 
 
 def decoding_seconds(files: Sequence[Path], threads: int) -> float:

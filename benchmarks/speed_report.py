@@ -9,7 +9,7 @@ from typing import Any
 
 import machine
 import torch
-from contestants import PRODUCT
+from contestants import LIMITS
 from pictures import Pictures
 
 from facetag.evaluate.report import Table, plain_text
@@ -67,14 +67,17 @@ class Measured:
         seconds = self.timed[name].seconds if not self.timed[name].reason else {}
         return statistics.median(seconds["first"]) if "first" in seconds else nan
 
-    @property
-    def multiply_adds_a_second(self) -> float:
-        """The machine's rate in matrix products."""
-        return machine.SIDE**3 / statistics.median(self.timed[PRODUCT].seconds["long"])
+    def multiply_adds_a_second(self, limit: str) -> float:
+        """The machine's rate in one of the LIMITS."""
+        return 1 / statistics.median(self.timed[limit].seconds["long"])
 
-    def allowed(self, name: str) -> float:
+    def allowed(self, name: str, limit: str) -> float:
         """Images a second that a model's multiply-adds allow at that rate."""
-        return self.multiply_adds_a_second / self.multiply_adds[name]
+        return self.multiply_adds_a_second(limit) / self.multiply_adds[name]
+
+    def share(self, name: str, limit: str) -> float:
+        """How much of that a model reaches."""
+        return self.steady(name) / self.allowed(name, limit)
 
 
 def rate(seconds: float) -> float:
@@ -100,7 +103,7 @@ def table(measured: Measured, turns: int) -> Table:
         f"{measured.pictures.title}: {facts['files']} JPEG files of {facts['megapixels']:.2f} megapixels and "
         f"{facts['kilobytes']:.0f} kB in the mean; medians of {turns} turns"
     )
-    shown = [name for name, timed in measured.timed.items() if not timed.reason and name != PRODUCT]
+    shown = [name for name, timed in measured.timed.items() if not timed.reason and name not in LIMITS]
     return Table(title, COLUMNS, [_row(measured, name) for name in shown])
 
 
@@ -120,19 +123,19 @@ def digits(value: float) -> str:
 
 def allowance(measured: Measured) -> Table:
     """A row a model: what its multiply-adds allow on this machine, and how much of it it reaches."""
+    rates = (f"{digits(2e-9 * measured.multiply_adds_a_second(limit))} GFLOP/s in {limit}" for limit in LIMITS)
     title = (
-        f"What operations allow at {digits(2e-9 * measured.multiply_adds_a_second)} GFLOP/s, measured in products of "
-        f"{machine.SIDE}x{machine.SIDE} float32 matrices by {torch.get_num_threads()} threads, two operations a "
-        "multiply-add"
+        f"What operations allow at {' and '.join(rates)}, float32 by {torch.get_num_threads()} threads, two operations "
+        "a multiply-add"
     )
-    columns = ("", "million multiply-adds an image", "images/s allowed", "steady images/s", "share, percent")
+    limits = (column for limit in LIMITS for column in (f"allowed by {limit}", "share, percent"))
+    columns = ("", "million multiply-adds an image", "steady images/s", *limits)
     return Table(title, columns, [_allowed(measured, name) for name in measured.multiply_adds])
 
 
 def _allowed(measured: Measured, name: str) -> tuple[str, ...]:
-    steady, allowed = measured.steady(name), measured.allowed(name)
-    figures = (measured.multiply_adds[name] / 1e6, allowed, steady, 100 * steady / allowed)
-    return (name, *map(digits, figures))
+    limits = [each for limit in LIMITS for each in (measured.allowed(name, limit), 100 * measured.share(name, limit))]
+    return (name, *map(digits, (measured.multiply_adds[name] / 1e6, measured.steady(name), *limits)))
 
 
 def report(measured: Measured, turns: int) -> str:
@@ -146,7 +149,7 @@ def as_json(measured: Measured) -> dict[str, Any]:
     return {
         "title": measured.pictures.title,
         **measured.files,
-        "gflops": 2e-9 * measured.multiply_adds_a_second,
+        "gflops": {limit: 2e-9 * measured.multiply_adds_a_second(limit) for limit in LIMITS},
         "systems": {name: _system(measured, name) for name in measured.timed},
     }
 
@@ -155,8 +158,8 @@ def _system(measured: Measured, name: str) -> dict[str, Any]:
     timed = measured.timed[name]
     if timed.reason:
         return {"not_measured": timed.reason}
-    if name == PRODUCT:
-        return {"seconds": timed.seconds}
+    if name in LIMITS:
+        return {"seconds_a_multiply_add": timed.seconds["long"]}
     counted = name in measured.multiply_adds
     return {
         "answers": measured.answers[name],
@@ -166,5 +169,5 @@ def _system(measured: Measured, name: str) -> dict[str, Any]:
         "command_images_per_second": measured.command(name),
         "first_record_seconds": measured.first(name),
         "multiply_adds_per_image": measured.multiply_adds[name] if counted else None,
-        "share_of_allowed": measured.steady(name) / measured.allowed(name) if counted else None,
+        "share_of_allowed": {limit: measured.share(name, limit) for limit in LIMITS} if counted else None,
     }

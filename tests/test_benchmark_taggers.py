@@ -63,8 +63,10 @@ def photographs(tmp_path) -> pictures.Pictures:
 
 
 def measured_of(photographs, **timed: speed_report.Timed) -> speed_report.Measured:
-    """Figures of facetag (a billion multiply-adds an image), a rival and products that take a second each."""
-    everyone = {**timed, speed_report.PRODUCT: speed_report.Timed({"long": [1.0]})}
+    """Figures of facetag (a billion multiply-adds an image), a rival, and a billion a second in products, half as many
+    again in convolutions."""
+    limits = {contestants.PRODUCT: 2.0**-30, contestants.CONVOLUTION: 2.0**-30 / 1.5}
+    everyone = {**timed, **{limit: speed_report.Timed({"long": [seconds]}) for limit, seconds in limits.items()}}
     answers = dict.fromkeys(timed, "boxes")
     return speed_report.Measured(
         photographs, speed_report.facts_of(photographs.files), answers, everyone, {"facetag": 2.0**30}
@@ -132,13 +134,14 @@ def test_steady_is_the_slope_and_a_rivals_whole_time(photographs):
     assert measured.command("facetag") == 4 / 7 and measured.first("facetag") == 3
     assert measured.steady("rival") == 2 and measured.extremes("rival") == (0.5, 4)
     assert isnan(measured.command("rival")) and isnan(measured.first("rival"))
-    assert measured.multiply_adds_a_second == 2**30 and measured.allowed("facetag") == 1
+    assert measured.multiply_adds_a_second("matrix products") == 2**30
+    assert measured.allowed("facetag", "matrix products") == 1
     rows = {name: cells for name, *cells in speed_report.table(measured, 3).rows}
     assert rows == {
         "facetag": ["boxes", "1", "2", "1 to 4", "0.571", "3"],
         "rival": ["boxes", "0.75", "2", "0.5 to 4", "-", "-"],
     }
-    assert list(speed_report.allowance(measured).rows) == [("facetag", "1074", "1", "2", "200")]
+    assert list(speed_report.allowance(measured).rows) == [("facetag", "1074", "2", "1", "200", "1.5", "133")]
 
 
 def test_what_noise_or_failure_left_out_is_said(photographs):
@@ -151,6 +154,15 @@ def test_what_noise_or_failure_left_out_is_said(photographs):
     written = json.loads(taggers.to_json(speed_report.as_json(measured)))
     assert written["systems"]["rival"] == {"not_measured": "no wheel"}
     assert written["systems"]["facetag"]["steady_images_per_second"] is None
+
+
+def test_the_machines_rates_are_of_what_is_said_to_be_done(monkeypatch):
+    done = []
+    monkeypatch.setattr(machine, "_seconds", lambda work: done.append(work()) or 1.0)
+    assert machine.product_seconds() == machine.SIDE**-3 and done[0].shape == (machine.SIDE, machine.SIDE)
+    with machine.counting([layer := torch.nn.Conv2d(machine.CHANNELS, machine.CHANNELS, 3, padding=1)]) as counted:
+        layer(torch.zeros(1, machine.CHANNELS, machine.MAP, machine.MAP))
+    assert machine.convolution_seconds() == pytest.approx(1 / counted[0]) and done[1].shape[1:] == (256, 64, 64)
 
 
 def test_all_take_turns_and_each_begins_one(capsys):
