@@ -1,11 +1,12 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
 python studies/restore.py --run runs/restored
-python studies/restore.py --run runs/taught --with-objects
+python studies/restore.py --run runs/taught --recipe fast
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. The LNets are those of `faithful`, or those that start from LNet+ and taught `fast`'s student.
+already is left alone. The LNets are those of the recipe whose stages are to be trained or fitted: of `faithful`, or of
+`fast`, which start from LNet+ and taught its student.
 """
 
 import argparse
@@ -73,6 +74,9 @@ def lnets_with_objects() -> dict[str, nn.Module]:
     return {name: lnet(name, recipe, HERE / f"{name}_with_objects.safetensors", heads) for name in LNETS}
 
 
+LNETS_OF = {"faithful": shipped_lnets, "fast": lnets_with_objects}
+
+
 def record(model: str) -> dict[str, Any]:
     """What model.json says."""
     found: dict[str, Any] = json.loads((MODELS / model / "model.json").read_text(encoding="utf-8"))
@@ -90,8 +94,8 @@ class Part(nn.Module):
         return self.tensors
 
 
-def restored(with_objects: bool) -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """Each stage's net and the validation figures that chose it."""
+def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
+    """Each stage's net and the validation figures that chose it, with the LNets of this recipe."""
     recipe, fast, heads = load_recipe("faithful"), load_recipe("fast"), floats(HERE / "heads.safetensors")
     faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
     faces.anet.load_state_dict(floats(MODELS / "faithful" / "anet.safetensors"))
@@ -101,7 +105,7 @@ def restored(with_objects: bool) -> dict[str, tuple[nn.Module, dict[str, float]]
     last = student_folder(len(fast.student))
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
-        **(lnets_with_objects() if with_objects else shipped_lnets()),
+        **LNETS_OF[name](),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
         "anet_attributes": faces,
         last: Student(fast.student[-1].net),
@@ -110,17 +114,17 @@ def restored(with_objects: bool) -> dict[str, tuple[nn.Module, dict[str, float]]
     nets[last].load_state_dict(floats(HERE / "student.safetensors"))
     nets["anet_attributes_student"].load_state_dict(floats(HERE / "anet_student.safetensors"))
     faithfuls, fasts = (record(model)["training"]["validation"] for model in ("faithful", "fast"))
-    figures = faithfuls | fasts if with_objects else fasts | faithfuls
-    return {name: (net, figures[name]) for name, net in nets.items()}
+    figures = faithfuls | fasts if name == "fast" else fasts | faithfuls
+    return {stage: (net, figures[stage]) for stage, net in nets.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--with-objects", action="store_true", help="the LNets are those that start from LNet+")
+    parser.add_argument("--recipe", choices=LNETS_OF, default="faithful", help="whose LNets the run has")
     asked = parser.parse_args()
     run: Path = asked.run
-    for stage, (net, figures) in restored(asked.with_objects).items():
+    for stage, (net, figures) in restored(asked.recipe).items():
         folder = run / stage
         if has_stage(run, stage):
             print(f"{folder} is there already and stays as it is")

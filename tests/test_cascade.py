@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH, Beside
 from facetag.training.fit import Fitted
-from facetag.training.loop import LoopSettings, RunOptions
+from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
 from facetag.training.recipe import (
     CropStage,
@@ -249,6 +250,35 @@ def test_finetune_all_with_resume_trains_nothing_again(trained: Trained, tmp_pat
     assert outcome.finished and outcome.best == trained.fitted.accuracy
     assert {row["stage"] for row in said} == {"features"}  # neither a step nor a proposal
     assert load_model(str(tmp_path / "again")).training == load_model(str(trained.model)).training
+
+
+def test_what_is_begun_anew_does_not_go_on_from_an_older_training(tmp_path: Path) -> None:
+    said: list[tuple[str, bool]] = []
+
+    def stage(name: str, finishes: bool, options: RunOptions) -> Outcome:
+        said.append((name, options.resume))
+        (tmp_path / name / checkpoint.CHECKPOINT).write_text("of now")
+        return Outcome(finishes, 1, 0.5)
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / checkpoint.CHECKPOINT).write_text("of an older training")
+    stages = {"a": partial(stage, "a", False), "b": partial(stage, "b", True)}
+    assert not cascade._one_after_another(stages, tmp_path, OPTIONS).finished  # stopped in its first stage
+    stages["a"] = partial(stage, "a", True)
+    assert cascade._one_after_another(stages, tmp_path, replace(OPTIONS, resume=True)).finished
+    assert said == [("a", False), ("a", True), ("b", False)]
+
+
+@pytest.mark.parametrize("missing", ["lnet_plus", "anet_identities"])
+def test_a_start_that_is_missing_is_said_before_hours_of_other_stages(
+    trained: Trained, tmp_path: Path, missing: str
+) -> None:
+    for name in {"lnet_plus", "anet_identities"} - {missing}:
+        shutil.copytree(trained.run / name, tmp_path / name)
+    with pytest.raises(DataError, match=f"{missing}/best.safetensors does not exist"):
+        cascade.finetune_all(trained.data, tmp_path, RECIPE, OPTIONS, tmp_path / "out")
+    assert not (tmp_path / "lnet_o").exists()
 
 
 def test_a_stage_of_another_recipe_is_refused_before_the_svms_are_fitted(trained: Trained, tmp_path: Path) -> None:

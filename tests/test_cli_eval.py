@@ -77,6 +77,9 @@ def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
     assert (data["pictures"], data["partition"], data["mode"]) == (2, "test", mode)
     assert set(data["attributes"]) == set(ATTRIBUTES)
     assert data["mean_iou_with_aligned_box"] == 1 if mode == "crops" else data["mean_iou_with_aligned_box"] < 1
+    arguments = ("--data", celeba.parent, "--model", model_folder, "--mode", mode, "--partition", "val")
+    assert "careful: SVMs and thresholds were fitted" not in result.stdout
+    assert "careful: SVMs and thresholds were fitted" in run("attributes", *arguments).stdout
 
 
 @pytest.mark.parametrize(("partition", "careful"), [("val", "SVMs and thresholds were fitted"), ("test", None)])

@@ -57,6 +57,8 @@ def test_attribute_table():
     assert table.rows[0] == (ATTRIBUTES[0], "0.0", "50.0", "50.0", "-", "50.0", "50.0")
     assert table.rows[-1][:2] == ("mean", "50.0")
     assert len(table.columns) == len(table.rows[0])
+    warned, _ = report.attribute_tables(attribute_report(), "careful")
+    assert warned.title == f"{table.title}\ncareful"
 
 
 def test_attribute_json_keys_every_metric_by_attribute():

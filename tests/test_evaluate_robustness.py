@@ -8,7 +8,8 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
 from facetag.evaluate import report, robustness
-from facetag.evaluate.robustness import DISTURBANCES, FITTED, measure_robustness
+from facetag.evaluate.attributes import FITTED
+from facetag.evaluate.robustness import DISTURBANCES, measure_robustness
 from facetag.images.resample import crop
 from facetag.tagger import Tags
 

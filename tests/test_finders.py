@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,3 +108,13 @@ def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets
         found = located_by(localizer, dominant)(photos, clock)
         assert [list(one.faces) for one in found] == expected and all(expected)
         assert {stage for stage, seconds in clock.seconds.items() if seconds} == stages
+
+
+def test_the_surest_is_found_under_a_head_that_is_not_sure():
+    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    images = [one.pixels for one in photos]
+    model = random_model()
+    localizer = Localizer(model, settings=replace(Localizer(model).settings, head_score=0.9999999))
+    assert not any(localizer.heads(images))
+    found = located_by(localizer, dominant=True)(photos, Stopwatch())
+    assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)

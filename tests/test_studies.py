@@ -63,7 +63,7 @@ def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) 
 
 
 def test_the_lnets_that_taught_the_student_make_a_run_as_well(run: Path, tmp_path: Path) -> None:
-    main_of(restore, "--run", tmp_path, "--with-objects")
+    main_of(restore, "--run", tmp_path, "--recipe", "fast")
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in run.iterdir()}
     recipe = load_recipe("fast")
     assert (recipe.lnet_o.start, load_recipe("faithful").lnet_o.start) == ("lnet_plus", "nothing")

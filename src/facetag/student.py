@@ -47,7 +47,7 @@ class StudentLocalizerSettings:
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
         hints: of each finer look; it is taken only if the odds that the looks before gave to the middles of small faces
             have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many with
-            less. Empty = all are taken.
+            less (seen in two looks, a face counts twice). Empty = all are taken.
         thorough: further longer sides, for a search that takes every look without a hint.
         ratio: width of a face over its height.
         height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.

@@ -36,7 +36,7 @@ def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         images = [photo.at(max(photo.width, photo.height)) for photo in photos]
         with clock.stage(Stage.LNET_O):
-            heads = localizer.heads(images)
+            heads = localizer.heads(images, minimum=0.0 if dominant else None)
         with clock.stage(Stage.LNET_S):
             faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
         chosen = [each[:1] if dominant else each for each in faces]

@@ -81,7 +81,7 @@ def attributes(
     tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet))
     measured = evaluate.measure_attributes(tagged, labels, shares)
     facts = {**about(loaded), "partition": partition, "mode": mode, "precision": precision}
-    tables = report.attribute_tables(measured)
+    tables = report.attribute_tables(measured, evaluate.FITTED[partition])
     answer(json, facts, report.attribute_json(measured), tables)
     if card:
         words = ["facetag", "eval", "attributes", "--partition", partition, "--mode", mode]
@@ -152,7 +152,8 @@ def robustness(
       facetag eval robustness --data data --limit 1000 --json robustness.json
     """
     from facetag.evaluate import report
-    from facetag.evaluate.robustness import FITTED, measure_robustness
+    from facetag.evaluate.attributes import FITTED
+    from facetag.evaluate.robustness import measure_robustness
     from facetag.tagger import Tagger
 
     check_outputs(json)

@@ -31,6 +31,13 @@ GROUPED_BY = ("Male", "Young")
 
 PARTITIONS: dict[Partition, int] = {"train": 0, "val": 1, "test": 2}
 
+#: What a reader must know of figures of this partition.
+FITTED: dict[Partition, str] = {
+    "train": "careful: nets were trained on pictures of this partition, so accuracy is too high",
+    "val": "careful: SVMs and thresholds were fitted on pictures of this partition, so accuracy is too high",
+    "test": "",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Tagged:

@@ -49,7 +49,7 @@ def to_json(data: dict[str, Any]) -> str:
     return json.dumps(_plain(data), indent=1, ensure_ascii=False)
 
 
-def attribute_tables(report: AttributeReport) -> list[Table]:
+def attribute_tables(report: AttributeReport, warning: str = "") -> list[Table]:
     """Percent per attribute, and their means."""
     values = {name: getattr(report.metrics, name) for name in _ATTRIBUTE_COLUMNS}
     means = report.metrics.means()
@@ -65,7 +65,7 @@ def attribute_tables(report: AttributeReport) -> list[Table]:
         for group in report.groups
     ]
     groups = Table("means by group, as labelled; percent", ("group", "pictures", *columns), by_group)
-    return [Table(title, ("attribute", *columns), rows), groups]
+    return [Table(_warned(title, warning), ("attribute", *columns), rows), groups]
 
 
 def attribute_json(report: AttributeReport) -> dict[str, Any]:
@@ -119,7 +119,11 @@ def robustness_tables(report: RobustnessReport, warning: str = "") -> list[Table
         f"the majority's accuracy is {_percent(report.majority)}"
     )
     columns = [part for name in MEANS for part in (_ATTRIBUTE_COLUMNS[name], "change")]
-    return [Table("\n".join(filter(None, (title, warning))), ("disturbance", *columns), rows)]
+    return [Table(_warned(title, warning), ("disturbance", *columns), rows)]
+
+
+def _warned(title: str, warning: str) -> str:
+    return "\n".join(filter(None, (title, warning)))
 
 
 def robustness_json(report: RobustnessReport) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from facetag.datasets.augment import Generator, compressed, grey
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
-from facetag.evaluate.attributes import Partition
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop, resize
@@ -30,13 +29,6 @@ QUALITIES = (75, 50, 25, 10)
 TURNS = (10, 20, 30)
 HEIGHTS = (80, 40, 30, 20)
 MEANS = ("accuracy", "balanced_accuracy", "average_precision")  #: of AttributeMetrics, as Robustness holds them
-
-#: What a reader must know of figures of this partition.
-FITTED: dict[Partition, str] = {
-    "train": "careful: nets were trained on pictures of this partition, so accuracy is too high",
-    "val": "careful: SVMs and thresholds were fitted on pictures of this partition, so accuracy is too high",
-    "test": "",
-}
 
 #: An aligned picture and its face's box -> what is seen instead, and the box in it. Chance is the picture's own.
 Disturb = Callable[[Image, Box, Generator], tuple[Image, Box]]

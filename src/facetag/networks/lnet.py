@@ -16,7 +16,6 @@ from facetag.networks.normalisation import LocalResponseNorm, fold_batch_normali
 
 STRIDE = 16  #: pixels between neighbouring cells of C5
 FIRST_CENTER = 17  #: index of the pixel at the centre of cell 0
-FIELD = 163  #: pixels that one cell sees
 CHANNELS = 256  #: of C5
 MIN_SIDE = 67  #: the smallest side that leaves a pooled C2 of 3 cells
 
@@ -108,20 +107,14 @@ class LNet(nn.Module):
 
 
 def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """The sum over channels of weight x response, of either sign. Shape: (N, C, H, W), (C,) -> (N, H, W).
+    """The map that localises: the sum over channels of weight x response. Shape: (N, C, H, W), (C,) -> (N, H, W).
+
+    Equal weights 1 / C give the paper's average of the channels; the weights of one output of a pooled linear head give
+    that output's class activation map, of either sign.
 
     Not einsum: it becomes a matrix product, and a BLAS sums in an order that depends on the batch.
     """
     return (features * weights[:, None, None]).sum(1)
-
-
-def response_map(features: Tensor, weights: Tensor) -> Tensor:
-    """The map that localises: sum over channels of weight x response, negative sums set to 0.
-
-    Shape: features (N, C, H, W), weights (C,) -> (N, H, W). Equal weights 1 / C give the paper's average of
-    the channels; the weights of one output of a pooled linear head give that output's class activation map.
-    """
-    return weighted_sum(features, weights).clamp_min(0)
 
 
 @dataclass(frozen=True)

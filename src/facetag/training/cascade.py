@@ -104,6 +104,12 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     stage, folder = recipe.anet_attributes, DataFolder(data)
     labelled = folder.labelled_photographs("train") if stage.photographs else None
     split = finetune.split_training(folder.celeba(), stage.held_out)
+    torch.manual_seed(stage.loop.seed)
+    net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
+    if stage.start == "identities" and not options.resume:
+        _start_from(run / "anet_identities", net, "anet")
+    elif stage.start == "attributes" and not options.resume:
+        _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
     boxes = face_boxes(run, recipe, options)
     examples, validation = (
         finetune.face_examples(part, boxes(name, part.paths), recipe.tagger, stage, jittered)
@@ -114,12 +120,6 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         paths, labels = labelled
         others = finetune.photograph_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
         taught = Beside(examples, others, stage.photographs)
-    torch.manual_seed(stage.loop.seed)
-    net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
-    if stage.start == "identities" and not options.resume:
-        _start_from(run / "anet_identities", net, "anet")
-    elif stage.start == "attributes" and not options.resume:
-        _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
     task = finetune.FaceTask(net, stage, taught, validation)
     return train(task, stage.loop, run / by_finder("anet_attributes", recipe), options)
 
@@ -139,15 +139,33 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     if recipe.finder == "student":
         asked["student"] = train_student
     asked[by_finder("anet_attributes", recipe)] = finetune_anet
+    _require_starts(run, recipe)
     stages = {name: partial(stage, data, run, recipe) for name, stage in asked.items()}
     outcome = _one_after_another(stages, run, options)
     return replace(outcome, best=fit_svm(data, run, recipe, options, out).accuracy) if outcome.finished else outcome
 
 
+def _require_starts(run: Path, recipe: Recipe) -> None:
+    """What stages start from that are not among those of `finetune_all`.
+
+    Raises:
+        DataError: one of them is not trained yet.
+    """
+    anet = {"identities": "anet_identities", "attributes": "anet_attributes", "nothing": "nothing"}
+    starts = {recipe.lnet_o.start, recipe.lnet_s.start, anet[recipe.anet_attributes.start]}
+    for name in sorted(starts - {"nothing", "lnet_o"}):
+        checkpoint.best_state(run / name)
+
+
 def _one_after_another(
     stages: Mapping[str, Callable[[RunOptions], Outcome]], run: Path, options: RunOptions
 ) -> Outcome:
-    """Stages by their folders in the run; those that have a checkpoint resume, when asked to, and others begin."""
+    """Stages by their folders in the run; those that have a checkpoint resume, when asked to, and others begin. When
+    not asked to, checkpoints of an earlier training are forgotten first, or a later --resume would take them for this
+    one's."""
+    if not options.resume:
+        for name in stages:
+            (run / name / checkpoint.CHECKPOINT).unlink(missing_ok=True)
     started, steps, best = time.monotonic(), 0, -math.inf
     for name, stage in stages.items():
         left = None if options.max_time is None else options.max_time - (time.monotonic() - started)
