@@ -5,6 +5,7 @@ import sys
 import threading
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,6 +153,13 @@ def test_sixteen_bit_colour():
 )
 def test_float_tiff(values, expected):
     assert decode(encoded(np.array([values], np.float32), "TIFF")).pixels[0, :, 0].tolist() == expected
+
+
+def test_a_tiff_of_colours_in_floats_is_whole_but_not_decoded():
+    done, data = cv2.imencode(".tif", np.random.default_rng(0).random((6, 9, 3)).astype(np.float32))
+    assert done
+    with pytest.raises(UnsupportedImage, match="TIFF with such pixels is not supported; convert it to JPEG or PNG"):
+        decode(data.tobytes())
 
 
 def test_cmyk():

@@ -5,13 +5,14 @@ import itertools
 import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facetag.images.discover import Met, discover, files_from, name_below
-from facetag.images.kinds import kind_of
+from facetag.images.kinds import DRAWN, kind_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 
@@ -80,6 +81,18 @@ def test_exclude(tree):
     assert found(root, exclude=["x"]) == "a.jpg y/b.jpg"
     assert found(root, exclude=["x/*"]) == "a.jpg y/b.jpg y/x/c.jpg"
     assert found(root, exclude=["a.*", "c.jpg"]) == "x/b.jpg y/b.jpg"
+    assert found(root, exclude=["x/"]) == "a.jpg y/b.jpg"
+    assert found(root, exclude=[f"{root}/x/*"]) == "a.jpg y/b.jpg y/x/c.jpg"  # as it is written
+    assert found(root, exclude=["*/x/*"]) == "a.jpg x/a.jpg x/b.jpg y/b.jpg"
+
+
+def test_what_an_earlier_run_drew_is_left_alone(tree):
+    root = tree("a.jpg drawn/a.jpg-0123456789abcdef.jpg drawn/photo-0123456789abcdef.jpg drawn/b.jpg")
+    drawing = f"{root}/drawn/a.jpg-0123456789abcdef.jpg"
+    Path(drawing).write_bytes(DRAWN + b"more")
+    Path(f"{root}/drawn/b.jpg").write_bytes(DRAWN + b"more")  # renamed by the user
+    assert found(root) == "a.jpg drawn/b.jpg drawn/photo-0123456789abcdef.jpg"
+    assert list(discover([drawing])) == [drawing]
 
 
 def test_links(tree):
@@ -239,6 +252,7 @@ def test_deep_trees(tmp_path, monkeypatch):
         (b"a\nb\r\n\n c \nd", False, ["a", "b", " c ", "d"]),
         (b"a\nb\0\0c\r\0d", True, ["a\nb", "c\r", "d"]),
         (b"\xff\n", False, ["\udcff"]),
+        (b"\xef\xbb\xbfa\nb", False, ["a", "b"]),
     ],
 )
 def test_lists(text, null, expected):

@@ -18,6 +18,7 @@ from facetag.evaluate.sheet import (
     TRUTH,
     Tile,
     attribute_tiles,
+    check_sheet,
     contact_sheet,
     localization_tiles,
     top_tags,
@@ -107,6 +108,18 @@ def test_few_tiles_make_a_narrow_sheet():
 def test_a_sheet_is_jpeg_or_png(tmp_path):
     with pytest.raises(UsageError, match=r"sheet\.txt"):
         write_sheet(tmp_path / "sheet.txt", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_sheet_replaces_no_photograph(tmp_path):
+    photograph = tmp_path / "photos" / "a.jpg"
+    photograph.parent.mkdir()
+    photograph.write_bytes(b"kept")
+    with pytest.raises(UsageError, match="lies among the photographs and would be replaced"):
+        check_sheet(photograph, tmp_path / "photos")
+    check_sheet(photograph, tmp_path / "others")
+    check_sheet(tmp_path / "photos" / "new.jpg", tmp_path / "photos")
+    with pytest.raises(UsageError, match=r"cannot be written as sheet\.gif"):
+        check_sheet(tmp_path / "sheet.gif", tmp_path / "photos")
 
 
 def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path):

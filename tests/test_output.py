@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from facetag.batch.output import open_output
-from facetag.errors import FacetagError
+from facetag.batch.output import is_regular, open_output, refuse_to_replace
+from facetag.errors import FacetagError, UsageError
 
 
 def write(out, text="new\n"):
@@ -76,6 +76,40 @@ def test_a_fifo_is_written_and_stays(tmp_path):
     reader.join()
     assert received == ["new\n"]
     assert fifo.is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no /dev/fd here")
+def test_what_is_open_already_is_written_by_its_other_names(tmp_path):
+    reading, writing = os.pipe()
+    with open(reading) as stream:
+        for out in (f"/dev/fd/{writing}", f"/proc/self/fd/{writing}"):
+            assert not is_regular(out)
+            write(out)
+        os.close(writing)
+        assert stream.read() == "new\nnew\n"
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as appended:
+        write(f"/dev/fd/{appended.fileno()}")
+    assert log.read_text() == "before\nnew\n" and os.listdir(tmp_path) == ["log"]
+    assert not any(map(is_regular, ("/dev/stdout", "/dev/stderr", "-")))
+    assert is_regular(str(tmp_path / "fd" / "3")) and is_regular("/dev/shm.csv")
+
+
+def test_pictures_journals_and_what_is_read_are_not_replaced(tmp_path):
+    photo, journal, table = tmp_path / "a.jpg", tmp_path / "a.csv.facetag.sqlite", tmp_path / "a.csv"
+    photo.write_bytes(b"\xff\xd8\xff" + bytes(80))
+    journal.write_bytes(b"SQLite format 3\0" + bytes(80))
+    table.write_text("path\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(photo)
+    for out, message in ((photo, "is a JPEG picture"), (link, "is a JPEG picture"), (journal, "is a journal")):
+        with pytest.raises(UsageError, match=f"{message} and would be replaced; name another file"):
+            refuse_to_replace(str(out))
+    with pytest.raises(UsageError, match="is read and would be replaced"):
+        refuse_to_replace(str(table), None, f"{tmp_path}/./a.csv")
+    for out in (str(table), "-", str(tmp_path / "new.csv"), str(tmp_path), "/dev/null"):
+        refuse_to_replace(out, str(photo))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

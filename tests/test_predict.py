@@ -312,3 +312,29 @@ def test_no_network_is_touched_and_a_reader_may_leave(model_folder, tmp_path):  
     ended = subprocess.run(command, cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
     assert (ended.returncode, ended.stderr) == (ExitCode.OK, b"")
+
+
+def test_no_output_replaces_a_photograph_or_what_is_read(facetag, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    png(photos / "a.png")
+    before = (photos / "a.png").read_bytes()
+    (tmp_path / "list.txt").write_text("photos/a.png\n")
+    (tmp_path / "boxes.csv").write_text("path,x,y,width,height\nphotos/a.png,1,1,30,40\n")
+    for words, message in (
+        (("photos", "--out", "photos/a.png"), "photos/a.png is a PNG picture and would be replaced"),
+        (("--files-from", "list.txt", "--out", "list.txt"), "list.txt is read and would be replaced"),
+        (("photos", "--boxes", "boxes.csv", "--out", "boxes.csv"), "boxes.csv is read and would be replaced"),
+    ):
+        code, _, err = facetag("predict", *words, "--format", "csv")
+        assert code == ExitCode.USAGE and err.splitlines() == [f"facetag: error: {message}; name another file"]
+    assert (photos / "a.png").read_bytes() == before and (tmp_path / "list.txt").read_text() == "photos/a.png\n"
+
+
+def test_drawings_of_an_earlier_run_are_no_inputs(facetag, tmp_path):
+    (tmp_path / "photos").mkdir()
+    png(tmp_path / "photos" / "a.png")
+    for words in (("--draw", "photos/drawn"), ()):
+        code, out, _ = facetag("predict", "photos", *words)
+        assert code == ExitCode.OK and {record.path for record in read_csv(out)} == {"photos/a.png"}
+    assert len(list((tmp_path / "photos" / "drawn").iterdir())) == 1

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facetag.batch.reading import Photo
 from facetag.errors import writing
 from facetag.geometry import Box
+from facetag.images.kinds import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localizer import Localizer
 from facetag.method.scale_space import Layer
@@ -51,7 +52,7 @@ class Drawer:
         path = self._folder / file_name(photo.path)
         encoded = cv2.imencode(".jpg", self.picture(photo, record)[..., ::-1])[1]
         with writing(str(path)):
-            path.write_bytes(encoded.tobytes())
+            path.write_bytes(DRAWN + encoded.tobytes()[2:])
 
     def has(self, path: str) -> bool:
         """Whether a drawing of this path lies in the folder."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from facetag.batch.journal import ENDING, Journal, remove_journal
 from facetag.batch.lock import locked
-from facetag.batch.output import beside, is_regular
+from facetag.batch.output import beside, is_regular, refuse_to_replace
 from facetag.batch.parts import Part, Row, check_parts, merged, read_part
 from facetag.batch.run import LOCK, Document, publish
 from facetag.batch.writers import format_of
@@ -20,7 +20,8 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     A regular file gets its journal too, so that the run's command without --shard goes on from it.
 
     Raises:
-        UsageError: the outputs are not all the shards of one run, or the format is unknown.
+        UsageError: the outputs are not all the shards of one run, the format is unknown, or a picture would be
+            replaced.
         JournalError: a journal is missing, damaged or of a run that did not end.
         OutputLocked: a run writes this file.
         FacetagError: it cannot be written.
@@ -35,6 +36,7 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     path = beside(out, ENDING)
     if path in {beside(output, ENDING) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
+    refuse_to_replace(out)
     with locked(beside(out, LOCK), out, lock_wait):
         _write(parts, document, path)
     return first.inputs

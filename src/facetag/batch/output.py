@@ -3,16 +3,23 @@
 import hashlib
 import io
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from facetag.errors import writing
+from facetag.errors import UsageError, writing
+from facetag.images.kinds import HEAD_BYTES, kind_of
 
 #: Told of each point that a run passes at which its death must do no harm; tests die, or fail, there.
 Passing = Callable[[str], None]
+
+
+#: Other names of what this process has open.
+_DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def unheeded(point: str) -> None:
@@ -20,8 +27,37 @@ def unheeded(point: str) -> None:
 
 
 def is_regular(out: str) -> bool:
-    """Whether an output is a regular file, there or to be made; standard output, FIFOs and /dev/null are not."""
-    return out != "-" and _is_regular_or_new(os.path.realpath(out))
+    """Whether an output is a regular file, there or to be made; standard output, FIFOs, /dev/null and what the process
+    has open already (/dev/stdout, /dev/fd/3) are not."""
+    return out != "-" and _descriptor(out) is None and _is_regular_or_new(os.path.realpath(out))
+
+
+def refuse_to_replace(out: str, *inputs: str | None) -> None:
+    """See that an output replaces nothing that it should not.
+
+    Raises:
+        UsageError: it is one of these inputs, a picture or a journal.
+    """
+    if not is_regular(out) or not os.path.isfile(out):
+        return
+    if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each}:
+        raise UsageError(f"{out} is read and would be replaced", "name another file")
+    try:
+        with open(out, "rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        return  # who cannot read it may still replace it
+    if kind := kind_of(head):
+        raise UsageError(f"{out} is a {kind} picture and would be replaced", "name another file")
+    if head.startswith(b"SQLite format 3\0"):
+        raise UsageError(f"{out} is a journal and would be replaced", "name another file")
+
+
+def _descriptor(out: str) -> int | None:
+    """The number of a file that the process has open, by one of its names."""
+    path = os.path.abspath(out)
+    named = _DESCRIPTOR.fullmatch(path)
+    return int(named[1]) if named else _STREAMS.get(path)
 
 
 def beside(out: str, ending: str) -> str:
@@ -75,8 +111,9 @@ def _is_regular_or_new(path: str) -> bool:
 
 @contextmanager
 def _as_it_comes(out: str) -> Iterator[TextIO]:
-    with writing(out):
-        stream = open(out, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
+    number = _descriptor(out)
+    with writing(out):  # opening one that is open would cut off what others wrote to it before
+        stream = open(out if number is None else os.dup(number), "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
     try:
         yield stream
         with writing(out):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from facetag.batch.draw import Drawer
 from facetag.batch.output import beside, is_regular
+from facetag.batch.paths import one_line
 from facetag.batch.record import ENDING, RunRecord, now, text_of, versions, write_record
 from facetag.batch.run import Document, Observers, Outcome, run
 from facetag.batch.stopwatch import Stopwatch
@@ -37,7 +38,7 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
     if is_regular(request.out):
         write_record(record, beside(request.out, ENDING))
     if request.out != "-":
-        say(f"wrote {request.name}")
+        say(f"wrote {one_line(request.name)}")
     return ExitCode.SOME_FAILED if request.budget.is_spent(watch.failed, watch.total) else ExitCode.OK
 
 

@@ -71,7 +71,7 @@ def attributes(
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
 
-    check_outputs(json, sheet)
+    check_outputs(json, sheet, data)
     if card:
         check_card(model, limit, precision)
     shares, part = celeba_part(data, partition, limit)
@@ -117,7 +117,7 @@ def tags(
     from facetag.evaluate.attributes import tag_pictures
     from facetag.evaluate.tags import measure_tags
 
-    check_outputs(json, sheet)
+    check_outputs(json, sheet, images)
     chosen, paths = photographs_of(load_tags_csv(labels), images, half)
     loaded, localizer, tagger = cascade_of(model, device, precision)
     tagged = tag_pictures(paths, localizer.dominant, tagger, progress("photographs", quiet))
@@ -193,7 +193,7 @@ def localization(
     from facetag.evaluate import sheet as sheets
     from facetag.evaluate.pictures import evenly
 
-    check_outputs(json, sheet)
+    check_outputs(json, sheet, images)
     photographs = evaluate.load_photographs(images, boxes, half)
     chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
     loaded, localizer, tagger = cascade_of(model, device, precision, faces)

@@ -66,19 +66,22 @@ def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer
     return head_localizer(run, loaded, place), True
 
 
-def check_outputs(json: Path | None, sheet: Path | None = None) -> None:
-    """See before a long run that its files can be written after it.
+def check_outputs(json: Path | None, sheet: Path | None = None, photographs: Path | None = None) -> None:
+    """See before a long run that its files can be written after it, and replace none of the photographs.
 
     Raises:
         UsageError: one cannot.
     """
+    from facetag.batch.output import refuse_to_replace
     from facetag.evaluate.sheet import check_sheet
 
     for path in filter(None, (json, sheet)):
         if not path.parent.is_dir():
             raise UsageError(f"{path.parent} is not a folder", "make it, or name another file")
-    if sheet:
-        check_sheet(sheet)
+    if json:
+        refuse_to_replace(str(json))
+    if sheet and photographs:
+        check_sheet(sheet, photographs)
 
 
 def about(model: "Model") -> dict[str, Any]:

@@ -46,7 +46,9 @@ FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Enter symlink
 Hidden = Annotated[bool, typer.Option("--hidden", help="In folders, also what begins with a dot.")]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="GLOB", help="Leave alone what matches in folders: names, or paths where it has a slash."),
+    typer.Option(
+        metavar="GLOB", help="Leave alone what matches in folders: names, or with a slash in it paths below the input."
+    ),
 ]
 Extensions = Annotated[
     list[str] | None, typer.Option("--ext", metavar="EXT", help="In folders, only these endings: jpg,png.")

@@ -88,12 +88,15 @@ def request_of(context: typer.Context, attributes: Sequence[str] | None) -> Requ
     """The Request of a command's options, which are called as in cli.options.
 
     Raises:
-        UsageError: no format or budget is known by that name, or options do not fit together.
+        UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
+            what is read.
     """
     from facetag.batch.budget import budget_of
+    from facetag.batch.output import refuse_to_replace
     from facetag.batch.writers import format_of
 
     words = context.params
+    refuse_to_replace(words["out"], words["files_from"], words.get("boxes"))
     speak_as(words["log_format"], words["quiet"], words["verbose"])
     return Request(
         out=words["out"],

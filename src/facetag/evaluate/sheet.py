@@ -96,19 +96,25 @@ def write_sheet(path: Path, sheet: Image) -> None:
         UsageError: another suffix.
         FacetagError: it cannot be written.
     """
-    check_sheet(path)
+    _check_suffix(path)
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     assert done
     with writing(path):
         path.write_bytes(data.tobytes())
 
 
-def check_sheet(path: Path) -> None:
+def check_sheet(path: Path, photographs: Path) -> None:
     """See before a long run that a sheet can be written after it.
 
     Raises:
-        UsageError: it cannot have this suffix.
+        UsageError: it cannot have this suffix, or would replace a file in the folder of the photographs.
     """
+    if path.exists() and path.resolve().is_relative_to(photographs.resolve()):
+        raise UsageError(f"{path} lies among the photographs and would be replaced", "name another file")
+    _check_suffix(path)
+
+
+def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"a sheet cannot be written as {path.name}", "name it .jpg or .png")
 

@@ -191,6 +191,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False, s
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("more pixels than Pillow decodes at once") from error
     except _DAMAGE as error:
+        if kind == TIFF and "unknown pixel mode" in str(error):  # colours in floats, say
+            raise UnsupportedImage("TIFF with such pixels is not supported", "convert it to JPEG or PNG") from error
         raise UnreadableImage(f"damaged {kind} file") from error
 
 

@@ -2,7 +2,9 @@
 
 import fnmatch
 import os
+import re
 import stat
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from facetag.images.kinds import EXTENSIONS, HEAD_BYTES, kind_of
+from facetag.images.kinds import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
 
 _LIST_BLOCK = 1 << 16
+_DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`batch.draw`)
 
 
 class Met(StrEnum):
@@ -64,7 +67,7 @@ class Discovery:
         self._inputs = inputs
         self._recursive = recursive
         self._extensions = None if extensions is None else frozenset(e.lower().lstrip(".") for e in extensions)
-        self._exclude = tuple(exclude)
+        self._exclude = tuple(pattern.rstrip("/") or pattern for pattern in exclude)
         self._follow_links = follow_links
         self._with_hidden = hidden
         self._name = name_below(relative_to) if relative_to else str
@@ -141,30 +144,37 @@ class Discovery:
         folder, file = entry
         if file.name.startswith(".") and not self._with_hidden:
             return Met.HIDDEN
-        if self._is_excluded(os.path.join(folder.inner, file.name), file.name):
+        path, inner = (os.path.join(above, file.name) for above in (folder.path, folder.inner))
+        if self._is_excluded(path, inner, file.name):
             return Met.OTHER
         sort = _sort(file)
         if sort is not Met.FOLDER:
             return Met.OTHER if sort is Met.FOUND and not self._is_wanted(file) else sort
         if file.is_symlink() and not self._follow_links:
             return Met.LINK
-        wanted = self._recursive and not self._is_ours(os.path.join(folder.path, file.name))
+        wanted = self._recursive and not self._is_ours(path)
         return Met.FOLDER if wanted else Met.OTHER
 
     def _is_ours(self, folder: str) -> bool:
         """The folder that the command itself draws into."""
         return self._drawings is not None and _key(folder) == self._drawings
 
-    def _is_excluded(self, inner: str, name: str) -> bool:
-        """A pattern with a slash is held against the path below the input, one without against the name."""
-        return any(fnmatch.fnmatchcase(inner if "/" in pattern else name, pattern) for pattern in self._exclude)
+    def _is_excluded(self, path: str, inner: str, name: str) -> bool:
+        """A pattern with a slash is held against the path below the input, which it may begin with, one without against
+        the name."""
+        above = path.removesuffix(inner)
+        held = ((inner if "/" in pattern else name, pattern.removeprefix(above)) for pattern in self._exclude)
+        return any(fnmatch.fnmatchcase(*pair) for pair in held)
 
     def _is_wanted(self, file: "os.DirEntry[str] | Path") -> bool:
-        """By its name, or else by its first bytes; by the given extensions alone where there are some."""
+        """By its name, or else by its first bytes; by the given extensions alone where there are some. What an earlier
+        run drew is not."""
+        if _DRAWING.search(file.name) and _head(os.fspath(file)).startswith(DRAWN):
+            return False
         extension = os.path.splitext(file.name)[1][1:].lower()
         if self._extensions is not None:
             return extension in self._extensions
-        return extension in EXTENSIONS or _begins_as_image(os.fspath(file))
+        return extension in EXTENSIONS or bool(kind_of(_head(os.fspath(file))))
 
 
 def discover(
@@ -188,7 +198,8 @@ def discover(
         inputs: may be lazy; it is read no further than the stream is.
         recursive: enter the folders in folders.
         extensions: in folders, only names with these endings (with or without the dot, any case).
-        exclude: globs; what matches in a folder is left alone, and an excluded folder is not entered.
+        exclude: globs; what matches in a folder is left alone, and an excluded folder is not entered. One with a slash
+            is held against paths below the input (it may begin with the input itself), others against names.
         follow_links: enter symlinked folders below the inputs; loops end where they close.
         hidden: also what begins with a dot.
         relative_to: a folder that paths are to be seen from (`name_below`).
@@ -224,14 +235,15 @@ def name_below(folder: str) -> Callable[[str], str]:
 
 
 def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
-    """Paths of a list, one a line or NUL-terminated, as they arrive; empty ones are passed over.
+    """Paths of a list, one a line or NUL-terminated, as they arrive; empty ones and a byte order mark are passed over.
 
     Args:
         stream: binary, so that any file name survives (os.fsdecode).
         null: NUL ends a path and newlines belong to it; otherwise a line ends in LF or CRLF.
     """
     end = b"\0" if null else b"\n"
-    rest = b""
+    *lines, rest = _read_some(stream).removeprefix(b"" if null else BOM_UTF8).split(end)
+    yield from _paths(lines, null)
     while block := _read_some(stream):
         *lines, rest = (rest + block).split(end)
         yield from _paths(lines, null)
@@ -273,9 +285,10 @@ def _sort(file: "os.DirEntry[str] | Path") -> Met:
     return Met.FOLDER if stat.S_ISDIR(mode) else Met.FOUND if stat.S_ISREG(mode) else Met.SPECIAL
 
 
-def _begins_as_image(path: str) -> bool:
+def _head(path: str) -> bytes:
+    """Its first bytes; none of what cannot be read."""
     try:
         with open(path, "rb") as stream:
-            return bool(kind_of(stream.read(HEAD_BYTES)))
+            return stream.read(HEAD_BYTES)
     except OSError:
-        return False
+        return b""

@@ -15,6 +15,9 @@ EXTENSIONS = frozenset((
 #: Kinds that this project decodes (HEIC with the extra).
 KINDS = JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, HEIC = "JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"
 
+#: What `batch.draw` begins its JPEGs with: a comment, so that a drawing is no input later.
+DRAWN = b"\xff\xd8\xff\xfe\x00\x12drawn by facetag"
+
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", JPEG),
     (b"\x89PNG\r\n\x1a\n", PNG),
