@@ -11,7 +11,8 @@ anet_student.safetensors         its ANet with the outputs
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
 start from LNet+, folded as models/faithful had them, and their heads (`lnet_o`, `lnet_s` of the recipe `fast`, whose
-student they taught).
+student they taught). anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces
+and that `fast`'s goes on from.
 """
 
 import argparse

@@ -5,8 +5,8 @@ python studies/restore.py --run runs/taught --recipe fast
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. The LNets are those of the recipe whose stages are to be trained or fitted: of `faithful`, or of
-`fast`, which start from LNet+ and taught its student.
+already is left alone. LNets and the ANet on their faces are those of the recipe whose stages are to be trained or
+fitted: those of `faithful`, or the older ones that taught `fast`'s student and that its ANet goes on from.
 """
 
 import argparse
@@ -60,21 +60,29 @@ def lnet(name: str, recipe: Any, folded: Path, heads: Mapping[str, Tensor]) -> n
     return net
 
 
-def shipped_lnets() -> dict[str, nn.Module]:
-    """Those of `faithful`, whose model.json has the bias that they ship with."""
+def shipped() -> dict[str, nn.Module]:
+    """The LNets of `faithful`, whose model.json has the bias that they ship with, and the ANet on their faces."""
     recipe, heads = load_recipe("faithful"), floats(HERE / "heads.safetensors")
     for name in LNETS:
         heads[f"{name}.outputs.bias"][ANY] = record("faithful")[name]["bias"]
-    return {name: lnet(name, recipe, MODELS / "faithful" / f"{name}.safetensors", heads) for name in LNETS}
+    nets = {name: lnet(name, recipe, MODELS / "faithful" / f"{name}.safetensors", heads) for name in LNETS}
+    faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
+    faces.anet.load_state_dict(floats(MODELS / "faithful" / "anet.safetensors"))
+    outputs = {key.rpartition(".")[2]: t for key, t in heads.items() if key.startswith("anet_attributes.")}
+    faces.outputs.load_state_dict(outputs)
+    return nets | {"anet_attributes": faces}
 
 
-def lnets_with_objects() -> dict[str, nn.Module]:
-    """Those that start from LNet+."""
+def with_objects() -> dict[str, nn.Module]:
+    """The LNets that start from LNet+, and the ANet on their faces."""
     recipe, heads = load_recipe("fast"), floats(HERE / "heads_with_objects.safetensors")
-    return {name: lnet(name, recipe, HERE / f"{name}_with_objects.safetensors", heads) for name in LNETS}
+    nets = {name: lnet(name, recipe, HERE / f"{name}_with_objects.safetensors", heads) for name in LNETS}
+    faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
+    faces.load_state_dict(floats(HERE / "anet_with_objects.safetensors"))
+    return nets | {"anet_attributes": faces}
 
 
-LNETS_OF = {"faithful": shipped_lnets, "fast": lnets_with_objects}
+NETS_OF = {"faithful": shipped, "fast": with_objects}
 
 
 def record(model: str) -> dict[str, Any]:
@@ -95,19 +103,13 @@ class Part(nn.Module):
 
 
 def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """Each stage's net and the validation figures that chose it, with the LNets of this recipe."""
-    recipe, fast, heads = load_recipe("faithful"), load_recipe("fast"), floats(HERE / "heads.safetensors")
-    faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
-    faces.anet.load_state_dict(floats(MODELS / "faithful" / "anet.safetensors"))
-    faces.outputs.load_state_dict(
-        {key.rpartition(".")[2]: t for key, t in heads.items() if key.startswith("anet_attributes.")}
-    )
+    """Each stage's net and the validation figures that chose it, with the LNets and their ANet of this recipe."""
+    fast = load_recipe("fast")
     last = student_folder(len(fast.student))
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
-        **LNETS_OF[name](),
+        **NETS_OF[name](),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
-        "anet_attributes": faces,
         last: Student(fast.student[-1].net),
         "anet_attributes_student": AttributeNet(len(ATTRIBUTES), fast.anet),
     }
@@ -121,7 +123,7 @@ def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--recipe", choices=LNETS_OF, default="faithful", help="whose LNets the run has")
+    parser.add_argument("--recipe", choices=NETS_OF, default="faithful", help="whose LNets the run has")
     asked = parser.parse_args()
     run: Path = asked.run
     for stage, (net, figures) in restored(asked.recipe).items():

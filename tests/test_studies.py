@@ -69,10 +69,9 @@ def test_the_lnets_that_taught_the_student_make_a_run_as_well(run: Path, tmp_pat
     assert (recipe.lnet_o.start, load_recipe("faithful").lnet_o.start) == ("lnet_plus", "nothing")
     (faces,) = trained_localizer(tmp_path, recipe, CPU).dominant([read_image(str(ASTRONAUT)).pixels])
     assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
-    ours, theirs = (
-        load_file(folder / "lnet_o" / "best.safetensors")["lnet.layers.0.weight"] for folder in (run, tmp_path)
-    )
-    assert not torch.equal(ours, theirs)
+    for stage, weight in (("lnet_o", "lnet.layers.0.weight"), ("anet_attributes", "anet.c1.weight")):
+        ours, theirs = (load_file(folder / stage / "best.safetensors")[weight] for folder in (run, tmp_path))
+        assert not torch.equal(ours, theirs), stage
 
 
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
