@@ -71,8 +71,9 @@ _LABELLED = """
   studies/webfaces_tags.csv)."""
 
 _CALIBRATED = """
-- {photographs} photographs of that half whose labels ANet did not see, labelled likewise, have {share:.0%} of the
-  calibration of these attributes; CelebA has the rest."""
+- {photographs} photographs of that half whose labels ANet did not see have {share:.0%} of the calibration of the
+  attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
+  the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
 
 #: Sets that are known by the names of their folders.
 TERMS = {
