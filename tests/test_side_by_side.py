@@ -158,8 +158,8 @@ def test_who_stops_early_does_not_wait_for_what_is_looked_at():
     goes_on.set()
 
 
-def test_a_gpu_does_one_after_the_other_and_a_cpu_leaves_few_threads_idle():
-    assert lookers(torch.device("cuda"), 16) == 1
+def test_on_a_gpu_three_look_and_a_cpu_leaves_few_threads_idle():
+    assert [lookers(torch.device("cuda"), threads) for threads in (0, 1, 2, 3, 16)] == [1, 1, 2, 3, 3]
     counts = [lookers(torch.device("cpu"), threads) for threads in (0, 1, 2, 3, 4, 5, 6, 8, 9, 64)]
     assert counts == [1, 1, 2, 3, 4, 4, 3, 4, 3, 4]
 

@@ -19,6 +19,7 @@ from facetag.images.resample import Image, crop
 from facetag.method.scale_space import Layer
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model, RespondingLNet
+from facetag.networks.forward import Forward
 from facetag.networks.lnet import MIN_SIDE, STRIDE, weighted_sum
 from facetag.response import Frame, PeakSettings, as_layer, find_peaks, require, whole_frame
 from facetag.settings import settings_from
@@ -131,6 +132,7 @@ class Localizer:
         self.device = device or torch.device("cpu")
         self.dtype, self.alike = torch.bfloat16 if half else torch.float32, alike
         self.lnet_o, self.lnet_s = self._placed(model.lnet_o), self._placed(model.lnet_s)
+        self._forwards: dict[tuple[RespondingLNet, bool], Forward] = {}
 
     def _placed(self, lnet: RespondingLNet) -> RespondingLNet:
         """The net on this device in this precision, its own copy when the precision is not the model's."""
@@ -195,30 +197,28 @@ class Localizer:
         self, lnet: RespondingLNet, batch: NDArray[np.uint8], mirror: bool = False
     ) -> Iterable[NDArray[np.float32]]:
         """Response maps of equally large inputs (N, H, W, 3), each as if it had come alone."""
-        size = self._together(lnet)
-        for start in range(0, len(batch), size):
-            group = batch[start : start + size]
-            filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
-            filled = np.concatenate([group, filling])
-            maps = self._look(lnet, filled)
-            if mirror:
-                maps = (maps + self._look(lnet, filled[:, :, ::-1])[:, :, ::-1]) * np.float32(0.5)
-            yield from maps[: len(group)].clip(0)
+        maps = self._forward(lnet, mirror)(batch, self._together(lnet))
+        return (each.clip(0) for each in maps)
+
+    def _forward(self, lnet: RespondingLNet, mirror: bool) -> Forward:
+        if (lnet, mirror) not in self._forwards:
+
+            def mapped(images: torch.Tensor) -> torch.Tensor:
+                return weighted_sum(lnet.net(images.to(self.dtype)).float(), weights)
+
+            def mapped_twice(images: torch.Tensor) -> torch.Tensor:
+                return (mapped(images) + mapped(images.flip(3)).flip(2)) * 0.5
+
+            weights = lnet.weights.to(self.device)
+            self._forwards[lnet, mirror] = Forward(mapped_twice if mirror else mapped, self.device)
+        return self._forwards[lnet, mirror]
 
     def _together(self, lnet: RespondingLNet) -> int:
-        """How many inputs a net sees at once, always filled up to it: for another number a convolution takes another
-        kernel, which sums in another order. Heads come by the dozen and of one size; a CPU gains 15 % by four at once.
-        Photographs differ in shape, so that filling would cost it more than company gains."""
+        """How many inputs a net sees at once. Heads come by the dozen and of one size; a CPU gains 15 % by four of
+        them. Photographs differ in shape, so that filling would cost it more than company gains."""
         if self.device.type == "cuda" or self.alike:
             return 16
         return 4 if lnet is self.lnet_s else 1
-
-    def _look(self, lnet: RespondingLNet, group: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            inputs = torch.from_numpy(np.ascontiguousarray(group)).to(self.device).permute(0, 3, 1, 2)
-            features = lnet.net(inputs.float().div_(255).to(self.dtype)).float()
-            signed: NDArray[np.float32] = weighted_sum(features, lnet.weights.to(self.device)).cpu().numpy()
-        return signed
 
     def faces(
         self, images: Sequence[Image], heads: Sequence[Sequence[Located]], minimum: float | None = None

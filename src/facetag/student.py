@@ -6,6 +6,7 @@ Images in, face boxes out, as from `facetag.localizer`, an order of magnitude fa
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import ceil, inf
 from typing import Protocol
@@ -21,7 +22,8 @@ from facetag.localizer import Localizer, Located
 from facetag.method.middles import find_middles
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model
-from facetag.networks.student import DEEPEST, RIGHT, STRIDE
+from facetag.networks.forward import Forward
+from facetag.networks.student import DEEPEST, RIGHT, STRIDE, Student
 from facetag.response import require
 from facetag.settings import settings_from
 
@@ -180,6 +182,8 @@ class StudentLocalizer:
         self.settings = settings or settings_from(StudentLocalizerSettings, model.localizer, "model.json")
         self.device, self.half = device or torch.device("cpu"), half
         self.net = model.student.to(self.device)
+        self._maps = Forward(self.net, self.device, half)
+        self._mean_maps = Forward(partial(_with_mirror_image, self.net), self.device, half)
 
     def thorough(self) -> "StudentLocalizer":
         """One that takes all looks at every picture that has the pixels, for small faces wherever they are."""
@@ -261,23 +265,8 @@ class StudentLocalizer:
 
     def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
         """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
-        size = together(*batch.shape[1:3])
-        for start in range(0, len(batch), size):
-            group = batch[start : start + size]
-            filling = np.zeros((size - len(group), *batch.shape[1:]), np.uint8)
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                inputs = torch.from_numpy(np.concatenate([group, filling])).to(self.device).permute(0, 3, 1, 2)
-                maps = self._answer(inputs.float().div_(255), mirror)
-            yield from maps[: len(group)]
-
-    def _answer(self, inputs: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
-        maps: torch.Tensor = self.net(inputs).float()
-        if mirror:
-            turned = self.net(inputs.flip(3)).float().flip(3)
-            turned[:, RIGHT] *= -1
-            maps = (maps + turned) / 2
-        answer: NDArray[np.float32] = maps.cpu().numpy()
-        return answer
+        forward = self._mean_maps if mirror else self._maps
+        return forward(batch, together(*batch.shape[1:3]))
 
     def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float], minimum: float) -> list[Located]:
         settings = self.settings
@@ -310,6 +299,14 @@ class StudentLocalizer:
         settings = self.settings
         resized = box.enlarged(settings.height)
         return resized.shifted(settings.right * resized.height, settings.down * resized.height)
+
+
+def _with_mirror_image(net: Student, images: torch.Tensor) -> torch.Tensor:
+    """The mean of the maps of pictures and of their mirror images, turned back."""
+    turned = net(images.flip(3)).float().flip(3)
+    turned[:, RIGHT] *= -1
+    mean: torch.Tensor = (net(images).float() + turned) / 2
+    return mean
 
 
 def together(height: int, width: int) -> int:

@@ -1,9 +1,9 @@
 """Attributes of located faces (paper, section 3.2): ANet in one pass over a region, views, SVMs, probabilities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from facetag.images.resample import Image, crop
 from facetag.method.views import best_anchor, combine, view_offsets
 from facetag.model import Model
 from facetag.networks.anet import FEATURES, HEIGHT, WIDTH, ANet, Maps, block_scores
+from facetag.networks.forward import Forward
 from facetag.settings import settings_from
 
 SHARP = 1.5  #: pixels of a picture that was decoded smaller, for each of ANet's
@@ -104,48 +105,39 @@ class FeatureExtractor:
         self.anet, self.settings, self.half = anet, settings, half
         self.device = device or torch.device("cpu")
         self.anet.to(self.device)
+        reach, middle = settings.radius // settings.step, settings.margin // settings.step
+        self._offsets = np.array(view_offsets(settings.radius, settings.step)) // settings.step
+        self._reach, self._fixed = reach, torch.from_numpy(self._offsets + middle).to(self.device)
+        # an anchor is searched by the host
+        self._forward = Forward(self._of_regions, self.device, half, graphs=not settings.search)
 
     def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Regions of `face_regions` -> (N, settings.width)."""
-        parts = list(self._batches(regions))
-        return np.concatenate(parts) if parts else np.zeros((0, self.settings.width), np.float32)
+        if not regions:
+            return np.zeros((0, self.settings.width), np.float32)
+        answers = np.stack(list(self._forward(np.stack(regions), self.settings.batch)))
+        sides = [combine(answers[:, side], self.settings.combination) for side in range(answers.shape[1])]
+        return np.ascontiguousarray(sides[0] if len(sides) == 1 else (sides[0] + sides[1]) / 2, np.float32)
 
-    def _batches(self, regions: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        size = self.settings.batch
-        for start in range(0, len(regions), size):
-            chosen = list(regions[start : start + size])
-            filled = np.stack(chosen + [np.zeros_like(chosen[0])] * (size - len(chosen)))
-            yield self._features(filled)[: len(chosen)]
+    def _of_regions(self, regions: torch.Tensor) -> torch.Tensor:
+        """Features of the views of all scales, of the mirror image too where it counts: (N, scales, 3, H, W)
+        -> (N, 1 or 2, views, 160)."""
+        images = regions.flatten(0, 1)
+        sides = [images, images.flip(3)] if self.settings.mirror else [images]
+        return torch.stack([self._of_views(side).reshape(len(regions), -1, FEATURES) for side in sides], 1)
 
-    def _features(self, regions: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            flat = torch.from_numpy(regions).flatten(0, 1)
-            images = flat.to(self.device).permute(0, 3, 1, 2).float().div_(255)
-            features = self._of_views(images)
-            if self.settings.mirror:
-                features = (features + self._of_views(images.flip(3))) / 2
-        return np.ascontiguousarray(features, np.float32)
-
-    def _of_views(self, images: torch.Tensor) -> NDArray[np.floating[Any]]:
-        """Features of the views, those of all scales combined: (N scales, 3, H, W) -> (N, settings.width)."""
+    def _of_views(self, images: torch.Tensor) -> torch.Tensor:
+        """(N scales, 3, H, W) -> (N scales views, 160)."""
         views = self._views(self.anet.windows(images, self.settings.step))
-        count = len(images) // len(self.settings.scales)
-        flat = Maps(*(part.flatten(0, 1) for part in views))
-        features = self.anet.features(flat).float().cpu().numpy().reshape(count, -1, FEATURES)
-        return combine(features, self.settings.combination)
+        return self.anet.features(Maps(*(part.flatten(0, 1) for part in views)))
 
     def _views(self, maps: Maps) -> Maps:
         """The windows around each face's anchor: Maps with leading (N, I, J) -> (N, views)."""
-        settings = self.settings
-        reach = settings.radius // settings.step
-        middle = settings.margin // settings.step
-        if settings.search:
-            scores = block_scores(maps.c4).float().cpu().numpy()
-            anchors = np.array([best_anchor(face, reach) for face in scores])
-        else:
-            anchors = np.full((len(maps.c4), 2), middle)
-        offsets = np.array(view_offsets(settings.radius, settings.step)) // settings.step
-        places = anchors[:, None] + offsets[None]  # (N, views, 2)
+        if not self.settings.search:
+            return Maps(*(part[:, self._fixed[:, 0], self._fixed[:, 1]] for part in maps))
+        scores = block_scores(maps.c4).float().cpu().numpy()
+        anchors = np.array([best_anchor(face, self._reach) for face in scores])
+        places = anchors[:, None] + self._offsets  # (N, views, 2)
         faces = np.arange(len(places))[:, None]
         return Maps(*(part[faces, places[..., 0], places[..., 1]] for part in maps))
 

@@ -8,7 +8,10 @@ from threading import Condition, Lock
 
 import torch
 
+from facetag.networks.gpu import clear_memory
+
 _MOST_LOOKERS = 4  #: each takes memory for what its nets answer
+_MOST_ON_GPU = 3  #: each has graphs of its own
 _PATIENCE = 16  #: full batches that have to go well before twice as many photographs are tried
 
 
@@ -24,10 +27,12 @@ def threads_at_first() -> int:
 
 
 def lookers(device: torch.device, threads: int) -> int:
-    """Batches to look at side by side with so many threads: a GPU does one after the other, and a CPU as many as leave
-    the fewest threads without work."""
-    if device.type == "cuda" or threads < 2:
+    """Batches to look at side by side with so many threads: a CPU as many as leave the fewest threads without work; on
+    a GPU one batch's nets run while others are cut out or have their faces chosen."""
+    if threads < 2:
         return 1
+    if device.type == "cuda":
+        return min(threads, _MOST_ON_GPU)
     return max(range(2, min(threads, _MOST_LOOKERS) + 1), key=lambda count: (count * (threads // count), count))
 
 
@@ -100,8 +105,7 @@ class BatchSize:
         with self._lock:
             self._set(min(self.now, max(count // 2, 1)))  # of several at a time each may say so of the same size
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        clear_memory()
 
     def _set(self, size: int) -> None:
         self.now, self._well = size, 0

@@ -1,0 +1,141 @@
+"""What a GPU answers: asked without waiting, from pinned memory, a stream a thread, by CUDA graphs of what recurs."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Size, Tensor
+
+AHEAD = 2  #: groups that are under way while the answer to one is waited for
+RECURRING = 3  #: a shape that is met for this time gets a graph
+MOST_GRAPHS = 32  #: of a function in a thread; photographs may have any shape
+
+_capturing = threading.Lock()  # torch allows one capture at a time, and no clearing of its memory beside it
+_own = threading.local()
+
+
+@dataclass(eq=False)
+class _Repeats:
+    """What a thread has met of a function, and its graphs."""
+
+    met: Counter[Size] = field(default_factory=Counter)
+    graphs: dict[Size, "Graph"] = field(default_factory=dict)
+
+
+class Lane:
+    """A thread's way to a GPU: a stream, in which all that it asks for happens in order, and the memory that its graphs
+    share, as no two of them run at a time and each answer has left before the next one starts."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.pool = torch.cuda.graph_pool_handle()
+        self.has_room = True
+        self._repeats: WeakKeyDictionary[GpuFunction, _Repeats] = WeakKeyDictionary()
+
+    def graph(self, function: "GpuFunction", pixels: Tensor) -> "Graph | None":
+        """What repeats the function for pixels of this shape, once they have been met often enough."""
+        repeats = self._repeats.setdefault(function, _Repeats())
+        shape = pixels.shape
+        if shape in repeats.graphs:
+            return repeats.graphs[shape]
+        repeats.met[shape] += 1
+        if self.has_room and repeats.met[shape] >= RECURRING and len(repeats.graphs) < MOST_GRAPHS:
+            return repeats.graphs.setdefault(shape, Graph(function, pixels, self))
+        return None
+
+    def give_up_graphs(self) -> None:
+        """For good, in this thread: the memory that they hold is wanted for what is larger."""
+        self.stream.synchronize()
+        self._repeats.clear()
+        self.has_room = False
+
+
+def lane_of_this_thread(device: torch.device) -> Lane:
+    """The same at each call of a thread."""
+    lanes: dict[torch.device, Lane] = _own.__dict__.setdefault("lanes", {})
+    if device not in lanes:
+        lanes[device] = Lane(device)
+    return lanes[device]
+
+
+class GpuFunction:
+    """A function of pixels (N, ...) uint8 on a GPU -> (N, ...) float32 there, for groups that lie in the host's memory.
+
+    Args:
+        graphs: CUDA graphs may be made of it, as it waits for nothing.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], device: torch.device, graphs: bool = True) -> None:
+        self.function, self.device, self._graphs = function, device, graphs
+        torch.cuda.current_stream(device).synchronize()  # until its weights are there; who asks has another stream
+
+    def __call__(self, groups: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """The answer to each group, in order."""
+        lane = lane_of_this_thread(self.device)
+        under_way: deque[_UnderWay] = deque()
+        for group in groups:
+            under_way.append(self._ask(lane, group))
+            if len(under_way) > AHEAD:
+                yield under_way.popleft().answer()
+        while under_way:
+            yield under_way.popleft().answer()
+
+    def _ask(self, lane: Lane, group: NDArray[np.uint8]) -> "_UnderWay":
+        pixels = pinned(group.shape, torch.uint8).copy_(torch.from_numpy(group))
+        try:
+            with torch.cuda.stream(lane.stream), torch.inference_mode():
+                return _UnderWay(self._asked(lane, pixels), lane.stream)
+        except torch.OutOfMemoryError:
+            lane.give_up_graphs()
+            raise
+
+    def _asked(self, lane: Lane, pixels: Tensor) -> Tensor:
+        graph = lane.graph(self, pixels) if self._graphs else None
+        return graph(pixels) if graph else self.function(pixels.to(self.device, non_blocking=True))
+
+
+class Graph:
+    """What a function does to pixels of one shape, captured to be done again at the cost of one launch (inside the
+    lane's stream). The answer is overwritten by what the lane does next, so it has to be on its way before."""
+
+    def __init__(self, function: GpuFunction, pixels: Tensor, lane: Lane) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+        self._pixels = pixels.to(function.device, non_blocking=True)
+        # thread_local: others go on meanwhile, in their own streams
+        with _capturing, torch.cuda.graph(self._graph, lane.pool, lane.stream, capture_error_mode="thread_local"):
+            self._answer = function.function(self._pixels)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        self._pixels.copy_(pixels, non_blocking=True)
+        self._graph.replay()
+        return self._answer
+
+
+class _UnderWay:
+    """An answer on its way from the GPU into pinned memory."""
+
+    def __init__(self, answer: Tensor, stream: torch.cuda.Stream) -> None:
+        self._answer = pinned(answer.shape, answer.dtype).copy_(answer, non_blocking=True)
+        self._arrived = stream.record_event()
+
+    def answer(self) -> NDArray[np.float32]:
+        self._arrived.synchronize()
+        arrived: NDArray[np.float32] = self._answer.numpy()
+        return arrived
+
+
+def pinned(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Memory from and to which a GPU copies while the host does something else."""
+    return torch.empty(shape, dtype=dtype, pin_memory=True)
+
+
+def clear_memory() -> None:
+    """Give back what torch keeps of the GPUs' memory and nobody uses."""
+    if torch.cuda.is_available():
+        with _capturing:
+            torch.cuda.empty_cache()
