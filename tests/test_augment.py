@@ -13,8 +13,10 @@ from facetag.datasets.augment import (
     flip,
     grey,
     jitter_colour,
+    noisy,
     one_of_ten_crops,
     random_square,
+    relit,
 )
 
 
@@ -173,3 +175,38 @@ def test_ten_crops_are_ten():
     assert found == expected
     wide = {one_of_ten_crops(picture(64, 64), rng, 56).tobytes() for _ in range(400)}
     assert len(wide) == 10
+
+
+def test_light_changes_tones_and_not_their_order():
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    means = []
+    for seed in range(40):
+        found = relit(ramp, np.random.default_rng(seed))[0, :, 0].astype(int)
+        assert (np.diff(found) >= 0).all()
+        means.append(found.mean())
+    assert min(means) < 60 and max(means) > 190
+
+
+def test_noise_is_as_strong_as_it_may_be_and_has_no_colour_now_and_then():
+    even = np.full((60, 60, 3), 128, np.uint8)
+    found = [noisy(even, np.random.default_rng(seed)).astype(int) for seed in range(30)]
+    assert all(3 < image.std() < 47 and abs(image.mean() - 128) < 3 for image in found)
+    assert {bool((image == image[..., :1]).all()) for image in found} == {True, False}
+
+
+def test_who_asks_for_no_light_and_noise_gets_the_pictures_of_before():
+    """A training that went on must not draw other pictures because of settings that it does not use."""
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    one, other = np.random.default_rng(5), np.random.default_rng(5)
+    settings = ColourSettings(jitter=0.2, grey=0.5, blur=0.5, jpeg=0.5)
+    jitter_colour(image, one, settings)
+    other.uniform(-0.2, 0.2, 2)
+    other.uniform(-0.2, 0.2)
+    drawn = [other.random(), other.random()]
+    if drawn[1] < 0.5:
+        other.uniform(0.5, 1)
+    if other.random() < 0.5:
+        other.integers(25, 90)
+    assert one.random() == other.random()
+    lit = jitter_colour(image, np.random.default_rng(5), ColourSettings(light=1.0, noise=1.0))
+    assert lit.shape == image.shape and (lit != image).any()

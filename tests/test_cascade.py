@@ -69,7 +69,7 @@ STUDENT = replace(
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
-    svm=replace(RECIPE.svm, photographs=0.5),
+    svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
@@ -538,6 +538,8 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
         and "and from labels of theirs, Male, Smiling, which" in card
     )
     assert f"- {unseen} photographs of that half whose labels ANet did not see" in card and "have 50% of the" in card
+    threshold = load_model(str(taught.model)).thresholds[ATTRIBUTES.index("Male")]
+    assert f"\n\nMale is present from {threshold:.2f}, where presence and absence are told equally often" in card
 
 
 def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(

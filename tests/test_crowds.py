@@ -7,7 +7,7 @@ import pytest
 
 from facetag.datasets import scenes
 from facetag.datasets.augment import ColourSettings
-from facetag.datasets.crowds import COVERED, compose_crowd, crop_crowd
+from facetag.datasets.crowds import COVERED, compose_crowd, crop_crowd, hide_parts
 from facetag.datasets.scenes import SceneComposer, SceneSettings
 from facetag.geometry import Box
 
@@ -198,3 +198,24 @@ def test_a_photograph_without_faces_teaches_that_there_is_none(height, width):
 
 def test_a_crop_is_that_of_its_generator():
     assert same(cropped(1), cropped(1)) and not same(cropped(1), cropped(2))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_covers_a_face_leaves_most_of_it_and_all_else(seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (80, 100, 3), np.uint8)
+    before, face, other = image.copy(), Box(30, 20, 32, 40), Box(-10, 60, 24, 30)
+    hide_parts(image, [face, other], rng, 1.0)
+    changed = (image != before).any(axis=2)
+    inside = np.zeros_like(changed)
+    for box in (face, other):
+        wide = Box(box.x - 0.1 * box.width, box.y, 1.2 * box.width, box.height)
+        inside[max(int(wide.y), 0) : int(wide.bottom) + 1, max(int(wide.x), 0) : int(wide.right) + 1] = True
+    assert not changed[~inside].any()
+    assert 0.08 < changed[20:60, 30:62].mean() < 0.45
+
+
+def test_without_a_chance_nothing_is_covered_and_nothing_drawn():
+    rng, image = np.random.default_rng(0), np.zeros((40, 40, 3), np.uint8)
+    hide_parts(image, [Box(5, 5, 20, 25)], rng, 0.0)
+    assert not image.any() and rng.random() == np.random.default_rng(0).random()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from facetag.errors import DataError
+from facetag.attributes import ATTRIBUTES
+from facetag.errors import DataError, UsageError
 from facetag.training import fit as fitting
 from facetag.training.fit import Photographs, calibrate, cross_fitted, cross_fitted_accuracy, fit, require_identities
 from facetag.training.recipe import FitStage
@@ -172,6 +173,30 @@ def test_thresholds_of_a_half_are_a_half() -> None:
     features, labels = toy(noise=2.5)
     fitted = fit(features, labels, PEOPLE, FitStage(costs=(0.1,), folds=3, thresholds="half"), jobs=1)
     assert fitted.thresholds.tolist() == [0.5] * 4
+
+
+def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_their_share() -> None:
+    features, labels = toy(noise=2.0)
+    photographs = moved_photographs(500, 1.0)
+    named = ATTRIBUTES[0]
+
+    def told(even: tuple[str, ...]) -> tuple[list[float], float]:
+        stage = FitStage(costs=(0.01,), folds=3, photographs=0.99, thresholds="half", even=even)
+        fitted = fit(features, labels, PEOPLE, stage, 1, photographs=photographs)
+        probabilities = fitted.calibration.probabilities(fitted.svm.scores(photographs.features))
+        present, right = photographs.labels[:, 0] == 1, probabilities[:, 0] >= fitted.thresholds[0]
+        assert (fitted.thresholds[1:] == 0.5).all()
+        return [right[present].mean(), 1 - right[~present].mean()], fitted.thresholds[0]
+
+    photographs.labels[:, 0] = np.where(np.arange(500) % 10, photographs.labels[:, 0], 1)  # more present than absent
+    (uneven, half), (even, threshold) = told(()), told((named,))
+    assert half == 0.5 != threshold
+    assert abs(even[0] - even[1]) < 0.02 < abs(uneven[0] - uneven[1])
+
+
+def test_an_even_attribute_has_to_be_one() -> None:
+    with pytest.raises(UsageError, match=r"even = \['Female'\] under \[svm\]"):
+        FitStage(even=("Male", "Female"))
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,15 @@ class ColourSettings:
     Attributes:
         jitter: largest relative change of contrast and saturation, and of brightness as a share of 255.
         grey, blur, jpeg: chances of a grey picture, of a Gaussian blur and of JPEG compression.
+        light, noise: chances of a light far too low, pale or harsh, and of a sensor's noise.
     """
 
     jitter: float = 0.0
     grey: float = 0.0
     blur: float = 0.0
     jpeg: float = 0.0
+    light: float = 0.0
+    noise: float = 0.0
 
 
 def flip(image: Image, rng: Generator) -> Image:
@@ -35,7 +38,9 @@ def flip(image: Image, rng: Generator) -> Image:
 
 
 def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Image:
-    """Contrast, brightness, saturation, greyness, blur and compression as the settings allow."""
+    """Light, contrast, brightness, saturation, greyness, blur, noise and compression as the settings allow."""
+    if settings.light and rng.random() < settings.light:  # who never changes light draws the same pictures as before
+        image = relit(image, rng)
     if settings.jitter > 0:
         contrast, saturation = 1 + rng.uniform(-settings.jitter, settings.jitter, 2)
         brightness = rng.uniform(-settings.jitter, settings.jitter) * 255
@@ -46,9 +51,26 @@ def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Ima
         image = grey(image)
     if rng.random() < settings.blur:
         image = _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.012 * min(image.shape[:2]) + 0.6)))
+    if settings.noise and rng.random() < settings.noise:
+        image = noisy(image, rng)
     if rng.random() < settings.jpeg:
         image = compressed(image, int(rng.integers(25, 90)))
     return image
+
+
+def relit(image: Image, rng: Generator) -> Image:
+    """In the dark, in haze, or with what is bright burnt out; and darker or lighter in the middle tones."""
+    kind, gamma = rng.integers(3), np.exp(rng.uniform(-0.8, 0.8))
+    black, white = ((0.0, rng.uniform(0.1, 0.6)), (rng.uniform(0.2, 0.7), 1.0), (0.0, rng.uniform(1.2, 2.5)))[kind]
+    levels = black + (white - black) * np.linspace(0, 1, 256) ** gamma
+    return _uint8(cv2.LUT(image, np.clip(np.rint(255 * levels), 0, 255).astype(np.uint8)))
+
+
+def noisy(image: Image, rng: Generator) -> Image:
+    """With normal noise of its own in every pixel, the same in all colours or not."""
+    shape = image.shape if rng.random() < 0.5 else (*image.shape[:2], 1)
+    noise = rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(4, 45))
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def grey(image: Image) -> Image:

@@ -48,7 +48,39 @@ def compose_crowd(composer: SceneComposer, epoch: int, index: int) -> Crowd:
         faces = [face for face in faces if face.intersection(picture) <= COVERED * face.area]
         faces.append(moved_box(ALIGNED_FACE, placed))
     seen, cut = _in_frame(faces, settings.side)
+    hide_parts(image, seen, rng, settings.hidden)
     return Crowd(jitter_colour(image, rng, settings.colour), tuple(seen), (*doubtful, *cut))
+
+
+def hide_parts(image: Image, faces: Sequence[Box], rng: Generator, chance: float) -> None:
+    """Cover, in place, a band across some of the faces, eyes or mouth, or one side: by one colour, as glasses and masks
+    are, or by what lies elsewhere in the picture."""
+    if not chance:  # nothing is drawn, so that the pictures are those of before
+        return
+    for face in faces:
+        if rng.random() < chance:
+            _cover(image, _part(face, rng), rng)
+
+
+def _part(face: Box, rng: Generator) -> Box:
+    share, place = rng.uniform(0.12, 0.4), rng.uniform(0, 1)
+    if rng.random() < 0.7:
+        top = face.y + place * (1 - share) * face.height
+        return Box(face.x - 0.1 * face.width, top, 1.2 * face.width, share * face.height)
+    left = face.x if place < 0.5 else face.right - share * face.width
+    return Box(left, face.y, share * face.width, face.height)
+
+
+def _cover(image: Image, part: Box, rng: Generator) -> None:
+    high, wide = image.shape[:2]
+    left, top = max(round(part.x), 0), max(round(part.y), 0)
+    covered = image[top : max(round(part.bottom), 0), left : max(round(part.right), 0)]
+    height, width = covered.shape[:2]
+    if rng.random() < 0.6:
+        covered[:] = rng.integers(0, 256, 3) * rng.uniform(0, 1)
+    else:
+        y, x = int(rng.integers(high - height + 1)), int(rng.integers(wide - width + 1))
+        covered[:] = image[y : y + height, x : x + width].copy()
 
 
 def crop_crowd(

@@ -77,6 +77,32 @@ def _best_threshold(probabilities: NDArray[np.float64], labels: NDArray[np.bool_
     return float(thresholds[best])
 
 
+def even_threshold(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_], weights: NDArray[np.floating[Any]]
+) -> float:
+    """The threshold in [0, 1] by which present and absent faces of one attribute are told equally often, as nearly as
+    any does; of equally good ones the nearest to 0.5, then the lower. 0.5 where one of the two kinds is missing.
+
+    Shape: probabilities, labels, weights (how much a face counts among the faces) (N,).
+    """
+    if labels.all() or not labels.any():
+        return 0.5
+    thresholds = _candidates(probabilities.astype(np.float64))
+    missed, right = (_share_below(thresholds, probabilities[kind], weights[kind]) for kind in (labels, ~labels))
+    uneven = np.abs((1 - missed) - right).round(12)  # equally good ones may differ by roundings
+    return float(thresholds[np.lexsort((thresholds, np.abs(thresholds - 0.5), uneven))[0]])
+
+
+def _share_below(
+    thresholds: NDArray[np.float64], probabilities: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """The weight of the probabilities under each threshold, of all weight."""
+    order = np.argsort(probabilities)
+    sums = np.concatenate([[0.0], np.cumsum(weights[order])])
+    shares: NDArray[np.float64] = sums[np.searchsorted(probabilities[order], thresholds)] / sums[-1]
+    return shares
+
+
 def _candidates(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     edges = np.unique(np.concatenate([[0.0, 1.0], probabilities]))
     middles = (edges[:-1] + edges[1:]) / 2

@@ -1,7 +1,9 @@
 """CARD.md: what a model was trained on, how good it is, where it is weak and what it must not decide."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from facetag.attributes import ATTRIBUTES
 from facetag.model import Model
 
 _TEXT = """# Model card: {name}
@@ -25,7 +27,7 @@ pictures) held out of the training partition:
 {stages}
 
 SVMs: {faces} faces of partition 1, C = {cost}; {missed} further images had no face found. Mean accuracy over the forty
-attributes, cross-fitted by identity: {accuracy:.4f}.
+attributes, cross-fitted by identity: {accuracy:.4f}.{even}
 
 <!-- measured -->
 ## Accuracy
@@ -75,6 +77,11 @@ _CALIBRATED = """
   attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
   the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
 
+_EVEN = """
+
+{names}, where presence and absence are told equally often by the faces that calibrate, so that
+mistakes do not wrong one kind of people more often."""
+
 #: Sets that are known by the names of their folders.
 TERMS = {
     "caltech101": "Caltech-101 (research)",
@@ -107,6 +114,7 @@ def model_card(model: Model) -> str:
         missed=svm["without_a_box"],
         cost=svm["cost"],
         accuracy=svm["cross_fitted_accuracy"],
+        even=_even_lines(model, record["recipe"]["svm"].get("even", ())),
     )
 
 
@@ -119,6 +127,11 @@ def _labelled_line(data: dict[str, Any]) -> str:
 
 def _calibrated_line(photographs: int, share: float) -> str:
     return _CALIBRATED.format(photographs=photographs, share=share) if photographs else ""
+
+
+def _even_lines(model: Model, names: Sequence[str]) -> str:
+    said = [f"{name} is present from {model.thresholds[ATTRIBUTES.index(name)]:.2f}" for name in names]
+    return _EVEN.format(names=", ".join(said)) if said else ""
 
 
 def _stage_line(name: str, figures: dict[str, float]) -> str:

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from facetag.datasets.augment import ColourSettings, jitter_colour
 from facetag.datasets.celeba import CelebA
-from facetag.datasets.crowds import Crowd, compose_crowd, crop_crowd
+from facetag.datasets.crowds import Crowd, compose_crowd, crop_crowd, hide_parts
 from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer
 from facetag.geometry import Box
@@ -86,6 +86,7 @@ class Lessons(Dataset[Any]):
         heights = (0.09 * side, 0.8 * side)
         image = read_rgb(self.photographs.paths[number])
         shown = crop_crowd(image, self.photographs.faces[number], self.photographs.doubtful[number], rng, side, heights)
+        hide_parts(shown.image, shown.faces, rng, settings.hidden)
         return replace(shown, image=jitter_colour(shown.image, rng, settings.colour)), self.stage.far
 
 

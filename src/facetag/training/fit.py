@@ -15,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.svm import LinearSVC
 
+from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
-from facetag.method.calibration import Calibration, best_thresholds
+from facetag.method.calibration import Calibration, best_thresholds, even_threshold, sigmoid
 from facetag.method.svm import LinearSVM
 from facetag.training.recipe import FitStage
 
@@ -122,7 +123,7 @@ def fit(
     if photographs is not None:
         beside = UnseenScores(svm.scores(photographs.features), photographs.labels, stage.photographs)
     calibration = calibrate(scores[best], labels, beside)
-    thresholds = _thresholds(calibration.probabilities(scores[best]), labels, stage)
+    thresholds = _thresholds(calibration, scores[best], labels, stage, beside)
     accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, beside)
     return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
@@ -140,10 +141,23 @@ def _pull(
     return result
 
 
-def _thresholds(probabilities: NDArray[np.float64], labels: Labels, stage: FitStage) -> NDArray[np.float64]:
+def _thresholds(
+    calibration: Calibration,
+    scores: NDArray[np.float64],
+    labels: Labels,
+    stage: FitStage,
+    beside: UnseenScores | None,
+) -> NDArray[np.float64]:
+    """From which probabilities on the attributes (A,) are present."""
     if stage.thresholds == "half":
-        return np.full(labels.shape[1], 0.5)
-    return best_thresholds(probabilities, labels)
+        thresholds = np.full(labels.shape[1], 0.5)
+    else:
+        thresholds = best_thresholds(calibration.probabilities(scores), labels)
+    for column in map(ATTRIBUTES.index, stage.even):
+        both, present, weights = _column(column, scores, labels, beside)
+        probabilities = sigmoid(calibration.slope[column] * both + calibration.intercept[column])
+        thresholds[column] = even_threshold(probabilities, present, weights)
+    return thresholds
 
 
 def cross_fitted(
@@ -174,7 +188,7 @@ def cross_fitted_accuracy(
     right = 0
     for seen, unseen in folds:
         calibration = calibrate(scores[seen], labels[seen], beside)
-        thresholds = _thresholds(calibration.probabilities(scores[seen]), labels[seen], stage)
+        thresholds = _thresholds(calibration, scores[seen], labels[seen], stage, beside)
         right += int(((calibration.probabilities(scores[unseen]) >= thresholds) == labels[unseen]).sum())
     return right / labels.size
 

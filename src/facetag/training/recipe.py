@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
+from facetag.attributes import ATTRIBUTES
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, UsageError
@@ -180,6 +181,12 @@ class FitStage:
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
         photographs: share of the calibration that labelled photographs have which ANet did not learn from, in [0, 1);
             the rest is CelebA's, and so is an attribute that they have no label of.
+        even: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs one or
+            the other: present from the threshold on by which both are told equally often, photographs and CelebA
+            having their shares.
+
+    Raises:
+        UsageError: `even` names what is no attribute.
     """
 
     costs: tuple[float, ...] = (0.001, 0.01, 0.1)
@@ -187,7 +194,12 @@ class FitStage:
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
     photographs: float = 0.0
+    even: tuple[str, ...] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.even) - set(ATTRIBUTES)):
+            raise UsageError(f"even = {unknown} under [svm] of the recipe is no attribute", "spell it as CelebA does")
 
 
 @dataclass(frozen=True)
