@@ -3,30 +3,32 @@
 python studies/keep.py --run runs/faithful
 python studies/keep.py --run runs/faithful --student
 
-lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded
+lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded; figures.json has its accuracy
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 student.safetensors              the student after its last round, unfolded
 anet_student.safetensors         its ANet with the outputs
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
-start from LNet+, folded as models/faithful had them, and their heads (`lnet_o`, `lnet_s` of the recipe `fast`, whose
-student they taught). anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces
-and that `fast`'s goes on from.
+start from an LNet+ of three epochs, folded as models/faithful had them, and their heads; they taught the student's
+first three rounds. anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces and
+that `fast`'s goes on from. figures.json has their validation.
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save
 from torch import Tensor
 
-from facetag.training.checkpoint import best_state
+from facetag.training.checkpoint import best_state, figures
 from facetag.training.recipe import load_recipe
 from facetag.training.trained import student_folder
 
 HERE = Path(__file__).resolve().parent
+FIGURES = HERE / "figures.json"
 
 
 def part(folder: Path, prefix: str) -> dict[str, Tensor]:
@@ -64,6 +66,8 @@ def main() -> None:
         write("anet_student", part(asked.run / "anet_attributes_student", ""))
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
+    kept = json.loads(FIGURES.read_text(encoding="utf-8")) | {"lnet_plus": figures(asked.run / "lnet_plus")}
+    (HERE / FIGURES.name).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     write("anet_identities", part(asked.run / "anet_identities", "anet."))
     write("heads", heads(asked.run, lnet_o="head.", lnet_s="head.", anet_attributes="outputs."))
 

@@ -1,12 +1,14 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
 python studies/restore.py --run runs/restored
-python studies/restore.py --run runs/taught --recipe fast
+python studies/restore.py --run runs/taught --nets fast
+python studies/restore.py --run runs/objects --nets objects
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. LNets and the ANet on their faces are those of the recipe whose stages are to be trained or
-fitted: those of `faithful`, or the older ones that taught `fast`'s student and that its ANet goes on from.
+already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the older one
+that its own goes on from; `objects` are older LNets, which start from LNet+ and taught the student's first three
+rounds, and that ANet, which was trained on their faces.
 """
 
 import argparse
@@ -75,19 +77,30 @@ def shipped() -> dict[str, nn.Module]:
 
 def with_objects() -> dict[str, nn.Module]:
     """The LNets that start from LNet+, and the ANet on their faces."""
-    recipe, heads = load_recipe("fast"), floats(HERE / "heads_with_objects.safetensors")
+    recipe, heads = load_recipe("faithful"), floats(HERE / "heads_with_objects.safetensors")
     nets = {name: lnet(name, recipe, HERE / f"{name}_with_objects.safetensors", heads) for name in LNETS}
     faces = AttributeNet(len(ATTRIBUTES), recipe.anet)
     faces.load_state_dict(floats(HERE / "anet_with_objects.safetensors"))
     return nets | {"anet_attributes": faces}
 
 
-NETS_OF = {"faithful": shipped, "fast": with_objects}
+def behind_fast() -> dict[str, nn.Module]:
+    """The LNets of `faithful`, and the ANet that `fast`'s goes on from."""
+    return shipped() | {"anet_attributes": with_objects()["anet_attributes"]}
+
+
+NETS = {"faithful": shipped, "fast": behind_fast, "objects": with_objects}
 
 
 def record(model: str) -> dict[str, Any]:
     """What model.json says."""
     found: dict[str, Any] = json.loads((MODELS / model / "model.json").read_text(encoding="utf-8"))
+    return found
+
+
+def validation(model: str) -> dict[str, Any]:
+    """The figures of the nets behind a model."""
+    found: dict[str, Any] = record(model)["training"]["validation"]
     return found
 
 
@@ -103,30 +116,31 @@ class Part(nn.Module):
 
 
 def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """Each stage's net and the validation figures that chose it, with the LNets and their ANet of this recipe."""
+    """Each stage's net and the validation figures that chose it, with LNets and their ANet by a name of NETS."""
     fast = load_recipe("fast")
     last = student_folder(len(fast.student))
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
-        **NETS_OF[name](),
+        **NETS[name](),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
         last: Student(fast.student[-1].net),
         "anet_attributes_student": AttributeNet(len(ATTRIBUTES), fast.anet),
     }
     nets[last].load_state_dict(floats(HERE / "student.safetensors"))
     nets["anet_attributes_student"].load_state_dict(floats(HERE / "anet_student.safetensors"))
-    faithfuls, fasts = (record(model)["training"]["validation"] for model in ("faithful", "fast"))
-    figures = faithfuls | fasts if name == "fast" else fasts | faithfuls
+    kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
+    figures = validation("faithful") | validation("fast") | {"lnet_plus": kept["lnet_plus"]}
+    figures |= {"faithful": validation("faithful"), "fast": {}, "objects": kept["objects"]}[name]
     return {stage: (net, figures[stage]) for stage, net in nets.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--recipe", choices=NETS_OF, default="faithful", help="whose LNets the run has")
+    parser.add_argument("--nets", choices=NETS, default="faithful", help="LNets and the ANet on their faces")
     asked = parser.parse_args()
     run: Path = asked.run
-    for stage, (net, figures) in restored(asked.recipe).items():
+    for stage, (net, figures) in restored(asked.nets).items():
         folder = run / stage
         if has_stage(run, stage):
             print(f"{folder} is there already and stays as it is")

@@ -66,6 +66,7 @@ FIRST = StudentStage(
 STUDENT = replace(
     RECIPE,
     name="taught",
+    note="Taught by toys.",
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
@@ -538,6 +539,7 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
         and "and from labels of theirs, Male, Smiling, which" in card
     )
     assert f"- {unseen} photographs of that half whose labels ANet did not see" in card and "have 50% of the" in card
+    assert "\n\nTaught by toys.\n" in card
     threshold = load_model(str(taught.model)).thresholds[ATTRIBUTES.index("Male")]
     assert f"\n\nMale is present from {threshold:.2f}, where presence and absence are told equally often" in card
 

@@ -18,6 +18,7 @@ from facetag.geometry import Box  # noqa: E402
 from facetag.images.decode import read_image  # noqa: E402
 from facetag.model import load_model  # noqa: E402
 from facetag.student import StudentLocalizer  # noqa: E402
+from facetag.training.checkpoint import figures  # noqa: E402
 from facetag.training.recipe import load_recipe  # noqa: E402
 from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student  # noqa: E402
 
@@ -62,16 +63,18 @@ def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) 
         assert torch.equal(restored[key], tensor), key
 
 
-def test_the_lnets_that_taught_the_student_make_a_run_as_well(run: Path, tmp_path: Path) -> None:
-    main_of(restore, "--run", tmp_path, "--recipe", "fast")
+@pytest.mark.parametrize(
+    ("nets", "others"), [("objects", ["lnet_o", "anet_attributes"]), ("fast", ["anet_attributes"])]
+)
+def test_older_nets_make_a_run_as_well(run: Path, tmp_path: Path, nets: str, others: list[str]) -> None:
+    main_of(restore, "--run", tmp_path, "--nets", nets)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in run.iterdir()}
-    recipe = load_recipe("fast")
-    assert (recipe.lnet_o.start, load_recipe("faithful").lnet_o.start) == ("lnet_plus", "nothing")
-    (faces,) = trained_localizer(tmp_path, recipe, CPU).dominant([read_image(str(ASTRONAUT)).pixels])
+    (faces,) = trained_localizer(tmp_path, load_recipe("faithful"), CPU).dominant([read_image(str(ASTRONAUT)).pixels])
     assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
     for stage, weight in (("lnet_o", "lnet.layers.0.weight"), ("anet_attributes", "anet.c1.weight")):
         ours, theirs = (load_file(folder / stage / "best.safetensors")[weight] for folder in (run, tmp_path))
-        assert not torch.equal(ours, theirs), stage
+        assert torch.equal(ours, theirs) == (stage not in others), stage
+        assert (figures(run / stage) == figures(tmp_path / stage)) == (stage not in others), stage
 
 
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +92,7 @@ def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
     main_of(keep, "--run", run, "--student")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
-        f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "student", "anet_student")
+        "figures.json",
+        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "student", "anet_student")),
     }
     assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)

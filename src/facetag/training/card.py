@@ -27,7 +27,7 @@ pictures) held out of the training partition:
 {stages}
 
 SVMs: {faces} faces of partition 1, C = {cost}; {missed} further images had no face found. Mean accuracy over the forty
-attributes, cross-fitted by identity: {accuracy:.4f}.{even}
+attributes, cross-fitted by identity: {accuracy:.4f}.{even}{note}
 
 <!-- measured -->
 ## Accuracy
@@ -115,6 +115,7 @@ def model_card(model: Model) -> str:
         cost=svm["cost"],
         accuracy=svm["cross_fitted_accuracy"],
         even=_even_lines(model, record["recipe"]["svm"].get("even", ())),
+        note=f"\n\n{note}" if (note := record["recipe"].get("note")) else "",
     )
 
 

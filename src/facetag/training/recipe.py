@@ -232,6 +232,7 @@ class Recipe:
     """All stages. `lnet` and `anet` are the structures, which several stages share.
 
     Attributes:
+        note: what else is to be said of how a model came about, for its card.
         finder: what finds faces in the model: the `lnets`, or the `student` that they teach.
         student: its rounds of training, each from where the one before ended; what a `[[student]]` of a file leaves
             out is as in the one before it.
@@ -242,6 +243,7 @@ class Recipe:
     """
 
     name: str = "paper"
+    note: str = ""
     finder: Literal["lnets", "student"] = "lnets"
     lnet: LNetSettings = field(default_factory=LNetSettings)
     anet: ANetSettings = field(default_factory=ANetSettings)
