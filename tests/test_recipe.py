@@ -1,7 +1,7 @@
 """Recipes: every shipped one loads and comes back from plain data; a mistake in one is one line."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
