@@ -266,7 +266,7 @@ def compare(
 ) -> tuple[dict[str, Figures], dict[str, PeakSettings]]:
     """Figures on `chosen`, rivals' boxes by conventions fitted on `tuning`."""
     looked = look(chosen, {**ours, **rivals})
-    again = looked if tuning == chosen else look([one for one in tuning if len(one.boxes) == 1], rivals)
+    again = looked if tuning == chosen or not rivals else look([one for one in tuning if len(one.boxes) == 1], rivals)
     conventions = {name: fit(again[name].examined) for name in rivals}
     for name, settings in conventions.items():
         looked[name].examined = converted(looked[name].examined, settings)
@@ -276,7 +276,7 @@ def compare(
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=Path, default=Path("data/webfaces"), help="folder of WebFaces")
-    parser.add_argument("--environments", type=Path, required=True, help="folder for the rivals' environments")
+    parser.add_argument("--environments", type=Path, help="folder of the rivals' environments; else facetag alone")
     parser.add_argument("--half", choices=("tune", "test"), default="tune", help="photographs to measure on")
     parser.add_argument("--limit", type=int, help="only so many of each half, spread evenly")
     parser.add_argument("--models", nargs="+", default=["faithful", "fast"], help="names or folders")
@@ -301,7 +301,7 @@ def main() -> None:
             name: stack.enter_context(
                 Worker(python_of(rival.environment, asked.environments), scripts / rival.script, rival.variant)
             )
-            for name, rival in RIVALS.items()
+            for name, rival in (RIVALS if asked.environments else {}).items()
         }
         mine = {model.name: ours(localizer_of(model)) for model in models}
         measured, conventions = compare(chosen, tuning, mine, rivals)
