@@ -208,5 +208,6 @@ def test_who_asks_for_no_light_and_noise_gets_the_pictures_of_before():
     if other.random() < 0.5:
         other.integers(25, 90)
     assert one.random() == other.random()
-    lit = jitter_colour(image, np.random.default_rng(5), ColourSettings(light=1.0, noise=1.0))
-    assert lit.shape == image.shape and (lit != image).any()
+    for asked in (ColourSettings(light=1.0), ColourSettings(noise=1.0)):
+        changed = jitter_colour(image, np.random.default_rng(5), asked)
+        assert changed.shape == image.shape and (changed != image).any()

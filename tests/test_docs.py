@@ -1,5 +1,6 @@
 """The documentation says what the code does: every command, option, column, status, exit code and error."""
 
+import csv
 import re
 import runpy
 import tomllib
@@ -18,7 +19,9 @@ from facetag.batch.writers import WRITERS
 from facetag.batch.writers.tables import COLUMNS, DECISIONS
 from facetag.cli import config
 from facetag.cli.progress import EVERY
+from facetag.datasets.tags import load_tags_csv
 from facetag.errors import ExitCode
+from facetag.evaluate.localization import load_photographs
 from facetag.records import Status
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -118,3 +121,17 @@ def test_links_lead_somewhere():
             assert not anchor or anchor in anchors(there), (page.name, target, anchor)
             followed += 1
     assert followed > 15
+
+
+def test_the_hard_cases_of_the_pictures_have_their_boxes_and_tags(tmp_path: Path) -> None:
+    pictures = runpy.run_path(str(DOCS / "pictures.py"))
+    pictures["write_cases"](tmp_path)
+    boxes, tags = (
+        list(csv.DictReader((tmp_path / name).read_text().splitlines())) for name in ("boxes.csv", "tags.csv")
+    )
+    made = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert len(made) == 30 and {row["file"] for row in boxes} < set(made)
+    assert len(boxes) == 26 + 4 * 4 + 9 * 9 and len(tags) == 26
+    assert {row["Male"] for row in tags} == {"0", "1"}
+    load_tags_csv(tmp_path / "tags.csv")
+    assert load_photographs(tmp_path, tmp_path / "boxes.csv").missing == 0

@@ -1,6 +1,7 @@
 """Fixed groups, and how a GPU is asked; what only a GPU can show is marked so."""
 
 import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -9,9 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from facetag.localizer import Localizer
 from facetag.networks import gpu
+from facetag.networks.anet import ANet
 from facetag.networks.forward import Forward
 from facetag.networks.gpu import MOST_GRAPHS, RECURRING, GpuFunction
+from facetag.student import StudentLocalizer
+from facetag.tagger import FeatureExtractor, TaggerSettings
+from models import random_model, student_model
 
 CPU = torch.device("cpu")
 
@@ -181,6 +187,45 @@ def test_graphs_go_where_memory_runs_out_and_none_is_made_any_more():
         (found,) = function([pictures(2)])
         np.testing.assert_array_equal(found, pictures(2).sum((1, 2, 3), dtype=float))
     assert len(Graph.made) == 1
+
+
+@pytest.mark.usefixtures("idle_gpu")
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no memory"), RuntimeError("capture was disturbed")])
+def test_what_cannot_be_captured_is_answered_without(monkeypatch, caplog, error):
+    def fails(*arguments):
+        raise error
+
+    monkeypatch.setattr(gpu, "Graph", fails)
+    found = list(GpuFunction(summed, CPU)([pictures(2)] * 2 * RECURRING))
+    np.testing.assert_array_equal(found, [pictures(2).sum((1, 2, 3), dtype=float)] * 2 * RECURRING)
+    assert caplog.messages == [f"goes on without CUDA graphs: {error}"]
+
+
+@pytest.mark.usefixtures("idle_gpu")
+def test_all_threads_graphs_go_when_all_memory_is_wanted():
+    function = GpuFunction(summed, CPU)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: list(function([pictures(2)] * RECURRING))).result()
+        list(function([pictures(2)] * RECURRING))
+        gpu.clear_all_memory()
+        list(function([pictures(2)] * RECURRING))
+        other.submit(lambda: list(function([pictures(2)] * RECURRING))).result()
+    assert len(Graph.made) == 2
+
+
+@pytest.mark.usefixtures("idle_gpu")
+def test_nobody_keeps_a_function_of_a_net_that_is_gone():
+    """Graphs are to go at once, not when cycles are sought, perhaps in the middle of a capture."""
+    gc.disable()
+    try:
+        kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), StudentLocalizer(student_model())]
+        kept.append(Localizer(random_model()))
+        kept[-1].heads([np.zeros((80, 90, 3), np.uint8)])
+        known = [weakref.ref(each) for each in kept]
+        del kept
+        assert [each() for each in known] == [None] * 4
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("idle_gpu")

@@ -8,6 +8,7 @@ both into a box.
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from facetag.method.scale_space import Layer
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model, RespondingLNet
 from facetag.networks.forward import Forward
-from facetag.networks.lnet import MIN_SIDE, STRIDE, weighted_sum
+from facetag.networks.lnet import MIN_SIDE, STRIDE, LNet, weighted_sum
 from facetag.response import Frame, PeakSettings, as_layer, find_peaks, require, whole_frame
 from facetag.settings import settings_from
 
@@ -202,15 +203,8 @@ class Localizer:
 
     def _forward(self, lnet: RespondingLNet, mirror: bool) -> Forward:
         if (lnet, mirror) not in self._forwards:
-
-            def mapped(images: torch.Tensor) -> torch.Tensor:
-                return weighted_sum(lnet.net(images.to(self.dtype)).float(), weights)
-
-            def mapped_twice(images: torch.Tensor) -> torch.Tensor:
-                return (mapped(images) + mapped(images.flip(3)).flip(2)) * 0.5
-
-            weights = lnet.weights.to(self.device)
-            self._forwards[lnet, mirror] = Forward(mapped_twice if mirror else mapped, self.device)
+            mapped = partial(_mapped_twice if mirror else _mapped, lnet.net, self.dtype, lnet.weights.to(self.device))
+            self._forwards.setdefault((lnet, mirror), Forward(mapped, self.device))
         return self._forwards[lnet, mirror]
 
     def _together(self, lnet: RespondingLNet) -> int:
@@ -264,6 +258,15 @@ class Localizer:
         boxes, scores = [face.box for face in found], [face.score for face in found]
         kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
         return [found[index] for index in kept]
+
+
+def _mapped(net: LNet, dtype: torch.dtype, weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    return weighted_sum(net(images.to(dtype)).float(), weights)
+
+
+def _mapped_twice(net: LNet, dtype: torch.dtype, weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """The mean of the map of each image and of its mirror image's, turned back."""
+    return (_mapped(net, dtype, weights, images) + _mapped(net, dtype, weights, images.flip(3)).flip(2)) * 0.5
 
 
 def _blended(first: Box, second: Box, share: float) -> Box:

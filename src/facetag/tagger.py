@@ -96,32 +96,17 @@ def face_regions(image: Image, box: Box, settings: TaggerSettings) -> NDArray[np
     return np.stack([crop(image, region, width, height) for region in regions])
 
 
-class FeatureExtractor:
-    """ANet over face regions: h_a, the features that the SVMs see. `half` runs it in bfloat16."""
+class RegionFeatures:
+    """ANet over x_f: regions (N, scales, 3, H, W) in [0, 1] -> features (N, 1 or 2, views of all scales, 160), a second
+    time of the mirror image where it counts. With `search` the host has a look at what C4 answers."""
 
-    def __init__(
-        self, anet: ANet, settings: TaggerSettings, device: torch.device | None = None, half: bool = False
-    ) -> None:
-        self.anet, self.settings, self.half = anet, settings, half
-        self.device = device or torch.device("cpu")
-        self.anet.to(self.device)
-        reach, middle = settings.radius // settings.step, settings.margin // settings.step
+    def __init__(self, anet: ANet, settings: TaggerSettings, device: torch.device) -> None:
+        self.anet, self.settings = anet, settings
+        self._reach, middle = settings.radius // settings.step, settings.margin // settings.step
         self._offsets = np.array(view_offsets(settings.radius, settings.step)) // settings.step
-        self._reach, self._fixed = reach, torch.from_numpy(self._offsets + middle).to(self.device)
-        # an anchor is searched by the host
-        self._forward = Forward(self._of_regions, self.device, half, graphs=not settings.search)
+        self._fixed = torch.from_numpy(self._offsets + middle).to(device)
 
-    def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Regions of `face_regions` -> (N, settings.width)."""
-        if not regions:
-            return np.zeros((0, self.settings.width), np.float32)
-        answers = np.stack(list(self._forward(np.stack(regions), self.settings.batch)))
-        sides = [combine(answers[:, side], self.settings.combination) for side in range(answers.shape[1])]
-        return np.ascontiguousarray(sides[0] if len(sides) == 1 else (sides[0] + sides[1]) / 2, np.float32)
-
-    def _of_regions(self, regions: torch.Tensor) -> torch.Tensor:
-        """Features of the views of all scales, of the mirror image too where it counts: (N, scales, 3, H, W)
-        -> (N, 1 or 2, views, 160)."""
+    def __call__(self, regions: torch.Tensor) -> torch.Tensor:
         images = regions.flatten(0, 1)
         sides = [images, images.flip(3)] if self.settings.mirror else [images]
         return torch.stack([self._of_views(side).reshape(len(regions), -1, FEATURES) for side in sides], 1)
@@ -140,6 +125,27 @@ class FeatureExtractor:
         places = anchors[:, None] + self._offsets  # (N, views, 2)
         faces = np.arange(len(places))[:, None]
         return Maps(*(part[faces, places[..., 0], places[..., 1]] for part in maps))
+
+
+class FeatureExtractor:
+    """ANet over face regions: h_a, the features that the SVMs see. `half` runs it in bfloat16."""
+
+    def __init__(
+        self, anet: ANet, settings: TaggerSettings, device: torch.device | None = None, half: bool = False
+    ) -> None:
+        self.anet, self.settings, self.half = anet, settings, half
+        self.device = device or torch.device("cpu")
+        self.anet.to(self.device)
+        features = RegionFeatures(anet, settings, self.device)
+        self._forward = Forward(features, self.device, half, graphs=not settings.search)
+
+    def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Regions of `face_regions` -> (N, settings.width)."""
+        if not regions:
+            return np.zeros((0, self.settings.width), np.float32)
+        answers = np.stack(list(self._forward(np.stack(regions), self.settings.batch)))
+        sides = [combine(answers[:, side], self.settings.combination) for side in range(answers.shape[1])]
+        return np.ascontiguousarray(sides[0] if len(sides) == 1 else (sides[0] + sides[1]) / 2, np.float32)
 
 
 class Tagger:

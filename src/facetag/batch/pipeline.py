@@ -1,6 +1,7 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
-from facetag.batch.backoff import BatchSize
+from facetag.batch.backoff import BatchSize, Company
 from facetag.batch.failures import Trouble, attempt, attempt_together
 from facetag.batch.finders import Finder, Found
 from facetag.batch.paths import one_line
@@ -19,6 +20,7 @@ from facetag.batch.side_by_side import side_by_side
 from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.geometry import Box
 from facetag.localizer import Located
+from facetag.networks.gpu import clear_all_memory
 from facetag.records import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 
@@ -174,9 +176,17 @@ def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: 
         if together is Trouble.MEMORY:
             size.ran_out(len(part))
         if together is Trouble.OTHER or len(part) == 1:
-            with size.company.joined() if together is Trouble.OTHER else size.company.left():
+            with size.company.joined() if together is Trouble.OTHER else _alone(size.company):
                 records += [_record(photo, cascade, clock) for photo in part]
     return records
+
+
+@contextmanager
+def _alone(company: Company) -> Iterator[None]:
+    """While nobody looks, with all memory that can be had."""
+    with company.left():
+        clear_all_memory()
+        yield
 
 
 def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:

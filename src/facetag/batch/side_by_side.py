@@ -1,7 +1,8 @@
 """Batches looked at side by side by a few threads, their answers in order.
 
 On a CPU two batches with half of the cores each are done sooner than one after the other with all: small layers do not
-divide well, and between the nets a thread is busy with boxes.
+divide well, and between the nets a thread is busy with boxes. A GPU has work meanwhile, each thread's in a stream of
+its own.
 """
 
 from collections.abc import Callable, Generator

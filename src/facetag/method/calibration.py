@@ -85,7 +85,8 @@ def even_threshold(
 
     Shape: probabilities, labels, weights (how much a face counts among the faces) (N,).
     """
-    if labels.all() or not labels.any():
+    counted = labels[weights > 0]
+    if counted.all() or not counted.any():
         return 0.5
     thresholds = _candidates(probabilities.astype(np.float64))
     missed, right = (_share_below(thresholds, probabilities[kind], weights[kind]) for kind in (labels, ~labels))
@@ -96,7 +97,7 @@ def even_threshold(
 def _share_below(
     thresholds: NDArray[np.float64], probabilities: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
-    """The weight of the probabilities under each threshold, of all weight."""
+    """The weight of the probabilities under each threshold, of all weight; some has to be over 0."""
     order = np.argsort(probabilities)
     sums = np.concatenate([[0.0], np.cumsum(weights[order])])
     shares: NDArray[np.float64] = sums[np.searchsorted(probabilities[order], thresholds)] / sums[-1]

@@ -1,6 +1,7 @@
 """Pictures through a net, a fixed number at once, each answered as if it had come alone."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ class Forward:
     For another number of pictures at once a convolution takes another kernel, which sums in another order; so groups
     are filled up to one number, and no answer depends on its company. A GPU is given group after group while the
     answers of those before are on their way, each thread that asks in a stream of its own, and repeats what it did for
-    shapes that come again as CUDA graphs.
+    shapes that come again as CUDA graphs; there the net's weights have to stay in their place.
 
     Args:
         function: what is asked of the net; its answers are float32.
@@ -28,7 +29,7 @@ class Forward:
     """
 
     def __init__(self, function: Function, device: torch.device, half: bool = False, graphs: bool = True) -> None:
-        self._function, self._device, self._half = function, device, half
+        self._answer = partial(_answered, function, half)
         self._of_gpu = GpuFunction(self._answer, device, graphs) if device.type == "cuda" else None
 
     def __call__(self, pictures: NDArray[np.uint8], together: int) -> Iterator[NDArray[np.float32]]:
@@ -43,11 +44,12 @@ class Forward:
             return self._of_gpu(groups)
         return (self._answer(torch.from_numpy(group)).numpy() for group in groups)
 
-    @torch.inference_mode()
-    def _answer(self, pixels: Tensor) -> Tensor:
-        """(N, ..., H, W, 3) uint8 on the device -> (N, ...) float32 there."""
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half, cache_enabled=False):
-            return self._function(pixels.movedim(-1, -3).float().div_(255)).float()
+
+@torch.inference_mode()
+def _answered(function: Function, half: bool, pixels: Tensor) -> Tensor:
+    """(N, ..., H, W, 3) uint8 on the device -> (N, ...) float32 there."""
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        return function(pixels.movedim(-1, -3).float().div_(255)).float()
 
 
 def _filled(group: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -1,10 +1,11 @@
 """What a GPU answers: asked without waiting, from pinned memory, a stream a thread, by CUDA graphs of what recurs."""
 
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ MOST_GRAPHS = 32  #: of a function in a thread; photographs may have any shape
 
 _capturing = threading.Lock()  # torch allows one capture at a time, and no clearing of its memory beside it
 _own = threading.local()
+_lanes: "WeakSet[Lane]" = WeakSet()
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -35,6 +38,7 @@ class Lane:
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.pool = torch.cuda.graph_pool_handle()
         self.has_room = True
+        _lanes.add(self)
         self._repeats: WeakKeyDictionary[GpuFunction, _Repeats] = WeakKeyDictionary()
 
     def graph(self, function: "GpuFunction", pixels: Tensor) -> "Graph | None":
@@ -45,11 +49,15 @@ class Lane:
             return repeats.graphs[shape]
         repeats.met[shape] += 1
         if self.has_room and repeats.met[shape] >= RECURRING and len(repeats.graphs) < MOST_GRAPHS:
-            return repeats.graphs.setdefault(shape, Graph(function, pixels, self))
+            try:
+                return repeats.graphs.setdefault(shape, Graph(function, pixels, self))
+            except RuntimeError as error:  # no memory, or somebody in this process disturbed the capture
+                _log.warning("goes on without CUDA graphs: %s", str(error).partition("\n")[0])
+                self.give_up_graphs()
         return None
 
     def give_up_graphs(self) -> None:
-        """For good, in this thread: the memory that they hold is wanted for what is larger."""
+        """For good, by the lane's own thread or while it waits: the memory is wanted for what is larger."""
         self.stream.synchronize()
         self._repeats.clear()
         self.has_room = False
@@ -65,6 +73,8 @@ def lane_of_this_thread(device: torch.device) -> Lane:
 
 class GpuFunction:
     """A function of pixels (N, ...) uint8 on a GPU -> (N, ...) float32 there, for groups that lie in the host's memory.
+
+    Its weights have to stay where they are, as graphs know them by their place.
 
     Args:
         graphs: CUDA graphs may be made of it, as it waits for nothing.
@@ -139,3 +149,10 @@ def clear_memory() -> None:
     if torch.cuda.is_available():
         with _capturing:
             torch.cuda.empty_cache()
+
+
+def clear_all_memory() -> None:
+    """And what graphs hold, of all threads; while no other asks a GPU for anything."""
+    for lane in list(_lanes):
+        lane.give_up_graphs()
+    clear_memory()

@@ -79,8 +79,8 @@ _CALIBRATED = """
 
 _EVEN = """
 
-{names}, where presence and absence are told equally often by the faces that calibrate, so that
-mistakes do not wrong one kind of people more often."""
+{names}, where presence and absence are told equally often by the faces that calibrate, so
+that mistakes wrong neither kind of people much more often than the other."""
 
 #: Sets that are known by the names of their folders.
 TERMS = {
