@@ -206,7 +206,7 @@ def test_answers_are_those_to_the_whole_picture(
     (whole,), (smaller,) = ([a.record for a in answers([str(path)], cascade, ReadSettings(side=s))] for s in (0, 512))
     assert (smaller.width, smaller.height) == (4096, 3072)
     (expected,), (found,) = whole.faces, smaller.faces
-    # a small picture of a head, much enlarged; boxes in photographs agree by 0.99, probabilities by 0.004 (docs/study.md)
+    # a small picture of a head, much enlarged; in photographs boxes agree by 0.99, probabilities by 0.004 (study.md)
     assert found.box.iou(expected.box) > 0.85
     differences = [abs(found.probabilities[name] - expected.probabilities[name]) for name in ATTRIBUTES]
     assert np.mean(differences) < 0.04
