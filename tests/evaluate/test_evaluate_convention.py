@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_localizer import FEW, PEAKS, localizer, scene
-from test_student import Bright
-from test_student import scene as patches
+from test_center_localizer import Bright
+from test_center_localizer import scene as patches
+from test_lnet_localizer import FEW, PEAKS, localizer, scene
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
