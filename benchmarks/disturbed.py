@@ -20,8 +20,8 @@ from facetag.evaluate.localization import IOUS, RATES, Examined, load_photograph
 from facetag.evaluate.pictures import evenly, read_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
+from facetag.localization.center_localizer import AnyLocalizer, localizer_of
 from facetag.model import load_model
-from facetag.student import AnyLocalizer, localizer_of
 
 
 @dataclass(frozen=True, eq=False)

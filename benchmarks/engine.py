@@ -22,19 +22,19 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from photographs import make_photographs  # noqa: E402
 
 from facetag.attributes import ATTRIBUTES  # noqa: E402
-from facetag.batch.finders import located_by  # noqa: E402
-from facetag.batch.pipeline import Cascade, Tagging, answers  # noqa: E402
-from facetag.batch.reading import Photo, ReadSettings, read  # noqa: E402
-from facetag.batch.stopwatch import Stage, Stopwatch  # noqa: E402
-from facetag.batch.writers import WRITERS  # noqa: E402
+from facetag.formats.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
+from facetag.localization.center_localizer import localizer_of  # noqa: E402
 from facetag.model import Model, load_model, save_model  # noqa: E402
-from facetag.student import localizer_of  # noqa: E402
+from facetag.pipeline.face_sources import located_by  # noqa: E402
+from facetag.pipeline.loader import Photo, ReadSettings, read  # noqa: E402
+from facetag.pipeline.stages import Cascade, Tagging, answers  # noqa: E402
+from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
 from facetag.tagger import Tagger  # noqa: E402
 from models import CARD, tiny_model  # noqa: E402
 

@@ -41,12 +41,12 @@ from facetag.evaluate.report import Table, localization_json, plain_text, to_jso
 from facetag.evaluate.speed import smooth_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localizer import Located
-from facetag.method import recall
+from facetag.localization.center_localizer import AnyLocalizer, localizer_of
+from facetag.localization.lnet_localizer import Located
+from facetag.localization.response_maps import PeakSettings
+from facetag.method import detection_metrics as recall
 from facetag.model import load_model
-from facetag.response import PeakSettings
 from facetag.settings import plain
-from facetag.student import AnyLocalizer, localizer_of
 
 SHOWN = (0.3, 0.5, 0.7)  #: of IOUS
 IOU = 0.5  #: at which the threshold has `RATE` false positives an image

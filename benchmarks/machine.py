@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.batch.backoff import suiting
-from facetag.batch.finders import located_by
-from facetag.batch.pipeline import Cascade, Tagging, answers
-from facetag.batch.reading import ReadSettings
 from facetag.images.decode import read_image
+from facetag.localization.center_localizer import localizer_of
 from facetag.model import Model
 from facetag.networks.locally_shared import LocallyShared
-from facetag.student import localizer_of
+from facetag.pipeline.batch_size import suiting
+from facetag.pipeline.face_sources import located_by
+from facetag.pipeline.loader import ReadSettings
+from facetag.pipeline.stages import Cascade, Tagging, answers
 from facetag.tagger import Tagger
 
 SIDE = 1024  #: of the matrices

@@ -18,16 +18,16 @@ import torch
 from PIL import Image
 
 from facetag.attributes import ATTRIBUTES
-from facetag.batch.finders import located_by
-from facetag.batch.pipeline import Cascade, Tagging, answers
-from facetag.batch.reading import ReadSettings
-from facetag.batch.stopwatch import Stage, Stopwatch
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate.localization import load_photographs
-from facetag.method.recall import match
+from facetag.localization.center_localizer import localizer_of
+from facetag.method.detection_metrics import match
 from facetag.model import load_model
-from facetag.records import ImageRecord
-from facetag.student import localizer_of
+from facetag.pipeline.face_sources import located_by
+from facetag.pipeline.loader import ReadSettings
+from facetag.pipeline.stages import Cascade, Tagging, answers
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.results import ImageRecord
 from facetag.tagger import Tagger
 
 IOU = 0.5

@@ -7,8 +7,8 @@ import sys
 
 from facetag.attributes import ATTRIBUTES
 from facetag.images.decode import read_image
+from facetag.localization.center_localizer import localizer_of
 from facetag.model import load_model
-from facetag.student import localizer_of
 from facetag.tagger import Tagger
 
 

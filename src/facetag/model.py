@@ -27,7 +27,7 @@ from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
-from facetag.networks.layout import channels_last
+from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from

@@ -15,7 +15,7 @@ from facetag.images.resample import Image, crop
 from facetag.method.views import best_anchor, combine, view_offsets
 from facetag.model import Model
 from facetag.networks.anet import FEATURES, HEIGHT, WIDTH, ANet, Maps, block_scores
-from facetag.networks.forward import Forward
+from facetag.networks.execution.forward import Forward
 from facetag.settings import settings_from
 
 SHARP = 1.5  #: pixels of a picture that was decoded smaller, for each of ANet's

@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.commands import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
 from facetag.cli.session import Session
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _is_looking() -> bool:
-    from facetag.batch.side_by_side import LOOKING
+    from facetag.pipeline.workers import LOOKING
 
     return any(thread.name.startswith(LOOKING) for thread in threading.enumerate())
 

@@ -5,9 +5,9 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
-from facetag.batch.paths import escape
 from facetag.cli.console import detail, say
-from facetag.records import ImageRecord, Status
+from facetag.formats.path_encoding import escape
+from facetag.results import ImageRecord, Status
 
 EVERY = 10.0  #: seconds between lines
 

@@ -18,8 +18,8 @@ from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.images.resample import Image
-from facetag.localizer import Located
-from facetag.method.metrics import AttributeMetrics, attribute_metrics
+from facetag.localization.lnet_localizer import Located
+from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics
 from facetag.tagger import Tagger
 
 Partition = Literal["train", "val", "test"]

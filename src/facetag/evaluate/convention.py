@@ -20,11 +20,11 @@ from facetag.evaluate.localization import Examined, examine
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localizer import Localizer, Located, logit_of
-from facetag.method import recall
+from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer, StudentLocalizerSettings
+from facetag.localization.lnet_localizer import Localizer, Located, logit_of
+from facetag.localization.response_maps import PeakSettings, find_peaks, whole_frame
+from facetag.method import detection_metrics as recall
 from facetag.method.scale_space import Layer
-from facetag.response import PeakSettings, find_peaks, whole_frame
-from facetag.student import AnyLocalizer, StudentLocalizer, StudentLocalizerSettings
 from facetag.training.fit import calibrate
 
 TURNS = 4  #: boxes found by the settings of one turn give those of the next

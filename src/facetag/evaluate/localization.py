@@ -17,9 +17,9 @@ from facetag.datasets.webfaces import Half, Photograph, content_digest, half_of,
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
-from facetag.localizer import Located
-from facetag.method import recall
-from facetag.student import AnyLocalizer
+from facetag.localization.center_localizer import AnyLocalizer
+from facetag.localization.lnet_localizer import Located
+from facetag.method import detection_metrics as recall
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  #: false positives per image

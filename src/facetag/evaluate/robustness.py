@@ -19,7 +19,7 @@ from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop, resize
-from facetag.method.metrics import attribute_metrics
+from facetag.method.attribute_metrics import attribute_metrics
 from facetag.tagger import Tagger, Tags
 
 SHIFTS = (0.05, 0.1, 0.15, 0.2, 0.3)

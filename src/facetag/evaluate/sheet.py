@@ -17,7 +17,7 @@ from facetag.evaluate.localization import Examined
 from facetag.evaluate.pictures import evenly, read_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
-from facetag.method.recall import match
+from facetag.method.detection_metrics import match
 from facetag.tagger import Tagger, Tags
 
 Colour = tuple[int, int, int]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
-from facetag.localizer import Localizer
+from facetag.localization.center_localizer import AnyLocalizer
+from facetag.localization.lnet_localizer import Localizer
 from facetag.networks.anet import HEIGHT, WIDTH, ANet, Maps
 from facetag.networks.locally_shared import windows_of
-from facetag.student import AnyLocalizer
 from facetag.tagger import Tagger
 
 STEP = 8  #: pixels between neighbouring windows

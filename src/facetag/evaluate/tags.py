@@ -13,7 +13,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.tags import TagLabels
 from facetag.errors import DataError
 from facetag.evaluate.attributes import Tagged
-from facetag.method.metrics import AttributeMetrics, attribute_metrics, commoner_values
+from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics, commoner_values
 
 
 @dataclass(frozen=True, eq=False)

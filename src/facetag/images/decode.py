@@ -32,7 +32,7 @@ from PIL import (
 )
 
 from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
-from facetag.images.kinds import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
+from facetag.images.file_types import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
 from facetag.images.orient import is_turned, upright
 
 MAX_PIXELS = 200_000_000

@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from facetag.images.kinds import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
+from facetag.images.file_types import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
 
 _LIST_BLOCK = 1 << 16
-_DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`batch.draw`)
+_DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`pipeline.drawing`)
 
 
 class Met(StrEnum):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from facetag.errors import UnreadableImage, UnsupportedImage
 from facetag.images.decode import decode
-from facetag.images.kinds import HEIC
+from facetag.images.file_types import HEIC
 
 _COLOUR, _SIDE, _NEAR = (200, 100, 40), 16, 12
 

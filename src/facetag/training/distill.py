@@ -22,7 +22,7 @@ from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.method import recall
+from facetag.method import detection_metrics as recall
 from facetag.method.middles import find_middles, wanted_maps
 from facetag.method.windows import suppress_doubles
 from facetag.networks.student import STRIDE, Student

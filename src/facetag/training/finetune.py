@@ -20,10 +20,10 @@ from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer, SceneSettings
 from facetag.datasets.tags import TagLabels
 from facetag.errors import DataError
-from facetag.method.metrics import average_precision
+from facetag.method.attribute_metrics import average_precision
 from facetag.model import RespondingLNet
 from facetag.networks.anet import AttributeNet
-from facetag.networks.layout import channels_last
+from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings

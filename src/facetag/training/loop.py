@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from facetag.errors import DataError, FacetagError, writing
-from facetag.networks.layout import channels_last
+from facetag.networks.execution.layout import channels_last
 from facetag.training import checkpoint, distributed
 
 REPORT_EVERY = 20  #: steps

@@ -16,8 +16,8 @@ from facetag.datasets.scenes import ALIGNED_FACE, SceneComposer
 from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localizer import Localizer, Located
-from facetag.student import AnyLocalizer
+from facetag.localization.center_localizer import AnyLocalizer
+from facetag.localization.lnet_localizer import Localizer, Located
 from facetag.training.distributed import first_alone
 
 Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found

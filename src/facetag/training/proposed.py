@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from facetag.datasets.scenes import SceneComposer
-from facetag.localizer import Localizer
+from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
+from facetag.localization.lnet_localizer import Localizer
 from facetag.settings import plain
-from facetag.student import AnyLocalizer, StudentLocalizer
 from facetag.training.examples import read_rgb
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, aligned_boxes, kept, propose_all_faces, propose_faces, propose_heads

@@ -16,12 +16,12 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, UsageError
-from facetag.localizer import LocalizerSettings
+from facetag.localization.center_localizer import StudentLocalizerSettings
+from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.student import StudentSettings
 from facetag.settings import settings_from
-from facetag.student import StudentLocalizerSettings
 from facetag.tagger import TaggerSettings
 from facetag.training.loop import LoopSettings
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
 from facetag.errors import DataError
+from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
 from facetag.model import Model, save_model
 from facetag.networks.anet import FEATURES
 from facetag.settings import plain
-from facetag.student import AnyLocalizer, StudentLocalizer
 from facetag.tagger import FeatureExtractor, face_regions
 from facetag.training import checkpoint
 from facetag.training.card import model_card

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localizer import Localizer
+from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
+from facetag.localization.lnet_localizer import Localizer
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet
 from facetag.networks.anet import ANet, AttributeNet
-from facetag.networks.layout import channels_last
+from facetag.networks.execution.layout import channels_last
 from facetag.networks.student import Student
-from facetag.student import AnyLocalizer, StudentLocalizer
 from facetag.training import checkpoint, finetune
 from facetag.training.recipe import Recipe
 

@@ -1,0 +1,135 @@
+"""`facetag doctor`: whether this installation can do its work."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facetag.cli import options
+from facetag.errors import ExitCode, FacetagError, UnsupportedImage, writing
+from facetag.images.file_types import KINDS
+
+Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder in which writing is tried.")]
+
+#: extra -> the package that it brings
+EXTRAS = {"heic": "pillow-heif", "parquet": "pyarrow", "lfwa": "h5py"}
+
+#: What a broken installation may raise where it is tried.
+_BROKEN = (FacetagError, ImportError, OSError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is looked at: the words of the command line."""
+
+    model: str | None
+    device: str
+    folder: Path
+
+
+def doctor(model: options.ModelName = None, device: options.Device = "auto", out: Folder = Path()) -> None:
+    """Look whether all is well: versions, device, decoders, the model's digests, writing. Exits with 1 when it is not.
+
+    \b
+    Examples:
+      facetag doctor
+      facetag doctor --device cuda --out /mnt/archive
+    """
+    place = Place(model, device, out)
+    well = True
+    for subject, check in CHECKS.items():
+        try:
+            for finding in check(place):
+                print(f"ok      {subject}: {finding}", flush=True)
+        except _BROKEN as error:
+            well = False
+            print(f"broken  {subject}: {' '.join(str(error).split())}", flush=True)
+    if not well:
+        raise typer.Exit(ExitCode.FATAL)
+
+
+def _versions(place: Place) -> Iterator[str]:
+    from facetag.runs.run_report import versions
+
+    yield ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def _extras(place: Place) -> Iterator[str]:
+    from importlib import metadata
+
+    for extra, package in EXTRAS.items():
+        try:
+            yield f"{package} {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            yield f"{package} is not installed; pip install 'facetag[{extra}]' if you need it"
+
+
+def _device(place: Place) -> Iterator[str]:
+    import torch
+
+    from facetag.cli.commands.stages import device_name, torch_device
+
+    device = torch_device(place.device)
+    twos = torch.full((8, 8), 2.0, device=device)
+    if float((twos @ twos).sum()) != 8 * 8 * 8 * 4:
+        raise FacetagError(f"{device} does not multiply", "use another device")
+    yield f"{device_name(device)}, torch {torch.__version__}"
+
+
+def _decoder(kind: str, place: Place) -> Iterator[str]:
+    from facetag.images.selftest import try_kind
+
+    try:
+        try_kind(kind)
+        yield "well"
+    except UnsupportedImage as error:
+        yield f"left out: {error}"
+
+
+def _model(place: Place) -> Iterator[str]:
+    from facetag.model import DEFAULT, load_model
+
+    loaded = load_model(place.model or DEFAULT)
+    yield f"{loaded.name}, whole, digest {loaded.fingerprint}"
+
+
+def _writing(place: Place) -> Iterator[str]:
+    from tempfile import TemporaryDirectory
+
+    with writing(place.folder), TemporaryDirectory(prefix=".facetag.", dir=place.folder) as folder:
+        _try_run(f"{folder}/tags.csv")
+    yield f"files, locks and journals in {place.folder.absolute()}"
+
+
+def _try_run(out: str) -> None:
+    """Do with an output what a run does."""
+    import sqlite3
+
+    from facetag.formats.destination import open_output
+    from facetag.runs.lock import locked
+
+    with locked(f"{out}.lock", out), open_output(out) as stream:
+        stream.write("path\r\n")
+    database = sqlite3.connect(f"{out}.sqlite")
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE tried (place INTEGER)")
+        database.commit()
+    except sqlite3.Error as error:
+        raise FacetagError(f"no journal can be kept there: {error}", "choose a folder on another disk") from error
+    finally:
+        database.close()
+
+
+#: What is looked at, in order. A new check is a function here and a line there.
+CHECKS: dict[str, Callable[[Place], Iterator[str]]] = {
+    "versions": _versions,
+    "extras": _extras,
+    "device": _device,
+    **{f"{kind} images": partial(_decoder, kind) for kind in KINDS},
+    "model": _model,
+    "writing": _writing,
+}

@@ -1,0 +1,98 @@
+"""`facetag finetune lnet-o|lnet-s|anet|student|svm|all` (paper, section 4)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facetag.cli.commands import stages
+from facetag.cli.console import say
+
+app = typer.Typer(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
+
+Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
+
+stages.add_stage(
+    app,
+    "lnet-o",
+    "facetag.training.cascade:finetune_lnet_o",
+    """Fine-tune LNet_o by attributes on whole images.
+
+    Example: facetag finetune lnet-o --run runs/faithful --resume""",
+)
+stages.add_stage(
+    app,
+    "lnet-s",
+    "facetag.training.cascade:finetune_lnet_s",
+    """Fine-tune LNet_s by attributes on the head-shoulder crops that LNet_o proposes.
+
+    Example: facetag finetune lnet-s --run runs/faithful""",
+)
+stages.add_stage(
+    app,
+    "anet",
+    "facetag.training.cascade:finetune_anet",
+    """Fine-tune ANet by attributes on the faces that the LNets, or the recipe's student, propose.
+
+    Example: facetag finetune anet --run runs/faithful""",
+)
+
+
+stages.add_stage(
+    app,
+    "student",
+    "facetag.training.cascade:train_student",
+    """Train the student, a small and fast localiser, on composed scenes and on what the LNets find in photographs.
+
+    Example: facetag finetune student --run runs/faithful --recipe fast""",
+)
+
+
+@app.command()
+def svm(
+    data: stages.Data = Path("data"),
+    run: stages.Run = Path("runs/faithful"),
+    recipe: stages.Recipe = "faithful",
+    out: Out = None,
+    device: stages.Device = "auto",
+    quiet: stages.Quiet = False,
+) -> None:
+    """Fit the SVMs on identities that the nets never saw, and write the model folder.
+
+    Example: facetag finetune svm --run runs/faithful --out models/faithful
+    """
+    from facetag.training.recipe import load_recipe
+    from facetag.training.ship import fit_svm
+
+    stages.one_process_alone("finetune svm")
+    options = stages.run_options(device, 0, False, None, quiet)
+    folder = out or run / "model"
+    fitted = fit_svm(data, run, load_recipe(recipe), options, folder)
+    chosen = f"C = {fitted.cost}, pull {fitted.pull}"
+    say(f"{folder}: mean accuracy {fitted.accuracy:.4f}, cross-fitted by identity, {chosen}")
+
+
+@app.command("all")
+def all_stages(
+    data: stages.Data = Path("data"),
+    run: stages.Run = Path("runs/faithful"),
+    recipe: stages.Recipe = "faithful",
+    out: Out = None,
+    device: stages.Device = "auto",
+    workers: stages.Workers = 1,
+    resume: stages.Resume = False,
+    max_time: stages.MaxTime = None,
+    quiet: stages.Quiet = False,
+) -> None:
+    """LNet_o, LNet_s, the recipe's student, ANet and the SVMs, in the paper's order.
+
+    With --resume, finished stages are kept and the others go on from their checkpoints; --max-time is for all.
+
+    Example: facetag finetune all --run runs/faithful --out models/faithful --resume
+    """
+    from facetag.training.cascade import finetune_all
+    from facetag.training.recipe import load_recipe
+
+    stages.one_process_alone("finetune all")
+    options = stages.run_options(device, workers, resume, max_time, quiet)
+    stages.finish(finetune_all(data, run, load_recipe(recipe), options, out or run / "model"))

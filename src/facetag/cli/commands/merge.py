@@ -1,0 +1,37 @@
+"""`facetag merge OUTPUT...`: what shards wrote, as one run would have written it."""
+
+from typing import Annotated
+
+import typer
+
+from facetag.cli import options
+from facetag.cli.console import say
+
+Outputs = Annotated[
+    list[str],
+    typer.Argument(metavar="OUTPUT", help="What each shard wrote; its journal lies beside it.", show_default=False),
+]
+
+
+def merge(
+    outputs: Outputs,
+    out: options.Out = "-",
+    format: options.Format = None,
+    lock_wait: options.LockWait = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Merge the outputs of all shards of a run: the same bytes as if one run had written them.
+
+    Refuses shards that overlap, are missing, or were made by another model or with other settings.
+
+    \b
+    Examples:
+      facetag predict photos --shard 1/2 --out one.csv
+      facetag predict photos --shard 2/2 --out two.csv
+      facetag merge one.csv two.csv --out tags.csv
+    """
+    from facetag.runs.merge import merge as merge_outputs
+
+    count = merge_outputs(outputs, out, format, lock_wait)
+    if not quiet and out != "-":
+        say(f"wrote {out}: {count} inputs of {len(outputs)} shards")

@@ -1,0 +1,164 @@
+"""Where a document goes: standard output as it comes, or a file that appears whole or not at all."""
+
+import hashlib
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from facetag.errors import UsageError, writing
+from facetag.images.file_types import HEAD_BYTES, kind_of
+
+#: Told of each point that a run passes at which its death must do no harm; tests die, or fail, there.
+Passing = Callable[[str], None]
+
+
+#: Other names of what this process has open.
+_DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
+_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+
+
+def unheeded(point: str) -> None:
+    """Passes every point."""
+
+
+def is_regular(out: str) -> bool:
+    """Whether an output is a regular file, there or to be made; standard output, FIFOs, /dev/null and what the process
+    has open already (/dev/stdout, /dev/fd/3) are not."""
+    return out != "-" and _descriptor(out) is None and _is_regular_or_new(os.path.realpath(out))
+
+
+def refuse_to_replace(out: str, *inputs: str | None) -> None:
+    """See that an output replaces nothing that it should not.
+
+    Raises:
+        UsageError: it is one of these inputs, a picture or a journal.
+    """
+    if not is_regular(out) or not os.path.isfile(out):
+        return
+    if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each}:
+        raise UsageError(f"{out} is read and would be replaced", "name another file")
+    try:
+        with open(out, "rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        return  # who cannot read it may still replace it
+    if kind := kind_of(head):
+        raise UsageError(f"{out} is a {kind} picture and would be replaced", "name another file")
+    if head.startswith(b"SQLite format 3\0"):
+        raise UsageError(f"{out} is a journal and would be replaced", "name another file")
+
+
+def _descriptor(out: str) -> int | None:
+    """The number of a file that the process has open, by one of its names."""
+    path = os.path.abspath(out)
+    named = _DESCRIPTOR.fullmatch(path)
+    return int(named[1]) if named else _STREAMS.get(path)
+
+
+def beside(out: str, ending: str) -> str:
+    """The path of what lies beside an output: its name and `ending`; of a link, beside what it leads to."""
+    return os.path.realpath(out) + ending
+
+
+@contextmanager
+def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
+    """A UTF-8 stream without newline translation; `-` is standard output, flushed line by line.
+
+    A file is written under a hidden name beside it and renamed when all went well, so that readers and other runs
+    see the old one or the new one. What is no regular file (a FIFO, /dev/null) is written as it comes. A link is
+    kept, and what it leads to is replaced.
+
+    Args:
+        at: passed "written", "synced" and "renamed".
+
+    Raises:
+        FacetagError: it cannot be written; names it and why.
+    """
+    if out == "-":
+        with _standard_output() as stream:
+            yield stream
+    elif is_regular(out):
+        with _whole(out, os.path.realpath(out), at) as stream:
+            yield stream
+    else:
+        with _as_it_comes(out) as stream:
+            yield stream
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", line_buffering=True)
+    try:
+        yield stream
+    finally:
+        with suppress(ValueError, OSError):  # closed below us, or what is left cannot be written: said already
+            stream.detach()
+
+
+def _is_regular_or_new(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _as_it_comes(out: str) -> Iterator[TextIO]:
+    number = _descriptor(out)
+    with writing(out):  # opening one that is open would cut off what others wrote to it before
+        stream = open(out if number is None else os.dup(number), "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
+    try:
+        yield stream
+        with writing(out):
+            stream.close()
+    finally:
+        with suppress(OSError):
+            stream.close()
+
+
+@contextmanager
+def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
+    temporary = _temporary(target)
+    with writing(out):
+        stream = open(temporary, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
+    try:
+        yield stream
+        with writing(out):
+            at("written")
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+            at("synced")
+            os.replace(temporary, target)
+            at("renamed")
+            _sync_folder(os.path.dirname(target))
+    except BaseException:
+        with suppress(OSError):
+            stream.close()
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _temporary(target: str) -> str:
+    """Always the same for one output, so that what a killed run left is overwritten by the next, which holds the lock;
+    short, for names have a limit."""
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f".facetag.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.tmp")
+
+
+def _sync_folder(folder: str) -> None:
+    """So that the new name survives a power cut; where folders cannot be opened it is the system's own business."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

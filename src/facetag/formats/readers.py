@@ -1,0 +1,158 @@
+"""Documents that `formats.writers` wrote, back to the same records: one function a format, all behind READERS."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+from facetag.attributes import ATTRIBUTES
+from facetag.errors import DataError
+from facetag.formats.path_encoding import one_line, unescape
+from facetag.formats.writers import format_of
+from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
+from facetag.geometry import Box
+from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, Status
+
+#: What reading a document that is none of ours may raise; pyarrow's own errors are among them and OSError.
+_MALFORMED = (
+    AttributeError, csv.Error, KeyError, NotImplementedError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+_OF_THE_INPUT = COLUMNS[: COLUMNS.index("face")]
+
+_Object = Mapping[str, Any]
+
+
+def read_records(file: str, format: str | None = None) -> Iterator[ImageRecord]:
+    """The records of a document, in its order, as they are read.
+
+    Args:
+        format: of READERS; else the suffix of `file` says it.
+
+    Raises:
+        UsageError: the format is unknown, or what it needs is not installed.
+        DataError: the file cannot be read, is malformed or of another schema version; names it and why.
+    """
+    read = READERS[format_of(file, format)]
+    try:
+        with open(file, "rb") as stream:
+            yield from map(_record, read(stream))
+    except OSError as error:
+        raise DataError(
+            f"{file}: {one_line(error.strerror or str(error))}", "name a file that facetag wrote"
+        ) from error
+    except _MALFORMED as error:
+        reason = one_line(str(error))
+        raise DataError(f"{file} is not a whole document of facetag ({reason})", "write it anew") from error
+
+
+def _read_csv(stream: BinaryIO) -> Iterator[_Object]:
+    return _objects(_table(stream, CSV))
+
+
+def _read_tsv(stream: BinaryIO) -> Iterator[_Object]:
+    return _objects(_table(stream, TSV))
+
+
+def _read_json(stream: BinaryIO) -> Iterator[_Object]:
+    return iter(json.load(stream))
+
+
+def _read_json_lines(stream: BinaryIO) -> Iterator[_Object]:
+    return map(json.loads, stream)
+
+
+def _read_parquet(stream: BinaryIO) -> Iterator[_Object]:
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(stream)
+    _check_columns(file.schema_arrow.names)
+    return _objects(row for batch in file.iter_batches() for row in batch.to_pylist())
+
+
+#: name of the format, as in WRITERS -> its objects, in the form of JSON.
+READERS: dict[str, Callable[[BinaryIO], Iterator[_Object]]] = {
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "json": _read_json,
+    "jsonl": _read_json_lines,
+    "parquet": _read_parquet,
+}
+
+
+def _table(stream: BinaryIO, dialect: Mapping[str, Any]) -> Iterator[_Object]:
+    """The rows of a table of text as Parquet has them: what is empty is None, and decisions are lists."""
+    rows = csv.reader((line.decode() for line in stream), strict=True, **dialect)
+    names = next(rows, [])
+    _check_columns(names)
+    for fields in rows:
+        if len(fields) != len(names):
+            raise ValueError(f"line {rows.line_num} has {len(fields)} fields, not {len(names)}")
+        row: dict[str, Any] = {name: field or None for name, field in zip(names, fields, strict=True)}
+        lists = {name: row[name].split(";") if row[name] else [] for name in DECISIONS if name in row}
+        yield row | lists
+
+
+def _check_columns(names: Sequence[str]) -> None:
+    answers = list(names[len(COLUMNS) :])
+    if tuple(names[: len(COLUMNS)]) != COLUMNS or answers[: len(DECISIONS)] not in ([], list(DECISIONS)):
+        raise ValueError("its columns are not ours")
+    if answers[len(DECISIONS) :] != [name for name in ATTRIBUTES if name in answers]:
+        raise ValueError("its attributes are unknown, repeated or in another order")
+
+
+def _objects(rows: Iterable[_Object]) -> Iterator[_Object]:
+    """The rows of each input as one object."""
+    together: list[_Object] = []
+    for row in rows:
+        if together and (row["face"] is None or int(row["face"]) == 1):
+            yield _object(together)
+            together = []
+        together.append(row)
+    if together:
+        yield _object(together)
+
+
+def _object(rows: Sequence[_Object]) -> _Object:
+    start = {name: rows[0][name] for name in _OF_THE_INPUT}
+    count = int(rows[0]["faces"] or 0)
+    numbers = [int(row["face"] or 0) for row in rows]
+    if numbers != (list(range(1, count + 1)) or [0]) or any(row[name] != start[name] for row in rows for name in start):
+        raise ValueError(f"the rows of {start['path']} do not belong together")
+    return {**start, "faces": [_face_object(row) for row in rows[:count]]}
+
+
+def _face_object(row: _Object) -> _Object:
+    if DECISIONS[0] not in row:
+        return row
+    return {**row, "probabilities": {name: row[name] for name in ATTRIBUTES if name in row}}
+
+
+def _record(value: _Object) -> ImageRecord:
+    if int(value["schema_version"]) != SCHEMA_VERSION:
+        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION}")
+    width, height = (int(value[name] or 0) for name in ("image_width", "image_height"))
+    path, error = _text(value["path"]), _text(value["error"] or "")
+    return ImageRecord(unescape(path), Status(value["status"]), error, width, height, tuple(map(_face, value["faces"])))
+
+
+def _face(value: _Object) -> FaceRecord:
+    box = Box(*(_number(value[name]) for name in ("x", "y", "width", "height")))
+    probabilities = {name: _number(share) for name, share in value.get("probabilities", {}).items()}
+    decisions = {name: tuple(value.get(name, ())) for name in DECISIONS}
+    if unknown := {*probabilities, *decisions["tags"], *decisions["unsure"]}.difference(ATTRIBUTES):
+        raise ValueError(f"no attribute is called {min(map(str, unknown))}")
+    return FaceRecord(box, _number(value["score"]), probabilities, **decisions)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is not a number")
+    return number

@@ -1,0 +1,34 @@
+"""Results to documents: one small class a format, all behind WRITERS. `formats.path_encoding` spells the paths."""
+
+import os
+from importlib.util import find_spec
+
+from facetag.errors import UsageError
+from facetag.formats.writers.base import Writer
+from facetag.formats.writers.csv import CsvWriter, TsvWriter
+from facetag.formats.writers.json import JsonLinesWriter, JsonWriter
+from facetag.formats.writers.parquet import ParquetWriter
+
+#: name and file suffix -> class. A new format is a class, a line here and one in `formats.readers`.
+WRITERS: dict[str, type[Writer]] = {
+    "csv": CsvWriter,
+    "tsv": TsvWriter,
+    "json": JsonWriter,
+    "jsonl": JsonLinesWriter,
+    "parquet": ParquetWriter,
+}
+
+
+def format_of(out: str, name: str | None = None) -> str:
+    """The format called `name`, or else the one that the suffix of `out` says; csv for `-`.
+
+    Raises:
+        UsageError: there is no such format, or what it needs is not installed.
+    """
+    chosen = name or ("csv" if out == "-" else os.path.splitext(out)[1][1:].lower())
+    if chosen not in WRITERS:
+        raise UsageError(f"no format is known for {name or out!r}", f"choose by --format: {', '.join(WRITERS)}")
+    needs = WRITERS[chosen].needs
+    if needs and find_spec(needs) is None:
+        raise UsageError(f"{chosen} needs {needs}", f"pip install 'facetag[{chosen}]'")
+    return chosen

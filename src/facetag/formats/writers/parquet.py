@@ -1,0 +1,84 @@
+"""Parquet: the table of CSV with types; what is empty there is null here, and tags and unsure are lists."""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+from facetag.formats.writers.base import Writer, input_fields, place_fields
+from facetag.formats.writers.csv import COLUMNS, DECISIONS, columns
+from facetag.results import FaceRecord, ImageRecord
+
+ROWS = 8192  #: of a row group, about; as many are held in memory
+_TEXT = ("path", "status", "error")
+_REAL = ("x", "y", "width", "height", "score")
+
+
+class ParquetWriter(Writer):
+    """Row groups as they fill, so that memory stays flat; the bytes depend on the records alone."""
+
+    needs = "pyarrow"
+
+    def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
+        from pyarrow import parquet
+
+        self._attributes = attributes
+        self._schema = _schema(attributes)
+        self._rows: list[dict[str, Any]] = []
+        self._stream = stream.buffer
+        self._held = io.BytesIO()  # pyarrow writes a last time when it is collected, which our stream may not outlive
+        self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
+
+    def write(self, record: ImageRecord) -> None:
+        self._rows.extend(_rows(record, self._attributes))
+        if len(self._rows) >= ROWS:
+            self._write_group()
+
+    def finish(self) -> None:
+        if self._rows:
+            self._write_group()
+        self._file.close()
+        self._pass_on()
+
+    def _write_group(self) -> None:
+        import pyarrow
+
+        self._file.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
+        self._rows.clear()
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._stream.write(self._held.getvalue())
+        self._stream.flush()
+        self._held.seek(0)
+        self._held.truncate()
+
+
+def _schema(attributes: Sequence[str] | None) -> Any:
+    import pyarrow
+
+    kinds = {
+        **dict.fromkeys(COLUMNS, pyarrow.int32()),
+        **dict.fromkeys(_TEXT, pyarrow.string()),
+        **dict.fromkeys(_REAL, pyarrow.float64()),
+        **dict.fromkeys(DECISIONS, pyarrow.list_(pyarrow.string())),
+        **dict.fromkeys(attributes or (), pyarrow.float64()),
+    }
+    return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
+
+
+def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows of one input, as in `writers.tables`; a column that is left out is null."""
+    looked_at = None if record.status.is_failure else len(record.faces)
+    start = {**input_fields(record), "faces": looked_at}
+    for number, face in enumerate(record.faces, 1):
+        yield {**start, "face": number, **_face(face, attributes)}
+    if not record.faces:
+        yield start
+
+
+def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
+    place = place_fields(face)
+    if attributes is None:
+        return place
+    shares = {name: face.probabilities[name] for name in attributes}
+    return {**place, "tags": face.tags, "unsure": face.unsure, **shares}

@@ -1,0 +1,329 @@
+"""Localisation by a student: one look at a picture, and finer ones for small faces, in place of LNet_o and LNet_s.
+
+Images in, face boxes out, as from `localization.lnet_localizer`, an order of magnitude faster. It is no part of the
+paper.
+"""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from math import ceil, inf
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetag.errors import ModelError
+from facetag.geometry import Box
+from facetag.images.resample import Image, resize
+from facetag.localization.lnet_localizer import Localizer, Located
+from facetag.localization.response_maps import require
+from facetag.method.middles import find_middles
+from facetag.method.windows import suppress_doubles
+from facetag.model import Model
+from facetag.networks.execution.forward import Forward
+from facetag.networks.student import DEEPEST, RIGHT, STRIDE, Student
+from facetag.settings import settings_from
+
+#: Pixels that the net sees at once: as many pictures of a shape as have them, whose maps a processor's caches still
+#: hold. Always filled up to that number, so that no answer depends on its company.
+TOGETHER = 1 << 19
+MOST_TOGETHER = 8  #: pictures
+FINEST = 8192  #: pixels of a longer side
+FAINT = -3.5  #: logits of small faces below it are of no account as hints
+
+
+@dataclass(frozen=True)
+class StudentLocalizerSettings:
+    """How the student's maps become faces.
+
+    Attributes:
+        side: the longer side in pixels at which it sees a picture.
+        read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels,
+            and again, larger, for a finer look; 0 = whole.
+        mirror: the maps are the mean of the picture's and its mirror image's.
+        finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
+        small: faces are, for one of these looks, that are less high than so many pixels there.
+        enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
+        hints: of each finer look; it is taken only if the odds that the looks before gave to the middles of small faces
+            have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many with
+            less (seen in two looks, a face counts twice). Empty = all are taken.
+        thorough: further longer sides, for a search that takes every look without a hint.
+        ratio: width of a face over its height.
+        height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
+        least: logits of a face's middle below it are not looked at.
+        slope, offset: a face's score is sigmoid(slope x logit + offset), so that it says how sure the face is.
+        score: faces below it are dropped.
+        double_iou, double_containment: a face that overlaps a surer one by more is its double.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    side: int = 256
+    read_side: int = 0
+    mirror: bool = False
+    finer: tuple[int, ...] = ()
+    small: float = 64.0
+    enlarged: float = 1.0
+    hints: tuple[float, ...] = ()
+    thorough: tuple[int, ...] = ()
+    ratio: float = 0.8
+    height: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+    least: float = -5.0
+    slope: float = 1.0
+    offset: float = 0.0
+    score: float = 0.5
+    double_iou: float = 0.3
+    double_containment: float = 0.7
+
+    def __post_init__(self) -> None:
+        whole = self.side >= DEEPEST and self.side % DEEPEST == 0
+        require(whole, "side", self.side, f"a multiple of {DEEPEST}")
+        for name, sides in (("finer", self.finer), ("thorough", (*self.finer, *self.thorough))):
+            ascends = all(a < b for a, b in pairwise((self.side, *sides, FINEST + 1)))
+            fits = ascends and all(side % DEEPEST == 0 for side in sides)
+            require(fits, name, list(sides), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
+        one_each = len(self.hints) in (0, len(self.finer))
+        require(one_each, "hints", list(self.hints), "empty, or one of each of finer")
+        enough = self.read_side == 0 or self.read_side >= self.side
+        require(enough, "read_side", self.read_side, "0, or no less than side")
+        for name in ("ratio", "height", "slope"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
+        require(self.small >= STRIDE, "small", self.small, f"{STRIDE} pixels or more")
+        require(1 <= self.enlarged <= 8, "enlarged", self.enlarged, "1 to 8")
+        for name in ("score", "double_iou", "double_containment"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+
+
+class Picture(Protocol):
+    """An upright RGB picture, of which only as many pixels need be at hand as are asked for."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def at(self, side: float) -> Image:
+        """Its pixels, at least so many on the longer side where it has them: (H, W, 3) uint8."""
+
+
+@dataclass(frozen=True, eq=False)
+class AtHand:
+    """A Picture whose pixels (H, W, 3) are all at hand."""
+
+    pixels: Image
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def at(self, side: float) -> Image:
+        return self.pixels
+
+
+class Held:
+    """A Picture whose pixels, once asked for, stay at hand, so that several looks cost one decoding."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture, self.width, self.height = picture, picture.width, picture.height
+        self._pixels: Image | None = None
+
+    def at(self, side: float) -> Image:
+        if self._pixels is None or max(self._pixels.shape) < min(side, max(self.width, self.height)):
+            self._pixels = self.picture.at(side)
+        return self._pixels
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture as the net sees it: (H, W, 3), filled up to the right and below, and how many of the picture's pixels
+    one of these is, across and down."""
+
+    pixels: Image
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class FinerLook:
+    """A look with this longer side in pixels, and the hint that it waits for."""
+
+    side: int
+    hint: float
+
+
+class StudentLocalizer:
+    """Images are upright RGB uint8 (H, W, 3) of any size, or Pictures, in whose pixels faces then are.
+
+    `half` runs the net in bfloat16: faster where the processor has it.
+
+    Raises:
+        ModelError: the model has no student.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device | None = None,
+        settings: StudentLocalizerSettings | None = None,
+        half: bool = False,
+    ) -> None:
+        if model.student is None:
+            raise ModelError(f"{model.name} has no student", "localise by its LNets")
+        self.settings = settings or settings_from(StudentLocalizerSettings, model.localizer, "model.json")
+        self.device, self.half = device or torch.device("cpu"), half
+        self.net = model.student.to(self.device)
+        self._maps = Forward(self.net, self.device, half)
+        self._mean_maps = Forward(partial(_with_mirror_image, self.net), self.device, half)
+
+    def thorough(self) -> "StudentLocalizer":
+        """One that takes all looks at every picture that has the pixels, for small faces wherever they are."""
+        other, settings = copy(self), self.settings
+        finer = (*settings.finer, *settings.thorough)
+        other.settings = replace(settings, finer=finer, hints=(), thorough=())
+        return other
+
+    def __call__(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
+        """The faces of each image, the surest first."""
+        return self.faces(images, self.settings.score)
+
+    def dominant(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
+        """The surest of each image, whatever its score; none only where nothing responds."""
+        return [found[:1] for found in self.faces(images, 0.0)]
+
+    def every(self, images: Sequence[Image | Picture]) -> list[list[Located]]:
+        """All faces of each image down to score 0, the surest first."""
+        return self.faces(images, 0.0)
+
+    def faces(self, images: Sequence[Image | Picture], minimum: float) -> list[list[Located]]:
+        """The faces of each image with at least this score, the surest first."""
+        settings = self.settings
+        pictures = [AtHand(image) if isinstance(image, np.ndarray) else image for image in images]
+        hints = settings.hints or (-inf,) * len(settings.finer)
+        looks = [FinerLook(*look) for look in zip(settings.finer, hints, strict=True)]
+        least = min(minimum, self._score_of(FAINT)) if settings.hints else minimum
+        found = self._found(pictures, settings.side, settings.mirror, least)
+        # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
+        turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
+        for turn in turns:
+            held = {i: Held(pictures[i]) for i in turn}
+            for look in looks:
+                again = [i for i in turn if self._is_worth(look, pictures[i], found[i])]
+                answered = self._found([held[i] for i in again], look.side, False, least)
+                for i, faces in zip(again, answered, strict=True):
+                    found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
+        return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
+
+    def _is_worth(self, look: FinerLook, picture: Picture, faces: Sequence[Located]) -> bool:
+        """Whether the picture is to be looked at again so."""
+        if max(picture.width, picture.height) * self.settings.enlarged < look.side:
+            return False
+        least = self._score_of(FAINT)
+        hints = (face for face in faces if face.score >= least and self._is_small(face, picture, look.side))
+        logits = [self._logit_of(face.score) for face in hints]
+        return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= look.hint
+
+    def _is_small(self, face: Located, picture: Picture, side: int) -> bool:
+        return face.box.height * side < self.settings.small * max(picture.width, picture.height)
+
+    def _found(self, pictures: Sequence[Picture], side: int, mirror: bool, minimum: float) -> list[list[Located]]:
+        """All that the net answers of each picture at this side with at least this score, doubles too."""
+        views = [self.view(picture, side) for picture in pictures]
+        found: list[list[Located]] = [[] for _ in pictures]
+        for shape in sorted({view.pixels.shape for view in views}):
+            members = [index for index, view in enumerate(views) if view.pixels.shape == shape]
+            maps = self._look(np.stack([views[index].pixels for index in members]), mirror)
+            for index, answered in zip(members, maps, strict=True):
+                found[index] = self._faces(answered, views[index].scale, minimum)
+        return found
+
+    def view(self, picture: Picture, side: int) -> View:
+        """The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
+        or column, so that few shapes are met and pictures of like shape go through the net together."""
+        factor = side / max(picture.width, picture.height)
+        height, width = (max(round(length * factor), 1) for length in (picture.height, picture.width))
+        small = resize(picture.at(self._pixels_for(side)), width, height)
+        step = max(side // 4 // DEEPEST, 1) * DEEPEST
+        below, beside = (min(ceil(length / step) * step, side) - length for length in (height, width))
+        filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
+        return View(filled, (picture.width / width, picture.height / height))
+
+    def _pixels_for(self, side: int) -> int:
+        """What to ask of a picture for a look: where that is more than was read, what the finest one needs, so that it
+        is decoded again once."""
+        settings = self.settings
+        return side if side <= max(settings.side, settings.read_side) else settings.finer[-1]
+
+    def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
+        """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
+        forward = self._mean_maps if mirror else self._maps
+        return forward(batch, together(*batch.shape[1:3]))
+
+    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float], minimum: float) -> list[Located]:
+        settings = self.settings
+        found = []
+        least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
+        for middle in find_middles(maps, STRIDE, settings.ratio, least):
+            box = self._by_convention(middle.box.scaled(*scale))
+            found.append(Located(box, self._score_of(middle.logit)))
+        return found
+
+    def _score_of(self, logit: float) -> float:
+        settings = self.settings
+        return float(1 / (1 + np.exp(-np.clip(settings.slope * logit + settings.offset, -500, 500))))
+
+    def _logit_of(self, score: float) -> float:
+        """The logit that has this score, or a hair less."""
+        if not 0 < score < 1:
+            return -np.inf if score <= 0 else np.inf
+        return float((np.log(score / (1 - score)) - self.settings.offset) / self.settings.slope) - 1e-6
+
+    def _chosen(self, picture: Picture, faces: Sequence[Located], minimum: float) -> list[Located]:
+        """Those of at least this score that the picture shows, without doubles, the surest first."""
+        settings, size = self.settings, (picture.width, picture.height)
+        found = [face for face in faces if face.score >= minimum and face.box.clipped(*size).area > 0]
+        boxes, scores = [face.box for face in found], [face.score for face in found]
+        kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
+        return [found[index] for index in kept]
+
+    def _by_convention(self, box: Box) -> Box:
+        settings = self.settings
+        resized = box.enlarged(settings.height)
+        return resized.shifted(settings.right * resized.height, settings.down * resized.height)
+
+
+def _with_mirror_image(net: Student, images: torch.Tensor) -> torch.Tensor:
+    """The mean of the maps of pictures and of their mirror images, turned back."""
+    turned = net(images.flip(3)).float().flip(3)
+    turned[:, RIGHT] *= -1
+    mean: torch.Tensor = (net(images).float() + turned) / 2
+    return mean
+
+
+def together(height: int, width: int) -> int:
+    """How many pictures of this shape the net sees at once."""
+    return min(max(TOGETHER // (height * width), 1), MOST_TOGETHER)
+
+
+AnyLocalizer = Localizer | StudentLocalizer
+
+
+def localizer_of(model: Model, device: torch.device | None = None, half: bool = False) -> AnyLocalizer:
+    """What finds the faces in a model: its student, or else its LNets. `half` runs it in bfloat16."""
+    kind = Localizer if model.student is None else StudentLocalizer
+    return kind(model, device, half=half)
+
+
+def read_side(localizer: AnyLocalizer | None) -> int:
+    """Pixels of a photograph's longer side that suffice to find its faces; 0 = all that it has."""
+    return localizer.settings.read_side if isinstance(localizer, StudentLocalizer) else 0

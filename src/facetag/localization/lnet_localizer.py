@@ -1,0 +1,279 @@
+"""Coarse-to-fine face localisation (paper, section 3.1): LNet_o finds heads, LNet_s finds the face in each.
+
+Images in, face boxes out. Each net was trained to respond to heads of one size alone, so each is shown the picture at
+several scales: the response maps say where, the scale of the strongest says how large, and one global convention turns
+both into a box.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetag.errors import ModelError
+from facetag.geometry import Box
+from facetag.images.resample import Image, crop
+from facetag.localization.response_maps import Frame, PeakSettings, as_layer, find_peaks, require, whole_frame
+from facetag.method.scale_space import Layer
+from facetag.method.windows import suppress_doubles
+from facetag.model import Model, RespondingLNet
+from facetag.networks.execution.forward import Forward
+from facetag.networks.lnet import MIN_SIDE, STRIDE, LNet, weighted_sum
+from facetag.settings import settings_from
+
+
+@dataclass(frozen=True)
+class LocalizerSettings:
+    """The whole of localisation.
+
+    Attributes:
+        sides: the longer sides in pixels at which LNet_o sees an image, ascending; a function of the image alone.
+        enlarge: those that would enlarge an image more than this are left out (the first never is).
+        crop_side: pixels of the square head-shoulder image x_s (227 in the paper).
+        zooms: LNet_s sees each head at these magnifications: in squares of x_s's side divided by them, ascending.
+        head: from LNet_o's maps to the face that a head implies; face: from LNet_s's maps to the face.
+        around: side of the head-shoulder square around a face, in heights of the face box.
+        below: how far that square's middle lies under the face's, likewise.
+        heads: the most heads of one image that LNet_s looks at, the strongest first.
+        head_score: heads below it are not looked at.
+        head_iou: a head whose square has more than this IoU with a stronger one's is its double.
+        trust: weight of a head's logit, beside 1 for LNet_s's, in a face's score.
+        blend: weight of the face that the head implies, beside LNet_s's, in the box; 0 to 1.
+        slope, offset: a face's score is sigmoid(slope x logit + offset), so that it says how sure the face is.
+        score: faces below it are dropped.
+        double_iou, double_containment: a face that overlaps a surer one by more is its double.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    sides: tuple[int, ...] = (76, 108, 152, 216, 304, 430)
+    enlarge: float = 2.0
+    crop_side: int = 227
+    zooms: tuple[float, ...] = (1.0,)
+    head: PeakSettings = field(default_factory=PeakSettings)
+    face: PeakSettings = field(default_factory=PeakSettings)
+    around: float = 2.3
+    below: float = 0.0
+    heads: int = 32
+    head_score: float = 0.0
+    head_iou: float = 0.6
+    trust: float = 0.0
+    blend: float = 0.0
+    slope: float = 1.0
+    offset: float = 0.0
+    score: float = 0.5
+    double_iou: float = 0.3
+    double_containment: float = 0.7
+
+    def __post_init__(self) -> None:
+        require(min(self.sides, default=0) >= 1, "sides", self.sides, "one side or more, each 1 or more")
+        require(list(self.sides) == sorted(set(self.sides)), "sides", self.sides, "ascending")
+        require(min(self.zooms, default=0) > 0, "zooms", self.zooms, "one zoom or more, each over 0")
+        require(list(self.zooms) == sorted(set(self.zooms)), "zooms", self.zooms, "ascending")
+        require(self.enlarge > 0, "enlarge", self.enlarge, "over 0")
+        require(self.crop_side >= MIN_SIDE, "crop_side", self.crop_side, f"{MIN_SIDE} or more")
+        symmetric = self.crop_side % STRIDE == 3  # else the mirror image's cells lie elsewhere
+        require(symmetric or not self.face.mirror, "crop_side", self.crop_side, "16 n + 3, or face.mirror off")
+        require(self.around > 0, "around", self.around, "over 0")
+        require(self.heads >= 1, "heads", self.heads, "1 or more")
+        require(self.trust >= 0, "trust", self.trust, "0 or more")
+        require(self.slope > 0, "slope", self.slope, "over 0")
+        for name in ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A face box (pixels of the image given) and its score in [0, 1], larger is surer."""
+
+    box: Box
+    score: float
+
+
+def logit_of(score: float) -> float:
+    """The logit of a score in [0, 1]; certainty counts as 1e-12 less."""
+    return float(np.log(max(score, 1e-12)) - np.log(max(1 - score, 1e-12)))
+
+
+def _shows(image: Image, box: Box) -> bool:
+    """Whether any of the box lies in the image; what a net is shown goes on beyond its edges."""
+    return box.clipped(image.shape[1], image.shape[0]).area > 0
+
+
+def _sigmoid(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
+
+
+class Localizer:
+    """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size.
+
+    `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. `alike`:
+    most images have one shape, so that they go through LNet_o together on a CPU as well.
+
+    Raises:
+        ModelError: the model has no LNets.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device | None = None,
+        settings: LocalizerSettings | None = None,
+        half: bool = False,
+        alike: bool = False,
+    ) -> None:
+        if model.lnet_o is None or model.lnet_s is None:
+            raise ModelError(f"{model.name} has no LNets", "localise by its student")
+        self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
+        self.device = device or torch.device("cpu")
+        self.dtype, self.alike = torch.bfloat16 if half else torch.float32, alike
+        self.lnet_o, self.lnet_s = self._placed(model.lnet_o), self._placed(model.lnet_s)
+        self._forwards: dict[tuple[RespondingLNet, bool], Forward] = {}
+
+    def _placed(self, lnet: RespondingLNet) -> RespondingLNet:
+        """The net on this device in this precision, its own copy when the precision is not the model's."""
+        net = lnet.net if self.dtype == torch.float32 else deepcopy(lnet.net)
+        return replace(lnet, net=net.to(self.device, self.dtype))
+
+    def __call__(self, images: Sequence[Image]) -> list[list[Located]]:
+        """The faces of each image, the surest first."""
+        return self.faces(images, self.heads(images))
+
+    def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
+        """The paper's single face: the surest of each image, whatever its score; none only where nothing responds."""
+        return [found[:1] for found in self.faces(images, self.heads(images, minimum=0.0), minimum=0.0)]
+
+    def every(self, images: Sequence[Image]) -> list[list[Located]]:
+        """All faces of each image down to score 0, the surest first."""
+        return self.faces(images, self.heads(images), minimum=0.0)
+
+    def heads(self, images: Sequence[Image], minimum: float | None = None) -> list[list[Located]]:
+        """LNet_o: the face that each head of each image implies, the strongest first, those below `head_score` (or
+        `minimum`) and those beyond the image dropped."""
+        settings = self.settings
+        frames = [[whole_frame(image.shape[1], image.shape[0], side) for side in self.sides(image)] for image in images]
+        least = settings.head_score if minimum is None else minimum
+        found = []
+        for image, layers in zip(images, self.layers(self.lnet_o, images, frames, settings.head), strict=True):
+            peaks = find_peaks(layers, settings.head)
+            heads = [Located(box, _sigmoid(response + self.lnet_o.bias)) for box, response in peaks]
+            found.append(self._strongest([head for head in heads if head.score >= least and _shows(image, head.box)]))
+        return found
+
+    def _strongest(self, heads: list[Located]) -> list[Located]:
+        heads = sorted(heads, key=lambda head: (-head.score, head.box.height, head.box.y, head.box.x))
+        boxes, scores = [self.around(head.box) for head in heads], [head.score for head in heads]
+        kept = suppress_doubles(boxes, scores, self.settings.head_iou)
+        return [heads[index] for index in kept[: self.settings.heads]]
+
+    def sides(self, image: Image) -> list[int]:
+        """The longer sides at which LNet_o sees an image."""
+        first, *others = self.settings.sides
+        return [first, *(side for side in others if side <= self.settings.enlarge * max(image.shape[:2]))]
+
+    def layers(
+        self, lnet: RespondingLNet, images: Sequence[Image], frames: Sequence[Sequence[Frame]], settings: PeakSettings
+    ) -> list[list[Layer]]:
+        """A net's response maps of these frames of each image; frames of equal size go through it together."""
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index, of_image in enumerate(frames):
+            for number, frame in enumerate(of_image):
+                groups.setdefault((frame.width, frame.height), []).append((index, number))
+        found: list[list[Layer | None]] = [[None] * len(of_image) for of_image in frames]
+        for (width, height), members in groups.items():
+            most = max(1, 2_000_000 // (width * height))
+            for start in range(0, len(members), most):
+                chosen = members[start : start + most]
+                inputs = np.stack([crop(images[i], frames[i][n].box, width, height) for i, n in chosen])
+                for (index, number), response in zip(chosen, self.look(lnet, inputs, settings.mirror), strict=True):
+                    found[index][number] = as_layer(response, frames[index][number], settings)
+        return [[layer for layer in layers if layer is not None] for layers in found]
+
+    def look(
+        self, lnet: RespondingLNet, batch: NDArray[np.uint8], mirror: bool = False
+    ) -> Iterable[NDArray[np.float32]]:
+        """Response maps of equally large inputs (N, H, W, 3), each as if it had come alone."""
+        maps = self._forward(lnet, mirror)(batch, self._together(lnet))
+        return (each.clip(0) for each in maps)
+
+    def _forward(self, lnet: RespondingLNet, mirror: bool) -> Forward:
+        if (lnet, mirror) not in self._forwards:
+            mapped = partial(_mapped_twice if mirror else _mapped, lnet.net, self.dtype, lnet.weights.to(self.device))
+            self._forwards.setdefault((lnet, mirror), Forward(mapped, self.device))
+        return self._forwards[lnet, mirror]
+
+    def _together(self, lnet: RespondingLNet) -> int:
+        """How many inputs a net sees at once. Heads come by the dozen and of one size; a CPU gains 15 % by four of
+        them. Photographs differ in shape, so that filling would cost it more than company gains."""
+        if self.device.type == "cuda" or self.alike:
+            return 16
+        return 4 if lnet is self.lnet_s else 1
+
+    def faces(
+        self, images: Sequence[Image], heads: Sequence[Sequence[Located]], minimum: float | None = None
+    ) -> list[list[Located]]:
+        """LNet_s: the face at each head, doubles, those below the score (or `minimum`) and beyond the image dropped."""
+        settings = self.settings
+        owners = [index for index, found in enumerate(heads) for _ in found]
+        flat = [head for found in heads for head in found]
+        frames = [self.head_frames(head.box) for head in flat]
+        looked = self.layers(self.lnet_s, [images[index] for index in owners], frames, settings.face)
+        least = settings.score if minimum is None else minimum
+        answer: list[list[Located]] = [[] for _ in images]
+        for owner, head, layers in zip(owners, flat, looked, strict=True):
+            face = self._face(head, layers)
+            if face and face.score >= least and _shows(images[owner], face.box):
+                answer[owner].append(face)
+        return [self._distinct(found) for found in answer]
+
+    def head_frames(self, face: Box) -> list[Frame]:
+        """The head-shoulder squares x_s around a face, as LNet_s sees them; the largest first, so scales ascend."""
+        square, side = self.around(face), self.settings.crop_side
+        return [Frame(square.enlarged(1 / zoom), side, side) for zoom in self.settings.zooms]
+
+    def _face(self, head: Located, layers: Sequence[Layer]) -> Located | None:
+        """The strongest peak of LNet_s at a head."""
+        settings = self.settings
+        found = find_peaks(layers, settings.face)
+        if not found:
+            return None
+        box, response = max(found, key=lambda peak: peak[1])
+        logit = response + self.lnet_s.bias + settings.trust * logit_of(head.score)
+        score = _sigmoid(settings.slope * logit + settings.offset)
+        return Located(_blended(box, head.box, settings.blend), score)
+
+    def around(self, face: Box) -> Box:
+        """The head-shoulder square that a face box implies, by the convention of `around` and `below`."""
+        x, y = face.center
+        side = self.settings.around * face.height
+        return Box.around(x, y + self.settings.below * face.height, side, side)
+
+    def _distinct(self, found: list[Located]) -> list[Located]:
+        settings = self.settings
+        boxes, scores = [face.box for face in found], [face.score for face in found]
+        kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
+        return [found[index] for index in kept]
+
+
+def _mapped(net: LNet, dtype: torch.dtype, weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    return weighted_sum(net(images.to(dtype)).float(), weights)
+
+
+def _mapped_twice(net: LNet, dtype: torch.dtype, weights: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """The mean of the map of each image and of its mirror image's, turned back."""
+    return (_mapped(net, dtype, weights, images) + _mapped(net, dtype, weights, images.flip(3)).flip(2)) * 0.5
+
+
+def _blended(first: Box, second: Box, share: float) -> Box:
+    """Between two boxes: middles and the logarithms of their sides, `share` of the second."""
+    x, y = (a * (1 - share) + b * share for a, b in zip(first.center, second.center, strict=True))
+    width, height = (
+        float(np.exp(np.log(a) * (1 - share) + np.log(b) * share))
+        for a, b in ((first.width, second.width), (first.height, second.height))
+    )
+    return Box.around(x, y, width, height)

@@ -1,0 +1,320 @@
+"""Paths to decoded photographs, in order, ahead of their use, in batches; memory stays flat however many there are.
+
+One thread asks for paths, several read and decode, and whoever iterates looks at the photographs meanwhile.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from math import ceil
+from queue import Empty, SimpleQueue
+from threading import Condition, Lock, Semaphore, Thread
+
+from facetag.errors import ImageTooLarge
+from facetag.images.decode import MAX_PIXELS, File, decode, read_file
+from facetag.images.resample import Image
+from facetag.pipeline.batch_size import BatchSize
+from facetag.pipeline.failures import attempt, wants_memory
+from facetag.pipeline.items import Settled, Source
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.results import ImageRecord
+
+VAST = 50_000_000  #: pixels; no two larger photographs are decoded again at a time
+KEPT = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
+PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
+_VAST_LOCK = Lock()
+_CROWD = 4  #: inputs in a batch, at most, for each photograph that it may hold
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How photographs are read.
+
+    Attributes:
+        max_pixels: larger images are refused by their header.
+        strict: refuse truncated JPEGs.
+        workers: threads that decode.
+        batch: photographs that are answered together, at most.
+        lookers: batches that are looked at side by side.
+        batch_pixels: as many may be looked at, and as many again lie decoded, waiting for their turn; so a batch that
+            has a looker's share of it is full.
+        folder: that relative paths are seen from; empty for the current one.
+        side: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    strict: bool = False
+    workers: int = 2
+    batch: int = 16
+    lookers: int = 1
+    batch_pixels: int = 100_000_000
+    folder: str = ""
+    side: int = 0
+
+    def place(self, path: str) -> str:
+        """What to open."""
+        return os.path.join(self.folder, path)
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What is left of a photograph that was decoded smaller: its upright size, and its file's bytes."""
+
+    width: int
+    height: int
+    data: bytes
+    max_pixels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded input.
+
+    Attributes:
+        path: as given.
+        pixels: (H, W, 3) upright RGB uint8.
+        warning: decoding's.
+        source: the file, where a journal wants to know it.
+        whole: None unless it was decoded smaller.
+        again: the pixels when it was decoded again, if they were few.
+    """
+
+    path: str
+    pixels: Image
+    warning: str = ""
+    source: Source | None = None
+    whole: Whole | None = None
+    again: list[Image] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.width if self.whole else int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.height if self.whole else int(self.pixels.shape[0])
+
+    def at(self, side: float) -> Image:
+        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were.
+
+        Raises:
+            MemoryError: memory does not suffice, which is all that can keep from being decoded what was before.
+        """
+        if self.whole is None:
+            return self.pixels
+        for pixels in (self.pixels, *self.again):
+            if max(pixels.shape) >= min(side, max(self.width, self.height)):
+                return pixels
+        larger = self._decoded(self.whole, ceil(side))
+        if larger.size <= 3 * KEPT:
+            self.again[:] = [larger]
+        return larger
+
+    def _decoded(self, whole: Whole, side: int) -> Image:
+        with _VAST_LOCK if whole.width * whole.height > VAST else nullcontext():
+            try:
+                return decode(whole.data, max_pixels=whole.max_pixels, side=side).pixels
+            except ImageTooLarge as error:
+                raise MemoryError(str(error)) from error
+
+
+#: What became of reading one input: its pixels, or already its record.
+Item = Photo | ImageRecord | Settled
+
+#: Reads one input; threads call it, several at a time.
+Reader = Callable[[str, ReadSettings], Item]
+
+
+def read(path: str, settings: ReadSettings) -> Item:
+    """Read and decode one input."""
+
+    return attempt(path, lambda: decoded_photo(path, read_file(settings.place(path)), settings))
+
+
+def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> Photo:
+    """The photograph of a file that was read.
+
+    Raises:
+        ImageError: as `decode` says.
+    """
+    decoded = decode(file.data, max_pixels=settings.max_pixels, strict=settings.strict, side=settings.side)
+    width, height = decoded.width, decoded.height
+    smaller = decoded.pixels.shape[:2] != (height, width)
+    whole = Whole(width, height, file.data, settings.max_pixels) if smaller else None
+    return Photo(path, decoded.pixels, decoded.warning, source, whole)
+
+
+def read_ahead(
+    paths: Iterable[str], settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader = read
+) -> Generator[Item | None, None, None]:
+    """Every input in order, decoded by threads ahead of the one that is asked for; None when none has come for a while.
+
+    `paths` may be lazy, slow and endless. It is iterated in a thread of its own, two full batches ahead at most; its
+    errors come out here.
+    """
+    ahead = _Ahead(settings, size, clock, reader)
+    try:
+        ahead.start(paths)
+        yield from ahead.items()
+    finally:
+        ahead.close()
+
+
+def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSettings) -> Generator[list[Item], None, None]:
+    """Items in order, in lists that are full by number or by pixels; what there is, even nothing, when no more comes
+    for a while: whoever is told to stop then notices.
+
+    Few of the inputs of an update are photographs to look at, so records alone fill a list more slowly.
+    """
+    batch: list[Item] = []
+    with closing(items) if isinstance(items, Generator) else nullcontext():
+        for item in items:
+            if item is not None:
+                batch.append(item)
+            if item is None or _is_full(batch, size, settings):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
+    """Whether the batch takes no more."""
+    most = settings.batch_pixels * size.share / settings.lookers
+    photos = sum(isinstance(item, Photo) for item in batch)
+    return photos >= size.now or len(batch) >= _CROWD * size.now or sum(map(pixels_of, batch)) >= most
+
+
+def pixels_of(item: Item) -> int:
+    """How many are held in memory; bytes of a file that is kept count as pixels do."""
+    if not isinstance(item, Photo):
+        return 0
+    return (item.pixels.size + (len(item.whole.data) if item.whole else 0)) // 3
+
+
+class _Room:
+    """Pixels that lie decoded and unused. Threads wait while there are too many; whoever is next in line never does,
+    so that one huge photograph cannot stop the run."""
+
+    def __init__(self, pixels: int, size: BatchSize) -> None:
+        self._most = pixels
+        self._size = size
+        self._held = 0
+        self._next = 0
+        self._closed = False
+        self._changed = Condition()
+
+    def wait(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held < self._limit or number == self._next or self._closed)
+
+    def wait_for_turn(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: number == self._next or self._closed)
+
+    @property
+    def _limit(self) -> float:
+        return self._most * self._size.share
+
+    def enter(self, item: Item) -> Item:
+        with self._changed:
+            self._held += pixels_of(item)
+        return item
+
+    def leave(self, item: Item) -> Item:
+        with self._changed:
+            self._held -= pixels_of(item)
+            self._next += 1
+            self._changed.notify_all()
+        return item
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class _Ahead:
+    """The threads behind `read_ahead`, and the line in which their answers wait."""
+
+    def __init__(self, settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader) -> None:
+        self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
+        self._room = _Room(settings.batch_pixels, size)
+        self._places = Semaphore(2 * _CROWD * settings.batch)
+        self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
+        self._pool = ThreadPoolExecutor(settings.workers, "decode")
+        self._closed = False
+
+    def start(self, paths: Iterable[str]) -> None:
+        # a daemon, for it may wait forever for a list's next line, and the program is to end nevertheless
+        Thread(target=self._feed, args=(paths,), name="discover", daemon=True).start()
+
+    def items(self) -> Iterator[Item | None]:
+        while True:
+            try:
+                with self._clock.stage(Stage.WAIT):
+                    item = self._next()
+            except Empty:
+                yield None
+                continue
+            if item is None:
+                return
+            self._places.release()
+            yield self._room.leave(item)
+
+    def _next(self) -> Item | None:
+        future = self._line.get(timeout=PATIENCE)
+        return future.result() if future else None
+
+    def close(self) -> None:
+        self._closed = True
+        self._room.close()
+        self._places.release()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _feed(self, paths: Iterable[str]) -> None:
+        """Hand out the paths; an error among them takes its place in the line."""
+        try:
+            for number, path in enumerate(self._timed(paths)):
+                self._places.acquire()
+                if self._closed:
+                    return
+                self._line.put(self._pool.submit(self._read, path, number))
+            self._line.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out of the line
+            failed: Future[Item] = Future()
+            failed.set_exception(error)
+            self._line.put(failed)
+
+    def _timed(self, paths: Iterable[str]) -> Iterator[str]:
+        stream = iter(paths)
+        while True:
+            with self._clock.stage(Stage.DISCOVER):
+                path = next(stream, None)
+            if path is None:
+                return
+            yield path
+
+    def _read(self, path: str, number: int) -> Item:
+        self._room.wait(number)
+        item = self._decode(path)
+        if _ran_out(item):
+            self._size.ran_out(self._size.now)  # so that less lies decoded from now on
+            self._room.wait_for_turn(number)
+            item = self._decode(path)
+        return self._room.enter(item)
+
+    def _decode(self, path: str) -> Item:
+        with self._clock.stage(Stage.DECODE):
+            return self._reader(path, self._settings)
+
+
+def _ran_out(item: Item) -> bool:
+    """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
+    if isinstance(item, Settled):
+        return not item.kept and wants_memory(item.record)
+    return isinstance(item, ImageRecord) and wants_memory(item)

@@ -1,0 +1,211 @@
+"""One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.attributes import ATTRIBUTES
+from facetag.formats.path_encoding import one_line
+from facetag.geometry import Box
+from facetag.localization.lnet_localizer import Located
+from facetag.networks.execution.gpu import clear_all_memory
+from facetag.pipeline.batch_size import BatchSize, Company
+from facetag.pipeline.face_sources import Finder, Found
+from facetag.pipeline.failures import Trouble, attempt, attempt_together
+from facetag.pipeline.items import Settled, Source
+from facetag.pipeline.loader import Item, Photo, Reader, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.pipeline.workers import side_by_side
+from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.tagger import Tagger
+
+
+@dataclass(frozen=True, eq=False)
+class Tagging:
+    """Which attributes are answered, and from which probability each is present.
+
+    Attributes:
+        chosen: indices into ATTRIBUTES, ascending.
+        thresholds: (40,) in the order of ATTRIBUTES.
+        unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
+            unsure. None = the thresholds, so that nothing is.
+    """
+
+    tagger: Tagger
+    chosen: Sequence[int]
+    thresholds: NDArray[np.floating[Any]]
+    unsure_from: NDArray[np.floating[Any]] | None = None
+
+    def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
+        """The faces of each photograph with their attributes; all faces go through ANet together."""
+        regions = [region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)]
+        # decided by what is written, so that whoever cuts the written probabilities himself gets the same tags
+        rows = iter(np.round(self.tagger(regions).probabilities, 4))
+        return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
+
+    def _regions(self, photo: Photo, found: Found) -> list[NDArray[np.uint8]]:
+        """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
+        boxes = [face.box for face in found.faces]
+        share = max(map(self.tagger.share, boxes), default=0.0)
+        pixels = photo.at(share * max(photo.width, photo.height))
+        factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+
+    def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
+        present = probabilities >= self.thresholds
+        unsure = ~present & (probabilities >= (self.thresholds if self.unsure_from is None else self.unsure_from))
+        return replace(
+            untagged(face),
+            probabilities={ATTRIBUTES[index]: float(probabilities[index]) for index in self.chosen},
+            tags=tuple(ATTRIBUTES[index] for index in self.chosen if present[index]),
+            unsure=tuple(ATTRIBUTES[index] for index in self.chosen if unsure[index]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Decoded photographs to records.
+
+    Attributes:
+        find: where the faces are.
+        tag: their attributes; None only locates.
+        min_face: faces less high, in pixels of the photograph and as it is written, are left out.
+    """
+
+    find: Finder
+    tag: Tagging | None = None
+    min_face: float = 0.0
+
+    def __call__(self, photos: Sequence[Photo], clock: Stopwatch | None = None) -> list[ImageRecord]:
+        """One record a photograph, in order; the stages' time goes to the clock."""
+        clock = clock or Stopwatch()
+        found = [self._large_enough(each) for each in self.find(photos, clock)]
+        if self.tag is None:
+            faces = [tuple(map(untagged, each.faces)) for each in found]
+        else:
+            with clock.stage(Stage.ANET):
+                faces = self.tag(photos, found)
+        return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
+
+    def _large_enough(self, found: Found) -> Found:
+        return replace(found, faces=tuple(face for face in found.faces if _tenths(face.box.height) >= self.min_face))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
+
+    Attributes:
+        kept: the journal knew the record.
+    """
+
+    record: ImageRecord
+    photo: Photo | None = None
+    source: Source | None = None
+    kept: bool = False
+
+
+def answers(
+    paths: Iterable[str],
+    cascade: Cascade,
+    settings: ReadSettings,
+    clock: Stopwatch | None = None,
+    reader: Reader = read,
+) -> Iterator[Answer]:
+    """One answer per path, in order; see `answered_batches`."""
+    for batch in answered_batches(paths, cascade, settings, clock, reader):
+        yield from batch
+
+
+def answered_batches(
+    paths: Iterable[str],
+    cascade: Cascade,
+    settings: ReadSettings,
+    clock: Stopwatch | None = None,
+    reader: Reader = read,
+) -> Generator[list[Answer], None, None]:
+    """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
+
+    While no path comes there is an empty batch now and then, so that whoever iterates can end the run.
+
+    Args:
+        paths: may be lazy, slow and endless; iterated in a thread of its own.
+        clock: told where the time goes.
+        reader: from a path to its photograph, or at once to its record; called by several threads.
+    """
+    clock = clock or Stopwatch()
+    size = BatchSize(settings.batch)
+    gathered = batches(read_ahead(paths, settings, size, clock, reader), size, settings)
+    yield from side_by_side(gathered, partial(answer_batch, cascade=cascade, size=size, clock=clock), settings.lookers)
+
+
+def answer_batch(
+    batch: Sequence[Item], cascade: Cascade, size: BatchSize | None = None, clock: Stopwatch | None = None
+) -> list[Answer]:
+    """The answers to one batch of what was read."""
+    photos = [item for item in batch if isinstance(item, Photo)]
+    records = iter(_records(photos, cascade, size or BatchSize(len(batch)), clock or Stopwatch()))
+    return [_answer(item, records) for item in batch]
+
+
+def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
+    """Of one that was read; `records` are those of the photographs."""
+    if isinstance(item, Photo):
+        return Answer(next(records), item, item.source)
+    if isinstance(item, Settled):
+        return Answer(item.record, source=item.source, kept=item.kept)
+    return Answer(item)
+
+
+def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
+    """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does. One
+    that memory does not suffice for is looked at again while nobody looks at others."""
+    records: list[ImageRecord] = []
+    while part := photos[len(records) : len(records) + size.now]:
+        with size.company.joined():
+            together = attempt_together(partial(cascade, part, clock))
+        if isinstance(together, list):
+            size.went_well(len(part))
+            records += together
+            continue
+        if together is Trouble.MEMORY:
+            size.ran_out(len(part))
+        if together is Trouble.OTHER or len(part) == 1:
+            with size.company.joined() if together is Trouble.OTHER else _alone(size.company):
+                records += [_record(photo, cascade, clock) for photo in part]
+    return records
+
+
+@contextmanager
+def _alone(company: Company) -> Iterator[None]:
+    """While nobody looks, with all memory that can be had."""
+    with company.left():
+        clear_all_memory()
+        yield
+
+
+def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
+    alone = attempt(photo.path, lambda: cascade([photo], clock)[0])
+    return replace(alone, width=photo.width, height=photo.height)
+
+
+def untagged(face: Located) -> FaceRecord:
+    """A face with its box to a tenth of a pixel and its score to four decimals, as they are written."""
+    x, y, width, height = (_tenths(side) for side in (face.box.x, face.box.y, face.box.width, face.box.height))
+    return FaceRecord(Box(x, y, width, height), round(face.score, 4))
+
+
+def _tenths(value: float) -> float:
+    return round(float(value), 1) + 0.0  # no negative zero
+
+
+def record_of(photo: Photo, found: Found, faces: tuple[FaceRecord, ...]) -> ImageRecord:
+    """The record of a photograph that was looked at."""
+    status = Status.OK if faces else Status.NO_FACE
+    remarks = one_line("; ".join(filter(None, (photo.warning, found.warning))))
+    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, faces)

@@ -1,0 +1,217 @@
+"""A whole run: inputs in, a document out, an eye kept on it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from facetag.errors import writing
+from facetag.formats.destination import Passing, beside, is_regular, open_output, unheeded
+from facetag.formats.writers import WRITERS
+from facetag.pipeline.drawing import Drawer
+from facetag.pipeline.loader import ReadSettings, read
+from facetag.pipeline.stages import Answer, Cascade, answered_batches
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.results import ImageRecord
+from facetag.runs.cache_key import Basis
+from facetag.runs.cached_reader import Recall
+from facetag.runs.journal import ENDING, Journal, remove_journal
+from facetag.runs.lock import locked
+from facetag.runs.shards import WHOLE, Enumeration, Shard
+
+LOCK = ".lock"  #: ending of the lock's name, after the output's
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run deals with an earlier run's output; a document that is no regular file has none.
+
+    Attributes:
+        overwrite: forget the earlier run.
+        retry_failed: do again what failed.
+        rehash: believe contents only, not size and time of change.
+        prune: let vanished inputs leave the output however many they are.
+        lock_wait: seconds to wait for another run at the same output.
+        shard: the part of the inputs that is answered.
+    """
+
+    overwrite: bool = False
+    retry_failed: bool = False
+    rehash: bool = False
+    prune: bool = False
+    lock_wait: float = 0.0
+    shard: Shard = WHOLE
+
+
+@dataclass(frozen=True)
+class Document:
+    """What is written.
+
+    Attributes:
+        out: a file, or - for standard output.
+        format: of WRITERS.
+        attributes: those answered; None when faces are only located.
+    """
+
+    out: str
+    format: str
+    attributes: Sequence[str] | None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return "standard output" if self.out == "-" else self.out
+
+
+@dataclass(frozen=True, eq=False)
+class Observers:
+    """Who looks on.
+
+    Attributes:
+        draw: makes drawings too.
+        seen: told of each record, in order, once nothing can take it back; what it raises ends the run.
+        stop: asked after each batch whether to end early.
+        clock: told where the time goes.
+        at: passed each point at which the run's death must do no harm (see `formats.destination`, `runs.journal`).
+    """
+
+    draw: Drawer | None = None
+    seen: Callable[[ImageRecord], None] = lambda record: None
+    stop: Callable[[], bool] = lambda: False
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    at: Passing = unheeded
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        finished: False when it was stopped early; a file was not written then, but the same command goes on.
+        kept: inputs whose answer was known, from an earlier run or from an equal file in this one.
+    """
+
+    finished: bool
+    kept: int = 0
+
+
+def run(
+    paths: Iterable[str],
+    cascade: Cascade,
+    reading: ReadSettings,
+    document: Document,
+    basis: Basis,
+    settings: RunSettings | None = None,
+    observers: Observers | None = None,
+) -> Outcome:
+    """Write the record of every path, in order.
+
+    A regular file has a journal beside it: what it knows is not done again, and the file is written from it, whole,
+    when every path has been met. All else is written as answers come.
+
+    Args:
+        basis: all that answers depend on; that of the cascade and the reading.
+
+    Raises:
+        OutputLocked: another run writes this file.
+        JournalError: what lies beside the file is no journal that this run could go on with.
+        InputsGone: most inputs of the earlier run are gone.
+        FacetagError: the document, its journal or a drawing cannot be written.
+    """
+    settings, observers = settings or RunSettings(), observers or Observers()
+    if not is_regular(document.out):
+        return _stream(filter(settings.shard.keeps, paths), cascade, reading, document, observers)
+    with locked(beside(document.out, LOCK), document.out, settings.lock_wait, observers.stop):
+        path = beside(document.out, ENDING)
+        if settings.overwrite:
+            remove_journal(path)
+        whole = Enumeration(paths, settings.shard)
+        with Journal(path, basis, observers.at, settings.shard) as journal:
+            recall = Recall(journal, settings.rehash, basis.by_path, _suffices(settings, observers.draw))
+            outcome = _answer(whole, cascade, reading, recall, observers)
+            if not outcome.finished:
+                return outcome
+            if not settings.prune:
+                journal.refuse_emptying(document.out)
+            with observers.clock.stage(Stage.WRITE):
+                publish(journal.records(), document, observers.at)
+                journal.finish(whole.inputs, whole.digest)
+            return outcome
+
+
+def _answer(
+    whole: Enumeration, cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
+) -> Outcome:
+    """Note the answer to every path of the shard in the journal, a commit a batch."""
+    journal, kept = recall.journal, 0
+    journal.begin()
+    batches = answered_batches(whole, cascade, reading, observers.clock, recall)
+    with closing(batches):
+        for batch in batches:
+            with observers.clock.stage(Stage.WRITE):
+                for answer in batch:
+                    _note(journal, whole.places.popleft(), answer, observers.draw)
+                journal.commit()
+            kept += sum(answer.kept for answer in batch)
+            for answer in batch:
+                observers.seen(answer.record)
+            if observers.stop():
+                return Outcome(False, kept)
+            del batch  # its photographs are not kept while the next ones gather
+    return Outcome(True, kept)
+
+
+def _note(journal: Journal, place: int, answer: Answer, draw: Drawer | None) -> None:
+    if draw and answer.photo:
+        draw(answer.photo, answer.record)
+    if answer.kept and answer.source is None:
+        journal.keep(place, answer.record.path)
+    else:
+        journal.add(place, answer.record, answer.source)
+
+
+def _suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
+    """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is."""
+
+    def suffices(record: ImageRecord) -> bool:
+        if settings.retry_failed and record.status.is_failure:
+            return False
+        return draw is None or not record.width or draw.has(record.path)
+
+    return suffices
+
+
+def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:
+    """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
+    with open_output(document.out, at) as stream:
+        with writing(document.name):
+            writer = WRITERS[document.format](stream, document.attributes)
+        for record in records:
+            with writing(document.name):
+                writer.write(record)
+        with writing(document.name):
+            writer.finish()
+
+
+def _stream(
+    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, document: Document, observers: Observers
+) -> Outcome:
+    """Answers straight to the document, which is ended properly when the run is stopped."""
+    finished = True
+    batches = answered_batches(paths, cascade, reading, observers.clock, read)
+    with closing(batches), open_output(document.out) as stream:
+        with writing(document.name):
+            writer = WRITERS[document.format](stream, document.attributes)
+        for batch in batches:
+            for answer in batch:
+                if observers.draw and answer.photo:
+                    observers.draw(answer.photo, answer.record)
+                with observers.clock.stage(Stage.WRITE), writing(document.name):
+                    writer.write(answer.record)
+                observers.seen(answer.record)
+            if observers.stop():
+                finished = False
+                break
+            del batch  # its photographs are not kept while the next ones gather
+        with writing(document.name):
+            writer.finish()
+    return Outcome(finished)

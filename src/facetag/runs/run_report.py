@@ -1,0 +1,98 @@
+"""The run's record, OUT.run.json: what ran on what, how it was set, what came of it and how long it took."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from facetag import __version__
+from facetag.errors import writing
+from facetag.formats.destination import open_output
+
+#: Packages whose version may change an answer or the time that it takes.
+LIBRARIES = ("torch", "numpy", "opencv-python", "pillow", "safetensors")
+
+ENDING = ".run.json"  #: of the record's name, after the output's
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Attributes:
+        command: predict or localize.
+        outcome: how it ended: finished, or stopped by what.
+        started, ended: UTC, ISO 8601.
+        versions: of facetag, Python and LIBRARIES.
+        system: as Python names it.
+        model: its name and digest.
+        device: what the nets ran on.
+        options: all of the command's, by name, wherever they came from.
+        basis, basis_digest: all that the answers depend on (`runs.cache_key`), and its SHA-256.
+        counts: inputs by status, all statuses.
+        inputs, faces: of the output.
+        kept: inputs whose answers were known, from an earlier run or from an equal file in this one.
+        seconds: of the run, without loading the model.
+        stages: seconds by stage; some run beside one another.
+        images_per_second: of the inputs that were not kept.
+    """
+
+    command: str
+    outcome: str
+    started: str
+    ended: str
+    versions: Mapping[str, str]
+    system: str
+    model: Mapping[str, str]
+    device: str
+    options: Mapping[str, Any]
+    basis: Mapping[str, Any]
+    basis_digest: str
+    counts: Mapping[str, int]
+    inputs: int
+    faces: int
+    kept: int
+    seconds: float
+    stages: Mapping[str, float]
+    images_per_second: float
+
+
+def versions() -> dict[str, str]:
+    """Of facetag, Python and LIBRARIES, as installed; nothing is imported for it."""
+    return {
+        "facetag": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def text_of(record: RunRecord) -> str:
+    """The record's core in one line."""
+    parts = [
+        f"{record.outcome} in {record.seconds:.1f} s",
+        ", ".join(f"{stage} {taken:.1f} s" for stage, taken in record.stages.items()),
+        f"{record.kept} known already",
+        f"{record.images_per_second:.1f} images/s without them",
+        f"model {record.model['name']} {record.model['digest'][:12]}",
+        f"settings {record.basis_digest[:12]}",
+        ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+    ]
+    return "; ".join(parts)
+
+
+def write_record(record: RunRecord, path: str) -> None:
+    """Write the record, whole or not at all.
+
+    Raises:
+        FacetagError: it cannot be written.
+    """
+    with open_output(path) as stream, writing(path):
+        stream.write(json.dumps(asdict(record), indent=1, default=str) + "\n")

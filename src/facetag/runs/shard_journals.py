@@ -1,0 +1,148 @@
+"""Shards of one run, by the journals beside their outputs, read and not changed."""
+
+import heapq
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from facetag.errors import DataError, JournalError, UsageError
+from facetag.formats.destination import beside
+from facetag.formats.result_json import record_from_json
+from facetag.pipeline.items import Source
+from facetag.results import ImageRecord
+from facetag.runs.cache_key import Basis
+from facetag.runs.journal import APPLICATION, ENDING, SCHEMA
+from facetag.runs.shards import Shard
+from facetag.settings import settings_from
+
+_ROWS = """
+SELECT place, coalesce(failure, record), size, mtime_ns, sha256
+FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place
+"""
+_AGAIN = "run its command again"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An input of a part: its place in the order of the whole run, and what a Journal is told of it."""
+
+    place: int
+    record: ImageRecord
+    source: Source | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished run of one shard.
+
+    Attributes:
+        out: its output, as it was named.
+        basis: what its answers depend on.
+        shard: which it is.
+        inputs, digest: of the whole run: how many, and SHA-256 over their paths in order.
+    """
+
+    out: str
+    basis: Basis
+    shard: Shard
+    inputs: int
+    digest: str
+
+    def rows(self) -> Iterator[Row]:
+        """Its inputs, in the order of their places.
+
+        Raises:
+            JournalError: the journal is damaged.
+        """
+        with _reading(self.out) as base:
+            for place, record, *source in base.execute(_ROWS):
+                yield Row(place, record_from_json(record), None if source[0] is None else Source(*source))
+
+
+def read_part(out: str) -> Part:
+    """The part that wrote `out`.
+
+    Raises:
+        JournalError: there is no journal beside it, or it is torn, foreign or of a run that did not end.
+    """
+    with _reading(out) as base:
+        (application,), (schema,) = (base.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version"))
+        if (application, schema) != (APPLICATION, SCHEMA):
+            raise JournalError(f"the journal beside {out} was not made by this version of facetag", _AGAIN)
+        facts = dict(base.execute("SELECT name, value FROM facts"))
+    if facts.get("finished") != "yes":
+        raise JournalError(f"the run that writes {out} did not end yet", _AGAIN)
+    try:
+        basis = settings_from(Basis, json.loads(facts["basis"]), out)
+        return Part(out, basis, Shard.parse(facts["shard"]), int(facts["inputs"]), facts["digest"])
+    except (DataError, KeyError, TypeError, UsageError, ValueError) as error:
+        raise JournalError(f"the journal beside {out} is damaged", f"{_AGAIN} with --overwrite") from error
+
+
+def check_parts(parts: Sequence[Part]) -> None:
+    """All the shards of one run, each once.
+
+    Raises:
+        UsageError: they are not; says which and why.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        both = f"{first.out} and {part.out}"
+        if differences := _differences(first.basis, part.basis):
+            raise UsageError(f"{both} differ in {', '.join(differences)}", "run the shards with one command")
+        if part.shard.count != first.shard.count:
+            raise UsageError(f"{both} are shards {first.shard} and {part.shard}", "name the shards of one run")
+        if (part.inputs, part.digest) != (first.inputs, first.digest):
+            raise UsageError(f"{both} did not meet the same inputs", "run the shards again, in the same place")
+    _check_complete(parts)
+
+
+def merged(parts: Sequence[Part]) -> Iterator[Row]:
+    """The inputs of all parts, in the order of the whole run.
+
+    Raises:
+        JournalError: a journal is damaged.
+    """
+    expected = 0
+    for row in heapq.merge(*(part.rows() for part in parts), key=lambda row: row.place):
+        if row.place != expected:
+            break
+        yield row
+        expected += 1
+    if expected != parts[0].inputs:
+        raise JournalError(f"input {expected + 1} of the run is not in its journals once", f"{_AGAIN} with --overwrite")
+
+
+def _check_complete(parts: Sequence[Part]) -> None:
+    by_shard: dict[Shard, Part] = {}
+    for part in parts:
+        if twin := by_shard.get(part.shard):
+            raise UsageError(f"{twin.out} and {part.out} are both shard {part.shard}", "name each shard once")
+        by_shard[part.shard] = part
+    count = parts[0].shard.count
+    missing = (str(shard) for index in range(1, count + 1) if (shard := Shard(index, count)) not in by_shard)
+    if some := list(islice(missing, 5)):
+        number = count - len(by_shard)
+        names = ", ".join(some) + ", ..." * (number > len(some))
+        raise UsageError(f"{number} of {count} shards missing: {names}", "name the outputs of all")
+
+
+def _differences(one: Basis, other: Basis) -> list[str]:
+    pairs = asdict(one), asdict(other)
+    return [name for name in pairs[0] if pairs[0][name] != pairs[1][name]]
+
+
+@contextmanager
+def _reading(out: str) -> Iterator[sqlite3.Connection]:
+    path = Path(beside(out, ENDING))
+    if not path.exists():
+        raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as base:
+            yield base
+    except (sqlite3.Error, ValueError) as error:
+        raise JournalError(f"the journal beside {out} cannot be read ({error})", _AGAIN) from error

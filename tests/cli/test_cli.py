@@ -1,0 +1,153 @@
+"""The shell around every command: help, errors, exit codes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from facetag import __version__, cli
+from facetag.errors import DataError, ExitCode, UsageError
+
+HEAVY = {"rich", "torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
+
+
+def python(code, *arguments, **options):
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=True, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["model", "list", "--help"]])
+@pytest.mark.process
+def test_help_loads_nothing_heavy(arguments):
+    code = "import sys; from facetag import cli; code = cli.run(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+    loaded = python(code, *arguments, text=True).stdout.splitlines()[-1].split()
+    assert "facetag.cli.commands.predict" in loaded
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.process
+def test_completion_loads_nothing_heavy():
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from facetag import cli; cli.run([])"
+    words = {"_FACETAG_COMPLETE": "complete_bash", "COMP_WORDS": "facetag predict --exclude-a", "COMP_CWORD": "2"}
+    lines = python(code, text=True, env={**os.environ, **words}).stdout.splitlines()
+    assert lines[:-1] == ["--exclude-attributes"]
+    assert HEAVY.isdisjoint(lines[-1].split())
+
+
+def every_command(app, path=()):
+    for command in app.registered_commands:
+        yield (*path, command.name or command.callback.__name__.replace("_", "-"))
+    for group in app.registered_groups:
+        yield from every_command(group.typer_instance, (*path, group.name))
+
+
+@pytest.mark.parametrize("command", list(every_command(cli.app)), ids=" ".join)
+def test_every_commands_help_has_an_example_that_names_it(command, capsys):
+    assert cli.run([*command, "--help"]) == ExitCode.OK
+    text, _, examples = capsys.readouterr().out.partition("Example")
+    assert f"facetag {' '.join(command)}" in " ".join(examples.split())
+    assert text.startswith(f"Usage: facetag {' '.join(command)} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predic"], "No such command 'predic'"),
+        (["predict", "--bogus"], "No such option: --bogus"),
+        (["predict", "x", "--batch", "0"], "'--batch'"),
+        (["predict", "x", "--faces", "some"], "'--faces'"),
+        (["predict"], "nothing to read; name photographs or folders, or use --files-from"),
+        (["localize", "x", "-0"], "add --files-from"),
+        (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, "),
+        (["predict", "x", "--attributes", "Smile"], "no attribute or group is called 'Smile'"),
+        (["predict", "x", "--attributes", "Male", "--exclude-attributes", "demographic"], "no attribute is left"),
+        (["predict", "x", "--threshold", "Smiling"], "--threshold Smiling=0.7"),
+        (["predict", "x", "--threshold", "Smiling=1.5"], "P from 0 to 1"),
+        (["predict", "x", "--threshold", "Smile=0.5"], "no attribute or group is called 'Smile'"),
+        (["predict", "x", "--min-face", "inf"], "'--min-face'"),
+        (["predict", "x", "--aligned", "--faces", "dominant"], "exclude each other; use one of them"),
+        (["predict", "x", "--aligned", "--boxes", "b.csv"], "exclude each other; use one of them"),
+    ],
+)
+def test_misuse_is_one_line_and_2(arguments, message, capsys):
+    assert cli.run(arguments) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("facetag: error: ") and err.count("\n") == 1
+    assert message in err
+
+
+def test_a_command_without_its_words_is_answered_by_its_help(capsys):
+    assert cli.run(["model"]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("Usage: facetag model ")
+
+
+def test_version(capsys):
+    assert cli.run(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"facetag {__version__}\n"
+
+
+def failing(monkeypatch, error):
+    def command():
+        raise error
+
+    app = cli.typer.Typer()
+    app.command("other")(lambda: None)
+    app.command("command")(command)
+    app.callback()(cli.facetag)
+    monkeypatch.setattr(cli, "app", app)
+
+
+@pytest.mark.parametrize(("error", "code"), [(DataError("no", "look"), 1), (UsageError("no", "look"), 2)])
+def test_an_error_is_one_line_and_its_code(monkeypatch, capsys, error, code):
+    failing(monkeypatch, error)
+    assert cli.run(["command"]) == code
+    assert capsys.readouterr() == ("", "facetag: error: no; look\n")
+
+
+def test_debug_shows_where_an_error_comes_from(monkeypatch, capsys):
+    failing(monkeypatch, DataError("no", "look"))
+    assert cli.run(["--debug", "command"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith("facetag: error: no; look\n")
+
+
+def test_interruption_has_its_code(monkeypatch, capsys):
+    failing(monkeypatch, KeyboardInterrupt())
+    assert cli.run(["command"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.strip() == "facetag: interrupted"
+
+
+@pytest.mark.process
+def test_a_reader_that_has_gone_is_no_error():
+    code = "import sys; from facetag import cli; sys.argv = ['facetag', '--help']; cli.main()"
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        result = subprocess.run([sys.executable, "-c", code], stdout=theirs, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(theirs)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("words", "redirection", "code", "said"),
+    [
+        ("schema", ">&-", 1, "facetag: error: cannot write standard output: Bad file descriptor; "),
+        ("schema", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("--version", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("model list", ">/dev/full", 1, "facetag: error: cannot write standard output: No space left on device; "),
+        ("schema", "2>&-", 0, ""),
+        ("bogus", "2>&-", 2, ""),
+        ("schema", "<&-", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_standard_stream_that_is_closed_or_full_is_one_line_at_most(words, redirection, code, said, buffered):
+    command = f'PYTHONUNBUFFERED={buffered} exec "$0" -m facetag {words} {redirection}'
+    result = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert result.stderr.startswith(said) and result.stderr.count("\n") == bool(said)
+    assert bool(result.stdout) == (code == 0)

@@ -1,0 +1,126 @@
+import os
+import threading
+
+import pytest
+
+from facetag.errors import FacetagError, UsageError
+from facetag.formats.destination import is_regular, open_output, refuse_to_replace
+
+
+def write(out, text="new\n"):
+    with open_output(str(out)) as stream:
+        stream.write(text)
+
+
+def test_a_file_appears_whole(tmp_path):
+    out = tmp_path / "tags.csv"
+    out.write_text("old")
+    with open_output(str(out)) as stream:
+        stream.write("né\r\n")
+        stream.flush()
+        assert out.read_text() == "old"
+    assert out.read_bytes() == "né\r\n".encode()
+    assert os.listdir(tmp_path) == ["tags.csv"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, FacetagError])
+def test_a_run_that_ends_early_leaves_what_was_there(tmp_path, error):
+    out = tmp_path / "tags.csv"
+    out.write_text("old")
+
+    def break_off():
+        with open_output(str(out)) as stream:
+            stream.write("half")
+            raise error("stop")
+
+    with pytest.raises(error):
+        break_off()
+    assert out.read_text() == "old"
+    assert os.listdir(tmp_path) == ["tags.csv"]
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path):
+    write(tmp_path / "tags.csv")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "tags.csv").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_link_is_kept_and_what_it_leads_to_replaced(tmp_path):
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    write(tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "new\n"
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    write(tmp_path / ("n" * 251 + ".csv"))
+    assert len(os.listdir(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("out", ["no/such/folder.csv", "."])
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FacetagError, match=rf"^cannot write {out}: "):
+        write(out)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_fifo_is_written_and_stays(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(fifo.read_text()))
+    reader.start()
+    write(fifo)
+    reader.join()
+    assert received == ["new\n"]
+    assert fifo.is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no /dev/fd here")
+def test_what_is_open_already_is_written_by_its_other_names(tmp_path):
+    reading, writing = os.pipe()
+    with open(reading) as stream:
+        for out in (f"/dev/fd/{writing}", f"/proc/self/fd/{writing}"):
+            assert not is_regular(out)
+            write(out)
+        os.close(writing)
+        assert stream.read() == "new\nnew\n"
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as appended:
+        write(f"/dev/fd/{appended.fileno()}")
+    assert log.read_text() == "before\nnew\n" and os.listdir(tmp_path) == ["log"]
+    assert not any(map(is_regular, ("/dev/stdout", "/dev/stderr", "-")))
+    assert is_regular(str(tmp_path / "fd" / "3")) and is_regular("/dev/shm.csv")
+
+
+def test_pictures_journals_and_what_is_read_are_not_replaced(tmp_path):
+    photo, journal, table = tmp_path / "a.jpg", tmp_path / "a.csv.facetag.sqlite", tmp_path / "a.csv"
+    photo.write_bytes(b"\xff\xd8\xff" + bytes(80))
+    journal.write_bytes(b"SQLite format 3\0" + bytes(80))
+    table.write_text("path\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(photo)
+    for out, message in ((photo, "is a JPEG picture"), (link, "is a JPEG picture"), (journal, "is a journal")):
+        with pytest.raises(UsageError, match=f"{message} and would be replaced; name another file"):
+            refuse_to_replace(str(out))
+    with pytest.raises(UsageError, match="is read and would be replaced"):
+        refuse_to_replace(str(table), None, f"{tmp_path}/./a.csv")
+    for out in (str(table), "-", str(tmp_path / "new.csv"), str(tmp_path), "/dev/null"):
+        refuse_to_replace(out, str(photo))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_is_one_line():
+    with pytest.raises(FacetagError, match=r"^cannot write /dev/full: No space left on device; "):
+        write("/dev/full")
+
+
+def test_standard_output_comes_line_by_line_and_stays_open(capfdbinary):
+    with open_output("-") as stream:
+        stream.write("é\r\n")
+        assert capfdbinary.readouterr().out == "é\r\n".encode()
+    print("more")
+    assert capfdbinary.readouterr().out == b"more\n"

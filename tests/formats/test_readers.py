@@ -1,0 +1,100 @@
+import itertools
+
+import pytest
+from documents import NAMES, some_records, written
+from hypothesis import given
+from hypothesis import strategies as st
+from readback import read_bytes
+
+from facetag.errors import DataError, UsageError
+from facetag.formats.readers import READERS, read_records
+from facetag.formats.writers import WRITERS
+from facetag.geometry import Box
+from facetag.results import FaceRecord, ImageRecord, Status
+
+SURE = FaceRecord(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2])
+RECORDS = [
+    ImageRecord("a.jpg", Status.OK, "", 64, 48, (SURE, SURE)),
+    ImageRecord("b.jpg", Status.NO_FACE, "", 64, 48),
+    ImageRecord("c.jpg", Status.UNREADABLE, "not an image"),
+]
+
+
+def test_every_format_that_is_written_is_read():
+    assert list(READERS) == list(WRITERS)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_record_is_a_document_too(name):
+    assert read_bytes(name, written(name, [])) == []
+
+
+@given(some_records, st.sampled_from(list(WRITERS)))
+def test_every_document_reads_back_to_the_same_records(given_records, name):
+    attributes, records = given_records
+    assert read_bytes(name, written(name, records, attributes)) == records
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl"])
+def test_records_come_as_they_are_read(tmp_path, name):
+    file = tmp_path / f"tags.{name}"
+    file.write_bytes(written(name, RECORDS) + b"half a li")
+    assert list(itertools.islice(read_records(str(file)), 2)) == RECORDS[:2]
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "parquet"])
+def test_a_torn_document_is_refused_in_one_line(tmp_path, name):
+    file = tmp_path / f"tags.{name}"
+    file.write_bytes(written(name, RECORDS)[:-5])
+    with pytest.raises(DataError, match=rf"tags\.{name}.*; ") as refused:
+        list(read_records(str(file)))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"schema_version,", b"version,", "columns are not ours"),
+        (b"unsure,", b"", "columns are not ours"),
+        (b"Arched_Eyebrows,", b"Eyebrows,", "attributes are unknown"),
+        (b"\r\n1,b.jpg", b"\r\n2,b.jpg", "schema version 2, not 1"),
+        (b"b.jpg,no_face", b"b.jpg,no_idea", "no_idea"),
+        (b"1,b.jpg", b"b.jpg", "line 4 has 17 fields, not 18"),
+        (b",2,2,", b",3,2,", "a.jpg do not belong together"),
+        (b",2,2,", b",1,2,", "a.jpg do not belong together"),
+        (b"1,a.jpg,ok,,64,48,2", b"1,z.jpg,ok,,64,48,2", "a.jpg do not belong together"),
+        (b"0.9000", b"nan", "nan is not a number"),
+        (b"0.9000", b"much", "much"),
+        (b"0.9000,5_o_Clock_Shadow", b"0.9000,Sad", "no attribute is called Sad"),
+        (b"c.jpg", b"\xff.jpg", "utf-8"),
+    ],
+)
+def test_an_altered_table_is_refused_with_the_reason(old, new, reason):
+    data = written("csv", RECORDS)
+    assert old in data
+    with pytest.raises(DataError, match=reason):
+        read_bytes("csv", data.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "3", '{"a": 1}', "[null]", "[[]]", "[{}]", '["a"]', "[" * 99999, '[{"schema_version": "one"}]']
+)
+def test_other_json_is_refused(text):
+    with pytest.raises(DataError, match="not a whole document"):
+        read_bytes("json", text.encode())
+
+
+@given(st.sampled_from(sorted(READERS)), st.integers(0, 700), st.binary(max_size=4))
+def test_a_document_with_bytes_altered_is_read_or_refused(name, place, patch):
+    data = written(name, RECORDS)
+    try:
+        read_bytes(name, data[:place] + patch + data[place + len(patch) :])
+    except DataError as refused:
+        assert "\n" not in str(refused)
+
+
+def test_what_is_not_there_or_of_no_known_format_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.csv: No such file or directory; "):
+        next(read_records(str(tmp_path / "none.csv")))
+    with pytest.raises(UsageError, match=r"no format is known for .*tags\.txt"):
+        next(read_records(str(tmp_path / "tags.txt")))

@@ -1,0 +1,110 @@
+import os
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facetag.errors import FacetagError
+from facetag.geometry import Box
+from facetag.localization.center_localizer import StudentLocalizer
+from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.response_maps import Frame, PeakSettings, as_layer
+from facetag.pipeline.drawing import SIDE, Drawer, file_name, spread
+from facetag.pipeline.loader import Photo
+from facetag.results import FaceRecord, ImageRecord, Status
+from models import random_model, student_model
+
+
+def photo(path="a.jpg", width=120, height=90):
+    return Photo(path, np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def record(*boxes, path="a.jpg"):
+    faces = tuple(FaceRecord(Box(*box), 0.5, {"Smiling": 0.7}, ("Smiling",)) for box in boxes)
+    return ImageRecord(path, Status.OK if faces else Status.NO_FACE, "", 120, 90, faces)
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (12, 12)])
+@pytest.mark.parametrize("factor", [1.0, 0.25, 3.0])
+@pytest.mark.parametrize("place", [Box(0, 0, 395, 395), Box(100, 40, 227, 227)])
+def test_a_cell_is_drawn_where_its_centre_looks(row, column, place, factor):
+    response = np.zeros((13, 13), np.float32)
+    response[row, column] = 1
+    layer = as_layer(response, Frame(place.scaled(1 / factor), 227, 227), PeakSettings(smooth=0.0))
+    panel = spread(layer, factor, 600, 400)
+    at = np.unravel_index(panel.argmax(), panel.shape)
+    expected_x = place.x + (16 * column + 17.5) * place.width / 227
+    expected_y = place.y + (16 * row + 17.5) * place.height / 227
+    assert abs(at[1] + 0.5 - expected_x) <= 1 and abs(at[0] + 0.5 - expected_y) <= 1
+    assert panel[int(expected_y) - 40 if expected_y > 60 else int(expected_y) + 40, int(expected_x)] == 0
+
+
+def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
+    drawer = Drawer(tmp_path, None)
+    plain, boxed = drawer.picture(photo(), record()), drawer.picture(photo(), record((30, 30, 40, 40)))
+    assert plain.shape == boxed.shape == (SIDE * 3 // 4, SIDE, 3)
+    factor = SIDE / 120
+    edge = boxed[round(50 * factor), round(30 * factor)]
+    np.testing.assert_array_equal(edge, (80, 255, 80))
+    changed = (plain != boxed).any(axis=2)
+    changed[:20, :80] = False  # where the plain one says no_face
+    rows, columns = np.nonzero(changed)
+    assert rows.min() >= round(30 * factor) - 20 and columns.min() >= round(30 * factor) - 2
+    inside = changed[round(30 * factor) + 3 : round(70 * factor) - 3, round(30 * factor) + 3 : round(70 * factor) - 3]
+    assert not inside.any()  # tags stand beside the face, not on it
+    assert changed[:, round(70 * factor) + 4 :].any()
+
+
+def test_both_response_maps_stand_beside(tmp_path):
+    drawer = Drawer(tmp_path / "new" / "drawn", Localizer(random_model()))
+    drawer(photo(), record((30, 30, 30, 40)))
+    (path,) = (tmp_path / "new" / "drawn").iterdir()
+    image = cv2.imread(str(path))
+    assert image.shape == (SIDE * 3 // 4, 3 * SIDE, 3)
+    whole, faces = image[:, SIDE : 2 * SIDE], image[:, 2 * SIDE :]
+    assert whole.mean() > faces.mean()  # one square of the picture, and the whole of it
+
+
+def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
+    with_student, without = Drawer(tmp_path, StudentLocalizer(student_model())), Drawer(tmp_path, None)
+    drawn = with_student.picture(photo(), record((30, 30, 30, 40)))
+    assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
+    np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (2000, 3), (3, 2000)])
+def test_odd_shapes_can_be_drawn(tmp_path, width, height):
+    picture = Drawer(tmp_path, None).picture(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
+    assert max(picture.shape[:2]) == SIDE
+
+
+names = st.binary(min_size=1, max_size=40).filter(lambda name: 0 not in name)
+
+
+@given(names, names)
+def test_different_paths_have_different_drawings(first, second):
+    drawn = [file_name(os.fsdecode(name)) for name in (first, second)]
+    assert (drawn[0] == drawn[1]) == (first == second)
+    assert all(name.isascii() and name.isprintable() and "/" not in name and len(name) < 100 for name in drawn)
+
+
+def test_the_same_name_in_two_folders_is_drawn_twice():
+    first, second = file_name("a/photo.jpg"), file_name("b/photo.jpg")
+    assert first != second
+    assert first.startswith("photo.jpg-") and first.endswith(".jpg")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FacetagError, match=r"^cannot write .*file"):
+        Drawer(tmp_path / "file", None)
+
+
+def test_an_image_that_cannot_be_drawn_into_the_folder_is_an_error(tmp_path):
+    drawer = Drawer(tmp_path, None)
+    (tmp_path / file_name("a.jpg")).mkdir()
+    with pytest.raises(FacetagError, match=r"^cannot write .*a\.jpg"):
+        drawer(replace(photo()), record())

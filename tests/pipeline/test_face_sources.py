@@ -1,0 +1,120 @@
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from photographs import smooth_picture
+
+from facetag.datasets.boxes import load_boxes_csv
+from facetag.geometry import Box
+from facetag.localization.center_localizer import StudentLocalizer
+from facetag.localization.lnet_localizer import Localizer
+from facetag.pipeline.face_sources import GivenBoxes, aligned, located_by
+from facetag.pipeline.loader import Photo
+from facetag.pipeline.timing import Stage, Stopwatch
+from models import random_model, student_model
+
+
+def photo(path, width=100, height=80):
+    return Photo(path, np.zeros((height, width, 3), np.uint8))
+
+
+def boxes_of(found):
+    return [face.box for face in found.faces]
+
+
+class Given(GivenBoxes):
+    """Needs no clock."""
+
+    def __call__(self, photos):
+        return super().__call__(photos, Stopwatch())
+
+
+def given(path, text, folder=""):
+    path.write_bytes(text)
+    return Given(load_boxes_csv(path), path, folder)
+
+
+def test_the_aligned_frame_is_scaled_to_each_picture():
+    native, double = aligned([photo("a", 178, 218), photo("b", 356, 218)], Stopwatch())
+    assert boxes_of(native) == [Box(43, 74, 92, 116)]
+    assert boxes_of(double) == [Box(86, 74, 184, 116)]
+    assert native.faces[0].score == 1.0
+
+
+@pytest.mark.parametrize("path", ["in/a.jpg", "./in//a.jpg", "in/../in/a.jpg", "{}/in/a.jpg"])
+def test_names_are_seen_from_the_current_folder(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    find = given(tmp_path / "b.csv", b"file,x,y,width,height\nin/a.jpg,1,2,30,40\nin/a.jpg,50,2,30,40\n")
+    (found,) = find([photo(path.format(tmp_path))])
+    assert boxes_of(found) == [Box(1, 2, 30, 40), Box(50, 2, 30, 40)]
+    assert (found.warning, find.unused) == ("", set())
+
+
+def test_names_are_seen_from_the_folder_of_the_file_after_that(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    monkeypatch.chdir(tmp_path)
+    find = given(tmp_path / "set" / "b.csv", b"file,x,y,width,height\na.jpg,1,2,3,4\nset/a.jpg,5,6,7,8\nc.jpg,,,,\n")
+    here, below, empty = find([photo("a.jpg"), photo("set/a.jpg"), photo("set/c.jpg")])
+    assert boxes_of(here) == [Box(1, 2, 3, 4)]
+    assert boxes_of(below) == [Box(5, 6, 7, 8)]
+    assert (boxes_of(empty), empty.warning) == ([], "")
+
+
+def test_names_are_raw_or_as_facetag_writes_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = rb"a\\b.jpg,1,2,3,4" + b"\n" + rb"c\xff.jpg,5,6,7,8" + b"\nd\xe9.jpg,1,1,1,1\n"
+    find = given(tmp_path / "b.csv", b"path,x,y,width,height\n" + rows)
+    names = [rb"a\b.jpg", b"c\xff.jpg", b"d\xe9.jpg"]
+    assert all(found.faces for found in find([photo(os.fsdecode(name)) for name in names]))
+
+
+def test_names_are_seen_from_where_paths_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = b"file,x,y,width,height\na.jpg,1,2,3,4\nin/a.jpg,5,6,7,8\n"
+    find = given(tmp_path / "b.csv", rows, "in")
+    (found,) = find([photo("a.jpg")])
+    assert boxes_of(found) == [Box(1, 2, 3, 4)]
+
+
+def test_a_photograph_that_the_file_does_not_name_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    find = given(tmp_path / "b.csv", b"file,x,y,width,height\na.jpg,1,2,3,4\n")
+    (found,) = find([photo("A.jpg")])
+    assert (boxes_of(found), found.warning) == ([], "not in b.csv")
+    assert find.unused == {"a.jpg"}
+
+
+def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    find = given(tmp_path / "b.csv", b"file,x,y,width,height\na,99,79,9,9\na,100,0,9,9\na,-9,0,9,9\n")
+    (found,) = find([photo("a")])
+    assert boxes_of(found) == [Box(99, 79, 9, 9)]
+    assert found.warning == "2 of its boxes outside the picture"
+
+
+@pytest.mark.parametrize(
+    ("localizer", "stages"),
+    [
+        (Localizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
+        (StudentLocalizer(student_model()), {Stage.STUDENT}),
+    ],
+)
+def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):
+    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    images = [one.pixels for one in photos]
+    for dominant, expected in ((False, localizer(images)), (True, localizer.dominant(images))):
+        clock = Stopwatch()
+        found = located_by(localizer, dominant)(photos, clock)
+        assert [list(one.faces) for one in found] == expected and all(expected)
+        assert {stage for stage, seconds in clock.seconds.items() if seconds} == stages
+
+
+def test_the_surest_is_found_under_a_head_that_is_not_sure():
+    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    images = [one.pixels for one in photos]
+    model = random_model()
+    localizer = Localizer(model, settings=replace(Localizer(model).settings, head_score=0.9999999))
+    assert not any(localizer.heads(images))
+    found = located_by(localizer, dominant=True)(photos, Stopwatch())
+    assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)

@@ -1,0 +1,95 @@
+"""What is kept beside the wheel for later studies: a run made of it answers as the models do."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import keep
+import pytest
+import restore
+import torch
+from safetensors.torch import load_file
+
+from facetag.geometry import Box
+from facetag.images.decode import read_image
+from facetag.localization.center_localizer import StudentLocalizer
+from facetag.model import load_model
+from facetag.training.checkpoint import figures
+from facetag.training.recipe import load_recipe
+from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+ASTRONAUT = ROOT / "examples" / "photos" / "astronaut.jpg"
+
+
+def main_of(script: ModuleType, *arguments: object) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["script", *map(str, arguments)])
+        script.main()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("restored") / "run"
+    main_of(restore, "--run", folder)
+    return folder
+
+
+def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> None:
+    model, restored = load_model("faithful"), trained_localizer(run, load_recipe("faithful"), CPU)
+    pictures = torch.rand(2, 3, 131, 99, generator=torch.Generator().manual_seed(0))
+    for shipped, lnet in ((model.lnet_o, restored.lnet_o), (model.lnet_s, restored.lnet_s)):
+        assert shipped is not None and lnet.bias == pytest.approx(shipped.bias)
+        torch.testing.assert_close(lnet.weights, shipped.weights)
+        torch.testing.assert_close(lnet.net(pictures), shipped.net(pictures), rtol=1e-3, atol=1e-3)
+
+
+def test_the_student_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
+    restored, model = trained_student(run, load_recipe("fast"), CPU), load_model("fast")
+    assert restored.settings == StudentLocalizer(model).settings
+    pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
+    assert model.student is not None
+    torch.testing.assert_close(restored.net(pictures), model.student(pictures), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["faithful", "fast"])
+def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) -> None:
+    restored, shipped = trained_attribute_net(run, load_recipe(name)).anet.state_dict(), load_model(name).anet
+    for key, tensor in shipped.state_dict().items():
+        assert torch.equal(restored[key], tensor), key
+
+
+@pytest.mark.parametrize(
+    ("nets", "others"), [("objects", ["lnet_o", "anet_attributes"]), ("fast", ["anet_attributes"])]
+)
+def test_older_nets_make_a_run_as_well(run: Path, tmp_path: Path, nets: str, others: list[str]) -> None:
+    main_of(restore, "--run", tmp_path, "--nets", nets)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in run.iterdir()}
+    (faces,) = trained_localizer(tmp_path, load_recipe("faithful"), CPU).dominant([read_image(str(ASTRONAUT)).pixels])
+    assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
+    for stage, weight in (("lnet_o", "lnet.layers.0.weight"), ("anet_attributes", "anet.c1.weight")):
+        ours, theirs = (load_file(folder / stage / "best.safetensors")[weight] for folder in (run, tmp_path))
+        assert torch.equal(ours, theirs) == (stage not in others), stage
+        assert (figures(run / stage) == figures(tmp_path / stage)) == (stage not in others), stage
+
+
+def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    main_of(restore, "--run", run)
+    assert len(before) == 7 and before == {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    assert capsys.readouterr().out.count("stays as it is") == 7
+
+
+def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "HERE", tmp_path)
+    main_of(keep, "--run", run)
+    main_of(keep, "--run", run, "--student")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "figures.json",
+        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "student", "anet_student")),
+    }
+    assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)

@@ -1,0 +1,294 @@
+import json
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from documents import NAMES, some_records
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facetag import cli
+from facetag.errors import ExitCode, JournalError, OutputLocked, UsageError
+from facetag.formats.destination import beside
+from facetag.formats.writers import WRITERS
+from facetag.pipeline.items import Source
+from facetag.results import ImageRecord, Status
+from facetag.runs.cache_key import Basis
+from facetag.runs.journal import ENDING, Journal
+from facetag.runs.merge import merge
+from facetag.runs.run import Document, publish
+from facetag.runs.shards import WHOLE, Enumeration, Shard
+
+BASIS = Basis("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
+RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
+
+
+def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
+    """What a run leaves beside its output, had it answered with these records."""
+    whole = Enumeration([record.path for record in records], shard)
+    with Journal(beside(str(out), ENDING), basis, shard=shard) as journal:
+        journal.begin()
+        for _ in whole:
+            place = whole.places.popleft()
+            record = records[place]
+            readable = record.status is not Status.UNREADABLE
+            journal.add(place, record, Source(place, place, bytes([place])) if readable else None)
+        journal.commit()
+        if finish:
+            publish(journal.records(), Document(str(out), "csv", basis.attributes))
+            journal.finish(whole.inputs, whole.digest)
+    return str(out)
+
+
+def shards(folder, count, records=RECORDS, **options):
+    names = [folder / f"{index}.csv" for index in range(1, count + 1)]
+    return [shard_run(name, records, Shard(index, count), **options) for index, name in enumerate(names, 1)]
+
+
+def unique(records):
+    return list({record.path: record for record in records}.values())
+
+
+@settings(max_examples=10)
+@given(some_records, st.integers(1, 4), st.sampled_from(list(WRITERS)), st.randoms(use_true_random=False))
+def test_merged_shards_are_one_run(given_records, count, name, random):
+    attributes, records = given_records
+    records, basis = unique(records), replace(BASIS, attributes=attributes)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = [
+            shard_run(f"{folder}/{index}.csv", records, Shard(index, count), basis) for index in range(1, count + 1)
+        ]
+        publish(iter(records), Document(f"{folder}/one.{name}", name, attributes))
+        random.shuffle(parts)
+        assert merge(parts, f"{folder}/merged.{name}") == len(records)
+        with open(f"{folder}/one.{name}", "rb") as one, open(f"{folder}/merged.{name}", "rb") as merged:
+            assert merged.read() == one.read()
+
+
+def rows(out):
+    with closing(sqlite3.connect(beside(str(out), ENDING))) as base:
+        inputs = base.execute("SELECT path, size, mtime_ns, sha256, basis, record FROM inputs ORDER BY path").fetchall()
+        places = base.execute(
+            "SELECT place, failure, path FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place"
+        ).fetchall()
+        return inputs, places, base.execute("SELECT name, value FROM facts ORDER BY name").fetchall()
+
+
+def test_the_merged_journal_is_that_of_one_run(tmp_path):
+    records = [*RECORDS, ImageRecord("gone.jpg", Status.UNREADABLE, "No such file or directory")]
+    one = shard_run(tmp_path / "one.csv", records)
+    merge(shards(tmp_path, 3, records), str(tmp_path / "merged.csv"))
+    assert rows(tmp_path / "merged.csv") == rows(one)
+    assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    assert merge([str(tmp_path / "merged.csv")], str(tmp_path / "again.json")) == len(records)
+
+
+def test_an_older_output_is_replaced_and_its_journal_too(tmp_path):
+    other = replace(BASIS, command="localize", attributes=None, thresholds=())
+    shard_run(tmp_path / "merged.csv", RECORDS[:1], basis=other)
+    merge(shards(tmp_path, 2), str(tmp_path / "merged.csv"))
+    assert len(rows(tmp_path / "merged.csv")[0]) == len(RECORDS)
+
+
+def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
+    old = shard_run(tmp_path / "merged.csv", RECORDS[:1])
+    known, text = rows(old), (tmp_path / "merged.csv").read_bytes()
+    (one,) = shards(tmp_path, 1)
+    with closing(sqlite3.connect(beside(one, ENDING))) as base:
+        base.execute("DELETE FROM met WHERE place = 11")
+        base.commit()
+    with pytest.raises(JournalError):
+        merge([one], old)
+    assert (rows(old), (tmp_path / "merged.csv").read_bytes()) == (known, text)
+    assert {path.name for path in tmp_path.glob("merged*")} == {"merged.csv", "merged.csv.facetag.sqlite"}
+
+
+def test_to_standard_output(tmp_path, capfdbinary):
+    merge(shards(tmp_path, 2), "-", "jsonl")
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [record.path for record in RECORDS]
+
+
+def refused(error, parts, tmp_path, match):
+    with pytest.raises(error, match=match) as raised:
+        merge(list(map(str, parts)), str(tmp_path / "merged.csv"))
+    assert "\n" not in str(raised.value)
+    assert not os.path.exists(tmp_path / "merged.csv")
+    assert not os.path.exists(beside(str(tmp_path / "merged.csv"), ENDING))
+
+
+def test_overlapping_shards_are_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    again = shard_run(tmp_path / "again.csv", RECORDS, Shard(2, 2))
+    refused(
+        UsageError, [one, two, again], tmp_path, r"2\.csv and .*again\.csv are both shard 2/2; name each shard once"
+    )
+    refused(UsageError, [one, one, two], tmp_path, r"1\.csv and .*1\.csv are both shard 1/2")
+
+
+def test_missing_shards_are_refused_by_name(tmp_path):
+    parts = shards(tmp_path, 4)
+    refused(UsageError, [parts[0], parts[2]], tmp_path, r"2 of 4 shards missing: 2/4, 4/4; name the outputs of all")
+    lonely = shard_run(tmp_path / "lonely.csv", RECORDS, Shard(1, 999_999_999))
+    refused(UsageError, [lonely], tmp_path, r"999999998 of 999999999 shards missing: 2/999999999, .*, \.\.\.;")
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"model": "another"}, "model"),
+        ({"thresholds": (0.5, 0.5, 0.6), "strict": True}, "thresholds, strict"),
+        ({"command": "localize", "attributes": None}, "command, attributes"),
+    ],
+)
+def test_shards_of_other_models_or_settings_are_refused_by_what_differs(tmp_path, change, names):
+    one, two = shards(tmp_path, 2)
+    os.unlink(beside(two, ENDING))
+    shard_run(two, RECORDS, Shard(2, 2), replace(BASIS, **change))
+    refused(
+        UsageError, [one, two], tmp_path, rf"1\.csv and .*2\.csv differ in {names}; run the shards with one command"
+    )
+
+
+def test_shards_of_other_runs_are_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    third = shard_run(tmp_path / "third.csv", RECORDS, Shard(2, 3))
+    refused(UsageError, [one, third], tmp_path, r"are shards 1/2 and 2/3; name the shards of one run")
+    newer = shard_run(tmp_path / "newer.csv", [*RECORDS, replace(RECORDS[0], path="new.jpg")], Shard(2, 2))
+    refused(UsageError, [one, newer], tmp_path, r"1\.csv and .*newer\.csv did not meet the same inputs; ")
+    assert merge([one, two], str(tmp_path / "merged.csv")) == len(RECORDS)
+
+
+def test_a_shard_that_did_not_end_is_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    shard_run(two, RECORDS, Shard(2, 2), finish=False)
+    refused(JournalError, [one, two], tmp_path, r"the run that writes .*2\.csv did not end yet; run its command again")
+
+
+def test_a_shard_that_is_being_written_is_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    with Journal(beside(two, ENDING), BASIS, shard=Shard(2, 2)) as journal:
+        journal.begin()
+        refused(JournalError, [one, two], tmp_path, r"2\.csv .*; run its command again")
+
+
+def test_what_is_no_output_of_a_run_is_refused(tmp_path):
+    (one,) = shards(tmp_path, 1)
+    stray = tmp_path / "stray.csv"
+    stray.write_bytes(b"")
+    refused(JournalError, [stray], tmp_path, r"no journal lies beside .*stray\.csv; ")
+    with closing(sqlite3.connect(beside(str(stray), ENDING))) as base:
+        base.execute("CREATE TABLE facts (name, value)")
+        base.commit()
+    refused(JournalError, [stray], tmp_path, r"stray\.csv was not made by this version of facetag; ")
+    (tmp_path / f"stray.csv{ENDING}").write_bytes(b"text" * 999)
+    refused(JournalError, [stray], tmp_path, r"stray\.csv cannot be read \(file is not a database\); ")
+    with pytest.raises(UsageError, match="is one of the shards"):
+        merge([one], one)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DELETE FROM met WHERE place = 5", r"input 6 of the run is not in its journals once"),
+        ("DELETE FROM met WHERE place = 11", r"input 12 of the run is not in its journals once"),
+        ("UPDATE met SET input = 99 WHERE place = 5", "cannot be read|is damaged"),
+        ("UPDATE inputs SET record = '{}'", "cannot be read|is damaged"),
+        ("UPDATE facts SET value = '0/0' WHERE name = 'shard'", "is damaged"),
+        ("UPDATE facts SET value = '{' WHERE name = 'basis'", "is damaged"),
+        ("UPDATE facts SET value = x'00' WHERE name = 'inputs'", "is damaged"),
+        ("DELETE FROM facts WHERE name = 'digest'", "is damaged"),
+        ("DROP TABLE facts", "cannot be read"),
+    ],
+)
+def test_a_damaged_journal_is_refused(tmp_path, change, reason):
+    (one,) = shards(tmp_path, 1)
+    with closing(sqlite3.connect(beside(one, ENDING))) as base:
+        base.execute(change)
+        base.commit()
+    with pytest.raises(JournalError, match=reason):
+        merge([one], str(tmp_path / "merged.csv"))
+    assert not os.path.exists(tmp_path / "merged.csv")
+
+
+def test_a_locked_output_is_left_alone(tmp_path):
+    from facetag.runs.lock import locked
+    from facetag.runs.run import LOCK
+
+    parts, out = shards(tmp_path, 2), str(tmp_path / "merged.csv")
+    with locked(beside(out, LOCK), out), pytest.raises(OutputLocked):
+        merge(parts, out)
+    assert merge(parts, out) == len(RECORDS)
+
+
+def test_a_journal_stays_with_its_shard(tmp_path):
+    (one,) = shards(tmp_path, 1)
+    with pytest.raises(JournalError, match=r"belongs to shard 1/1; choose another --out, or use --overwrite"):
+        Journal(beside(one, ENDING), BASIS, shard=Shard(1, 2))
+
+
+@pytest.fixture
+def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):
+    """Runs `facetag predict` on photos, or another command; answers (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for seed in range(6):
+        coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        cv2.imwrite(f"photos/{seed}.png", cv2.resize(coarse, (60, 45), interpolation=cv2.INTER_CUBIC))
+
+    def run(*words):
+        if words[0] == "predict":
+            words = [*words, "photos", "missing.jpg", "--model", str(model_folder)]
+            words += [] if "--boxes" in words else ["--aligned"]
+        code = cli.run(list(map(str, words)))
+        out, err = capfdbinary.readouterr()
+        return code, out, err.decode()
+
+    return run
+
+
+def test_four_shards_of_the_command_merged_are_one_run(facetag, tmp_path):
+    assert facetag("predict", "--out", "one.csv")[0] == ExitCode.SOME_FAILED
+    names = [f"{index}.json" for index in range(1, 5)]
+    for index, name in enumerate(names, 1):
+        facetag("predict", "--shard", f"{index}/4", "--out", name)
+    assert facetag("merge", *names, "--out", "merged.csv") == (
+        ExitCode.OK, b"", "facetag: wrote merged.csv: 7 inputs of 4 shards\n",
+    )  # fmt: skip
+    one = (tmp_path / "one.csv").read_bytes()
+    assert (tmp_path / "merged.csv").read_bytes() == facetag("merge", *names)[1] == one
+    facetag("predict", "--out", "merged.csv")
+    assert (tmp_path / "merged.csv").read_bytes() == one
+    assert json.loads((tmp_path / "merged.csv.run.json").read_text())["kept"] == 6
+
+
+def test_the_command_refuses_in_one_line(facetag):
+    for index in (1, 2):
+        facetag("predict", "--shard", f"{index}/2", "--out", f"{index}.csv", "--threshold", f"Smiling=0.{index}")
+    code, _, err = facetag("merge", "1.csv", "2.csv", "--out", "merged.csv")
+    assert code == ExitCode.USAGE
+    assert err == "facetag: error: 1.csv and 2.csv differ in thresholds, unsure_from; run the shards with one command\n"
+    code, _, err = facetag("predict", "--shard", "3/2")
+    assert (code, err) == (
+        ExitCode.USAGE, "facetag: error: --shard 3/2 is not i/n with i from 1 to n; write --shard 1/4\n",
+    )  # fmt: skip
+    assert facetag("merge")[0] == ExitCode.USAGE
+
+
+def test_shards_on_standard_output_are_parts_of_the_whole(facetag):
+    whole = facetag("predict", "--format", "jsonl")[1].splitlines()
+    parts = [facetag("predict", "--format", "jsonl", "--shard", f"{index}/2")[1].splitlines() for index in (1, 2)]
+    assert sorted(whole) == sorted(parts[0] + parts[1]) and parts[0] and parts[1]
+
+
+def test_boxes_of_other_shards_are_not_called_unused(facetag, tmp_path):
+    (tmp_path / "boxes.csv").write_text(
+        "file,x,y,width,height\n" + "".join(f"photos/{n}.png,1,1,9,9\n" for n in range(7))
+    )
+    assert "1 image named in boxes.csv was not among the inputs" in facetag("predict", "--boxes", "boxes.csv")[2]
+    assert "not among the inputs" not in facetag("predict", "--boxes", "boxes.csv", "--shard", "1/2")[2]

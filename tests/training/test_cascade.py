@@ -1,0 +1,618 @@
+"""Every training command's function in the paper's order on a tiny made data set, to a model that predicts."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from readback import read_csv
+
+from facetag import cli
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.celeba import load_celeba
+from facetag.datasets.scenes import SceneSettings
+from facetag.errors import DataError, ExitCode, UsageError
+from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
+from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
+from facetag.model import load_model
+from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.networks.losses import attribute_loss
+from facetag.settings import plain
+from facetag.training import cascade, checkpoint, distill, finetune, proposed, ship
+from facetag.training import trained as trained_nets
+from facetag.training.data import DataFolder
+from facetag.training.examples import VALIDATION_EPOCH, Beside
+from facetag.training.fit import Fitted
+from facetag.training.loop import LoopSettings, Outcome, RunOptions
+from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
+from facetag.training.recipe import (
+    CropStage,
+    FaceStage,
+    FitStage,
+    IdentityStage,
+    ObjectStage,
+    Recipe,
+    SceneStage,
+    StudentStage,
+)
+from models import NARROW, random_model
+
+LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
+HEAD = HeadSettings(pooling="average", hidden=(), dropout=0.0)
+SCENES = SceneSettings(side=67, heads=(0.3, 0.7))
+RECIPE = Recipe(
+    name="tiny",
+    lnet=LNetSettings("batch"),
+    lnet_plus=ObjectStage(side=67, held_out=0.25, head=HEAD, loop=LOOP),
+    lnet_o=SceneStage(held_out=0.5, head=HEAD, scenes=SCENES, loop=LOOP),
+    lnet_s=CropStage(start="lnet_o", held_out=0.5, side=67, head=HEAD, scenes=SCENES, loop=LOOP),
+    anet_identities=IdentityStage(people=2, images=2, held_out=0.5, loop=LOOP),
+    anet_attributes=FaceStage(held_out=0.5, loop=LOOP),
+    svm=FitStage(costs=(0.001,), folds=2),
+    localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
+)
+FIRST = StudentStage(
+    held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
+)
+#: Behind a student, which twice three steps teach to answer everywhere alike: what it finds is small.
+STUDENT = replace(
+    RECIPE,
+    name="taught",
+    note="Taught by toys.",
+    finder="student",
+    student=(FIRST, replace(FIRST, far=0.6)),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
+    svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
+    student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
+)
+OPTIONS = RunOptions(workers=0)
+PHOTOGRAPHS = 16
+STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
+PROPOSALS = ("heads_train", "heads_validation", "faces_train", "faces_validation", "faces_svm")
+
+#: (partition, identities, images of each)
+PARTS = ((0, range(1, 7), 3), (1, range(11, 15), 3), (2, range(21, 24), 2))
+
+
+def face(identity: int, rng: np.random.Generator) -> np.ndarray:
+    """A drawn face in the aligned frame; the identity has its own skin, the picture its own light."""
+    own = np.random.default_rng(identity)
+    picture = np.full((218, 178, 3), rng.integers(0, 256, 3), np.uint8)
+    cv2.ellipse(picture, (89, 132), (46, 58), 0, 0, 360, own.integers(120, 256, 3).tolist(), -1)
+    for x in (69, 108):
+        cv2.circle(picture, (x, 112), 7, own.integers(0, 90, 3).tolist(), -1)
+    cv2.line(picture, (72, 152), (106, 152), (160, 30, 30), 4)
+    return picture
+
+
+def scribble(rng: np.random.Generator) -> np.ndarray:
+    picture = np.full((90, 110, 3), rng.integers(0, 256, 3), np.uint8)
+    for _ in range(4):
+        cv2.line(
+            picture,
+            rng.integers(0, 90, 2).tolist(),
+            rng.integers(0, 90, 2).tolist(),
+            rng.integers(0, 256, 3).tolist(),
+            5,
+        )
+    return picture
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def download(root: Path) -> None:
+    """What a user might have: CelebA's files in one folder, pictures of two objects, and scenes."""
+    rng = np.random.default_rng(0)
+    rows = [(partition, identity) for partition, people, images in PARTS for identity in people for _ in range(images)]
+    names = [f"{number:06d}.jpg" for number in range(1, len(rows) + 1)]
+    for name, (_, identity) in zip(names, rows, strict=True):
+        save(root / "celeba" / "img_align_celeba" / name, face(identity, rng))
+    labels = np.where(rng.random((len(rows), len(ATTRIBUTES))) < 0.5, 1, -1)
+    lines = [f"{name} {' '.join(map(str, row))}" for name, row in zip(names, labels.tolist(), strict=True)]
+    texts = {
+        "list_attr_celeba": [str(len(rows)), " ".join(ATTRIBUTES), *lines],
+        "list_eval_partition": [f"{name} {row[0]}" for name, row in zip(names, rows, strict=True)],
+        "identity_CelebA": [f"{name} {row[1]}" for name, row in zip(names, rows, strict=True)],
+    }
+    for stem, text in texts.items():
+        (root / "celeba" / f"{stem}.txt").write_text("\n".join(text) + "\n")
+    for number in range(8):
+        save(root / "objects" / "lines" / f"{number}.png", scribble(rng))
+        save(root / "objects" / "noise" / f"{number}.png", rng.integers(0, 256, (80, 80, 3), np.uint8))
+    for number in range(4):
+        save(root / "scenes" / f"{number}.png", scribble(rng))
+
+
+@dataclass(frozen=True)
+class Trained:
+    data: Path
+    run: Path
+    model: Path
+    fitted: Fitted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_core() -> Iterator[None]:
+    """The fits are too small to start processes for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder, arranged by the command."""
+    have, folder = tmp_path_factory.mktemp("download"), tmp_path_factory.mktemp("data")
+    download(have)
+    for kind, source, place in (
+        ("celeba", "celeba", "celeba"),
+        ("objects", "objects", "objects/toys"),
+        ("backgrounds", "scenes", "backgrounds/scenes"),
+    ):
+        assert cli.run(["data", "arrange", kind, str(have / source), str(folder / place)]) == ExitCode.OK
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """All stages, each by the function of its command."""
+    run = tmp_path_factory.mktemp("run")
+    for stage in (
+        pretrain_lnet, pretrain_anet, cascade.finetune_lnet_o, cascade.finetune_lnet_s, cascade.finetune_anet,
+    ):  # fmt: skip
+        outcome = stage(data, run, RECIPE, OPTIONS)
+        assert outcome.finished and 2 <= outcome.steps <= 4
+    fitted = ship.fit_svm(data, run, RECIPE, OPTIONS, run / "model")
+    return Trained(data, run, run / "model", fitted)
+
+
+def test_the_commands_arrange_and_check_the_data(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    said = {}
+    for kind, place in (("celeba", "celeba"), ("objects", "objects/toys"), ("backgrounds", "backgrounds/scenes")):
+        assert cli.run(["data", "check", kind, str(data / place)]) == ExitCode.OK
+        said[kind] = capsys.readouterr().out
+    assert "36 images with labels: 18 to train nets, 12 for SVMs, 6 to test" in said["celeba"]
+    assert "13 identities" in said["celeba"]
+    assert said["objects"] == "16 images in 2 classes, 8 to 8 in each\n"
+    assert said["backgrounds"] == "4 images\n"
+
+
+def test_every_stage_leaves_its_files(trained: Trained) -> None:
+    for stage in STAGES:
+        assert {path.name for path in (trained.run / stage).iterdir()} == {
+            "checkpoint.pt", "best.safetensors", "metrics.jsonl",
+        }  # fmt: skip
+        rows = [json.loads(line) for line in (trained.run / stage / "metrics.jsonl").read_text().splitlines()]
+        assert "validation" in rows[-1] and all(row["stage"] == stage for row in rows)
+    assert {path.stem for path in (trained.run / "proposals").iterdir()} == set(PROPOSALS)
+
+
+def test_the_model_loads_verified_and_says_how_it_was_made(trained: Trained) -> None:
+    model = load_model(str(trained.model))
+    record = model.training
+    assert record["recipe"] == json.loads(json.dumps(plain(RECIPE)))
+    assert set(record["validation"]) == set(record["settings_checked"]) == set(STAGES)
+    assert record["data"] == {
+        "celeba": {"nets": 18, "svms": 12},
+        "objects": {"images": 16, "classes": 2},
+        "backgrounds": {"images": 4, "groups": 1},
+        "sets": ["scenes", "toys"],
+    }
+    assert record["svm"]["faces"] + record["svm"]["without_a_box"] == 12 and record["svm"]["faces"] > 0
+    assert record["svm"]["cross_fitted_accuracy"] == pytest.approx(trained.fitted.accuracy)
+    card = (trained.model / "CARD.md").read_text()
+    assert "Recipe `tiny`" in card and "18 images train nets, 12 others SVMs" in card
+    assert "  - toys (terms: see its owner)" in card and "ImageNet" not in card
+    assert model.svm.weights.shape[0] == len(model.thresholds) == len(ATTRIBUTES)
+
+
+def test_the_model_predicts(trained: Trained, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name, face(30, rng))
+    out = tmp_path / "tags.csv"
+    inputs = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert cli.run(["predict", *inputs, "--model", str(trained.model), "--out", str(out), "-q"]) == ExitCode.OK
+    records = read_csv(out.read_text())
+    assert [(Path(record.path).name, record.status) for record in records] == [("a.png", "ok"), ("b.png", "ok")]
+    for record in records:
+        assert record.faces and (record.width, record.height) == (178, 218)
+        for found in record.faces:
+            assert tuple(found.probabilities) == ATTRIBUTES and set(found.tags) <= set(ATTRIBUTES)
+            assert all(0 <= probability <= 1 for probability in found.probabilities.values())
+
+
+def test_finetune_all_with_resume_trains_nothing_again(trained: Trained, tmp_path: Path) -> None:
+    def files() -> dict[str, tuple[int, bytes]]:
+        kept = [path for path in trained.run.rglob("*") if path.is_file() and trained.model not in path.parents]
+        # metrics are written anew up to the checkpoint's step, with the same rows
+        times = {path: 0 if path.name == "metrics.jsonl" else path.stat().st_mtime_ns for path in kept}
+        return {str(path): (times[path], path.read_bytes()) for path in kept}
+
+    before, said = files(), []
+    options = replace(OPTIONS, resume=True, report=said.append)
+    outcome = cascade.finetune_all(trained.data, trained.run, RECIPE, options, tmp_path / "again")
+    assert files() == before
+    assert outcome.finished and outcome.best == trained.fitted.accuracy
+    assert {row["stage"] for row in said} == {"features"}  # neither a step nor a proposal
+    assert load_model(str(tmp_path / "again")).training == load_model(str(trained.model)).training
+
+
+def test_what_is_begun_anew_does_not_go_on_from_an_older_training(tmp_path: Path) -> None:
+    said: list[tuple[str, bool]] = []
+
+    def stage(name: str, finishes: bool, options: RunOptions) -> Outcome:
+        said.append((name, options.resume))
+        (tmp_path / name / checkpoint.CHECKPOINT).write_text("of now")
+        return Outcome(finishes, 1, 0.5)
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / checkpoint.CHECKPOINT).write_text("of an older training")
+    stages = {"a": partial(stage, "a", False), "b": partial(stage, "b", True)}
+    assert not cascade._one_after_another(stages, tmp_path, OPTIONS).finished  # stopped in its first stage
+    stages["a"] = partial(stage, "a", True)
+    assert cascade._one_after_another(stages, tmp_path, replace(OPTIONS, resume=True)).finished
+    assert said == [("a", False), ("a", True), ("b", False)]
+
+
+@pytest.mark.parametrize("missing", ["lnet_plus", "anet_identities"])
+def test_a_start_that_is_missing_is_said_before_hours_of_other_stages(
+    trained: Trained, tmp_path: Path, missing: str
+) -> None:
+    for name in {"lnet_plus", "anet_identities"} - {missing}:
+        shutil.copytree(trained.run / name, tmp_path / name)
+    with pytest.raises(DataError, match=f"{missing}/best.safetensors does not exist"):
+        cascade.finetune_all(trained.data, tmp_path, RECIPE, OPTIONS, tmp_path / "out")
+    assert not (tmp_path / "lnet_o").exists()
+
+
+def test_a_stage_of_another_recipe_is_refused_before_the_svms_are_fitted(trained: Trained, tmp_path: Path) -> None:
+    other = replace(RECIPE, lnet_s=replace(RECIPE.lnet_s, shift=0.3))
+    with pytest.raises(DataError, match=r"^stage lnet_s: .*other settings; use its recipe, or train lnet_s again$"):
+        ship.fit_svm(trained.data, trained.run, other, OPTIONS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_an_old_or_absent_checkpoint_cannot_say_is_not_held_against_it(tmp_path: Path) -> None:
+    (tmp_path / "lnet_o").mkdir()
+    (tmp_path / "lnet_s").mkdir()
+    checkpoint.save_best(tmp_path / "lnet_s", torch.nn.Linear(1, 1), {"step": 1})  # its checkpoint was deleted
+    checkpoint.save_best(tmp_path / "lnet_o", torch.nn.Linear(1, 1), {"step": 2})
+    checkpoint.save(tmp_path / "lnet_o", {}, RECIPE.lnet_o.loop)  # as before stages were saved beside the loop
+    record = ship.training_record(tmp_path, replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, any_weight=5.0)))
+    assert record["settings_checked"] == ["lnet_o"]
+    assert record["validation"] == {"lnet_o": {"step": 2}, "lnet_s": {"step": 1}}
+    other = replace(RECIPE, lnet_o=replace(RECIPE.lnet_o, loop=replace(LOOP, rate=0.5)))
+    with pytest.raises(DataError, match="stage lnet_o: "):
+        ship.training_record(tmp_path, other)
+
+
+def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def propose(what: str) -> Any:
+        return lambda *_: made.append(what) or np.zeros((1, 5), np.float32)
+
+    monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
+    monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
+    model, nets = random_model(), DataFolder(data).celeba().subset(0)
+    whole, half = Localizer(model), Localizer(model, half=True)
+    for localizer in (whole, whole, half, half):
+        proposed.proposed_faces(tmp_path, "train", localizer, nets.paths, OPTIONS)
+    assert made == ["faces", "faces"]
+    for groups in ([["a/1.png", "a/2.png"]], [["b/1.png", "b/2.png"]], [["a/1.png"], ["a/2.png"]], [["a/1.png"]]):
+        scenes = finetune.composer(nets, groups, SCENES, 0)
+        proposed.proposed_heads(tmp_path, "train", whole, scenes, 1, OPTIONS)
+    assert made[2:] == ["heads"] * 3  # a folder that moved holds the same pictures
+
+
+def refuse_to_propose(*_: Any) -> None:
+    raise AssertionError("proposed before the data was looked at")
+
+
+def without_partition_1(data: Any) -> Any:
+    return data.select(data.partition != 1)
+
+
+def without_identities(data: Any) -> Any:
+    return replace(data, identity_ids=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "folds", "message"),
+    [
+        (without_partition_1, 2, "has no CelebA picture of partition 1"),
+        (without_identities, 2, r"no identity_CelebA\.txt"),
+        (lambda data: data, 5, "4 identities are too few for the recipe's 5 folds"),
+    ],
+)
+def test_fit_svm_looks_at_the_data_before_it_proposes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, folds: int, message: str
+) -> None:
+    monkeypatch.setattr(DataFolder, "celeba", lambda folder: change(load_celeba(folder.root / "celeba")))
+    monkeypatch.setattr(trained_nets, "trained_localizer", refuse_to_propose)
+    recipe = replace(RECIPE, svm=replace(RECIPE.svm, folds=folds))
+    with pytest.raises(DataError, match=message) as refused:
+        ship.fit_svm(data, tmp_path, recipe, OPTIONS, tmp_path / "model")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("share", "use"), [(0.0, "validate"), (1.0, "train")])
+def test_a_stage_that_would_train_or_validate_on_nothing_is_refused(data: Path, share: float, use: str) -> None:
+    folder = DataFolder(data)
+    celeba = folder.celeba()
+    boxes = np.tile(np.array([43, 74, 92, 116, 1], np.float32), (18, 1))
+    identities = replace(RECIPE.anet_identities, held_out=share)
+    message = rf"held_out = {share} leaves none of 18 pictures of partition 0 to {use} on; change held_out"
+    with pytest.raises(DataError, match=message):
+        IdentityTask(celeba.subset(0), boxes, RECIPE.anet, RECIPE.tagger, identities)
+    with pytest.raises(DataError, match=message):
+        finetune.scene_task(celeba, folder.backgrounds(), replace(RECIPE.lnet_o, held_out=share), RECIPE.lnet)
+    with pytest.raises(DataError, match=message):
+        cascade.finetune_anet(data, data, replace(RECIPE, anet_attributes=FaceStage(held_out=share)), OPTIONS)
+    with pytest.raises(DataError, match=rf"leaves none of 16 object pictures to {use} on"):
+        ObjectTask(folder.objects(), RECIPE.lnet, replace(RECIPE.lnet_plus, held_out=share))
+
+
+@pytest.mark.parametrize(("jittered", "use"), [(True, "train"), (False, "validate")])
+def test_faces_that_the_lnets_found_nowhere_are_refused(data: Path, jittered: bool, use: str) -> None:
+    nets = DataFolder(data).celeba().subset(0)
+    nowhere = np.full((len(nets), 5), np.nan, np.float32)
+    with pytest.raises(DataError, match=rf"no face was found in any of 18 pictures to {use} ANet on; .*held_out"):
+        finetune.face_examples(nets, nowhere, RECIPE.tagger, RECIPE.anet_attributes, jittered)
+
+
+@pytest.fixture(scope="module")
+def photographs(data: Path) -> Path:
+    """Photographs of drawn faces in data/webfaces, some of each half; their boxes say nothing."""
+    folder, rng = data / "webfaces", np.random.default_rng(9)
+    rows = ["file,x,y,width,height"]
+    for number in range(PHOTOGRAPHS):
+        save(folder / f"{number}.png", np.pad(face(40 + number, rng), ((0, 20), (60, 60), (0, 0)), "edge"))
+        rows.append(f"{number}.png,0,0,1,1")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    labelled = [f"{number}.png,{number % 2}," for number in range(PHOTOGRAPHS)]
+    (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def taught(trained: Trained, photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of the same nets, its student trained, and the model behind it."""
+    run = tmp_path_factory.mktemp("taught") / "run"
+    shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns("model"))
+    outcome = cascade.train_student(trained.data, run, STUDENT, OPTIONS)
+    assert outcome.finished and outcome.steps == 6 and 0 <= outcome.best <= 1
+    assert cascade.finetune_anet(trained.data, run, STUDENT, OPTIONS).finished
+    fitted = ship.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
+    return Trained(trained.data, run, run / "model", fitted)
+
+
+def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Trained) -> None:
+    for stage in ("student", "student_2", "anet_attributes_student"):
+        assert {path.name for path in (taught.run / stage).iterdir()} == {
+            "checkpoint.pt", "best.safetensors", "metrics.jsonl",
+        }  # fmt: skip
+    assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
+        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_labelled_student",
+        "faces_svm_student", "faces_calibration_student",
+    }  # fmt: skip
+    names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
+    tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
+    assert 0 < len(tuning) < len(names) and set(tuning) < set(names)
+    with np.load(taught.run / "proposals" / "faces_photographs.npz") as kept:
+        boxes = kept["boxes"]
+    assert boxes.shape[1] == 6 and len(boxes) and set(boxes[:, 0]) <= set(range(len(tuning)))
+
+
+def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
+    taught: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    for photographs in (0, 2):
+        stage = replace(STUDENT.anet_attributes, photographs=photographs)
+        cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
+    alone, beside = (task.examples for task in begun)
+    shown, _ = DataFolder(taught.data).labelled_photographs("train")
+    assert len(beside) == len(alone) + 2 * len(shown)
+    assert isinstance(beside, Beside) and beside.others.paths == shown
+    males = [float(int(Path(path).stem) % 2) for path in shown]
+    assert [beside[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(shown))] == males
+    others = np.delete(beside.others.targets.numpy(), ATTRIBUTES.index("Male"), axis=1)
+    assert (others == -1).all()
+    assert len(begun[0].validation) == len(begun[1].validation)
+
+
+def test_a_model_names_the_sets_that_it_learned_from(data: Path, tmp_path: Path) -> None:
+    for name in ("objects/caltech101/owl", "objects/toys/ball", "backgrounds/hills"):
+        save(tmp_path / name / "1.png", scribble(np.random.default_rng(4)))
+    celeba = DataFolder(data).celeba()
+    with_objects, without = (ship.data_counts(tmp_path, celeba, learned) for learned in (True, False))
+    assert (with_objects["sets"], without["sets"]) == (["caltech101", "hills", "toys"], ["caltech101", "hills"])
+    assert with_objects["objects"] == {"images": 2, "classes": 2} and "objects" not in without
+    assert with_objects["backgrounds"] == without["backgrounds"] == {"images": 2, "groups": 2}
+
+
+def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained) -> None:
+    folder = DataFolder(taught.data)
+    parts = [folder.labelled_photographs("train"), folder.labelled_photographs("calibrate")]
+    assert all(paths for paths, _ in parts)
+    assert sorted(path for paths, _ in parts for path in paths) == sorted(folder.photographs())
+    for paths, labels in parts:
+        assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
+
+
+def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained, tmp_path: Path) -> None:
+    (tmp_path / "webfaces").mkdir()
+    for path in (taught.data / "webfaces").iterdir():
+        shutil.copy(path, tmp_path / "webfaces")
+    folder = DataFolder(tmp_path)
+    tuning = {Path(path).name for path in folder.photographs()}
+    _, labels = folder.labelled_photographs("train")
+    _, others = folder.labelled_photographs("calibrate")
+    testing = {f"{number}.png" for number in range(PHOTOGRAPHS)} - tuning
+    for rows, message in (
+        ([f"{name},1" for name in sorted(testing)], "no labelled photograph is of the half tune"),
+        ([f"{name}," for name in labels.files], r"tags\.csv has no label to train on; label more, or use none$"),
+        ([f"{name},1" for name in others.files], r"tags\.csv has no label to train on"),
+        (["99.png,1"], r"99\.png is not there"),
+    ):
+        (tmp_path / "webfaces" / "tags.csv").write_text("\n".join(["file,Male", *rows]) + "\n")
+        with pytest.raises(DataError, match=message):
+            folder.labelled_photographs("train")
+    (tmp_path / "webfaces" / "tags.csv").write_text(f"file,Male\n./{labels.files[0]},1\n{labels.files[1]},\n")
+    (only,), _ = folder.labelled_photographs("train")
+    assert Path(only).name == labels.files[0]
+    with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
+        cascade.finetune_all(tmp_path, taught.run, STUDENT, OPTIONS, tmp_path / "out")
+    with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
+        folder.labelled_photographs("calibrate")
+    (tmp_path / "webfaces" / "tags.csv").unlink()
+    for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
+        with pytest.raises(DataError, match=r"tags\.csv: No such file"):
+            train(tmp_path, taught.run, STUDENT, OPTIONS)
+    nowhere = np.full((1, 5), np.nan, np.float32)
+    with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
+        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
+    with pytest.raises(UsageError, match="no aligned frame"):
+        replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+    with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
+        replace(STUDENT, svm=replace(STUDENT.svm, photographs=1.0))
+
+
+def test_what_is_unknown_teaches_nothing() -> None:
+    task = finetune.FaceTask(torch.nn.Identity(), STUDENT.anet_attributes, None, None)  # type: ignore[arg-type]
+    logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
+    labels = torch.full((3, len(ATTRIBUTES)), -1.0)
+    labels[0], labels[2, 5] = 1.0, 0.0
+    loss = task.loss(torch.nn.Identity(), logits, labels)
+    loss.backward()
+    known = labels >= 0
+    assert logits.grad is not None and (logits.grad[~known] == 0).all() and (logits.grad[known] != 0).all()
+    torch.testing.assert_close(loss, attribute_loss(logits[known], labels[known]))
+
+
+def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
+    model = load_model(str(taught.model))
+    finder = localizer_of(model)
+    assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
+    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    picture = face(30, np.random.default_rng(5))
+    assert finder([picture]) == of_run([picture]) and finder([picture])[0]
+    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+
+
+def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
+    record = load_model(str(taught.model)).training
+    assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
+    assert set(record["settings_checked"]) == {
+        "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
+    }  # fmt: skip
+    assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
+    labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
+    assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
+    assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
+    card = (taught.model / "CARD.md").read_text()
+    assert "- student: recall " in card and "- student_2: recall " in card
+    assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
+    assert (
+        f"ANet also learned from {labelled} photographs" in card
+        and "and from labels of theirs, Male, Smiling, which" in card
+    )
+    assert f"- {unseen} photographs of that half whose labels ANet did not see" in card and "have 50% of the" in card
+    assert "\n\nTaught by toys.\n" in card
+    threshold = load_model(str(taught.model)).thresholds[ATTRIBUTES.index("Male")]
+    assert f"\n\nMale is present from {threshold:.2f}, where presence and absence are told equally often" in card
+
+
+def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(
+    trained: Trained, taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task.model.state_dict()))
+    cascade.finetune_anet(taught.data, taught.run, STUDENT, OPTIONS)
+    expected = checkpoint.best_state(trained.run / "anet_attributes")
+    assert begun[0].keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in begun[0].items())
+
+
+def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", face(30, np.random.default_rng(5)))
+    out = tmp_path / "tags.csv"
+    inputs = [str(tmp_path / "a.png"), "--faces", "dominant"]
+    assert cli.run(["predict", *inputs, "--model", str(taught.model), "--out", str(out), "-q"]) == ExitCode.OK
+    (record,) = read_csv(out.read_text())
+    (found,) = record.faces
+    assert record.status == "ok" and tuple(found.probabilities) == ATTRIBUTES
+
+
+def test_a_student_that_was_stopped_goes_on_to_the_same_weights(
+    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage in ("lnet_o", "lnet_s", "proposals"):
+        shutil.copytree(taught.run / stage, tmp_path / stage)
+    monkeypatch.setattr(proposed, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
+    stopped = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, should_stop=lambda: True))
+    assert (stopped.finished, stopped.steps) == (False, 1)
+    resumed = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, resume=True))
+    assert (resumed.finished, resumed.steps) == (True, 6)
+    for stage in ("student", "student_2"):
+        assert (taught.run / stage / checkpoint.BEST).read_bytes() == (tmp_path / stage / checkpoint.BEST).read_bytes()
+
+
+def test_a_student_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
+    other = replace(STUDENT, student=(replace(FIRST, far=0.5), STUDENT.student[1]))
+    with pytest.raises(DataError, match=r"^stage student: .*other settings; use its recipe, or train student again$"):
+        ship.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
+    with pytest.raises(DataError):
+        cascade.train_student(taught.data, taught.run, other, replace(OPTIONS, resume=True))
+
+
+def test_a_student_is_not_taught_without_photographs_or_lnets(data: Path, photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="webfaces"):
+        cascade.train_student(tmp_path, tmp_path / "run", STUDENT, OPTIONS)
+    with pytest.raises(DataError, match="train the stage lnet_s first"):
+        cascade.train_student(data, tmp_path / "run", STUDENT, OPTIONS)
+
+
+class Answers(torch.nn.Module):
+    """Answers the pictures of a validation one after the other by what they ought to be."""
+
+    def __init__(self, lessons: Any, right: bool) -> None:
+        super().__init__()
+        self.wanted = [lessons[VALIDATION_EPOCH, index][1] for index in range(len(lessons))]
+        self.right = right
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        wanted, self.wanted = self.wanted[: len(images)], self.wanted[len(images) :]
+        heat, _, _, size, right, down = torch.stack(wanted).unbind(1)
+        logit = torch.where((heat == 1) if self.right else (heat < 0.1), 9.0, -9.0)
+        return torch.stack([logit, size, right, down], 1)
+
+
+@pytest.mark.parametrize(("right", "expected"), [(True, 1.0), (False, 0.0)])
+def test_a_student_is_kept_by_the_faces_that_it_finds(data: Path, right: bool, expected: float) -> None:
+    folder = DataFolder(data)
+    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), FIRST)
+    assert (len(task.examples), len(task.validation)) == (12, 6)
+    found = task.validate(Answers(task.validation, right), torch.device("cpu"))
+    assert found == {"recall": expected}
