@@ -56,7 +56,7 @@ class Views(nn.Module):
 
 def works() -> list[Work]:
     faithful, fast = load_model("faithful"), load_model("fast")
-    assert faithful.lnet_o and faithful.lnet_s and fast.student
+    assert faithful.lnet_o and faithful.lnet_s and fast.center_net
     torch.manual_seed(0)
 
     def pictures(*shape: int) -> Tensor:
@@ -65,7 +65,7 @@ def works() -> list[Work]:
     return [
         Work("LNet_o, 1 x 304 x 304", faithful.lnet_o.net, pictures(1, 3, 304, 304)),
         Work("LNet_s, 16 x 195 x 195", faithful.lnet_s.net, pictures(16, 3, 195, 195)),
-        Work("student, 8 x 256 x 256", fast.student, pictures(8, 3, 256, 256)),
+        Work("student, 8 x 256 x 256", fast.center_net, pictures(8, 3, 256, 256)),
         Work("ANet, 8 x 63 x 55, 9 views", Views(fast.anet, 4), torch.rand(8, 3, 63, 55)),
     ]
 

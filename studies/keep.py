@@ -6,8 +6,8 @@ python studies/keep.py --run runs/faithful --student
 lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded; figures.json has its accuracy
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
-student.safetensors              the student after its last round, unfolded
-anet_student.safetensors         its ANet with the outputs
+center_net.safetensors              the student after its last round, unfolded
+anet_center_net.safetensors         its ANet with the outputs
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
 start from an LNet+ of three epochs, folded as models/faithful had them, and their heads; they taught the student's
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from facetag.training.checkpoint import best_state, figures
 from facetag.training.recipe import load_recipe
-from facetag.training.trained import student_folder
+from facetag.training.trained import center_folder
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "figures.json"
@@ -60,10 +60,10 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--student", action="store_true", help="keep the student and its ANet, and nothing else")
     asked = parser.parse_args()
-    if asked.student:
-        rounds = len(load_recipe("fast").student)
-        write("student", part(asked.run / student_folder(rounds), ""))
-        write("anet_student", part(asked.run / "anet_attributes_student", ""))
+    if asked.center_net:
+        rounds = len(load_recipe("fast").center_net)
+        write("center_net", part(asked.run / center_folder(rounds), ""))
+        write("anet_student", part(asked.run / "anet_attributes_center_net", ""))
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     kept = json.loads(FIGURES.read_text(encoding="utf-8")) | {"lnet_plus": figures(asked.run / "lnet_plus")}

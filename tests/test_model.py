@@ -22,8 +22,8 @@ from facetag.errors import FacetagError, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import (
+    CENTER_FILES,
     FILES,
-    STUDENT_FILES,
     Model,
     RespondingLNet,
     find_model,
@@ -36,7 +36,7 @@ from facetag.model import (
 )
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import LNet, LNetSettings
-from models import NARROW, random_student
+from models import NARROW, random_center_net
 
 
 def made_model(seed=0, fc_inputs="c3_c4"):
@@ -371,7 +371,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 def taught(original):
     """The made model behind a student."""
     return dataclasses.replace(
-        original, lnet_o=None, lnet_s=None, student=random_student(0), localizer={"side": 64, "down": 0.25}
+        original, lnet_o=None, lnet_s=None, center_net=random_center_net(0), localizer={"side": 64, "down": 0.25}
     )
 
 
@@ -385,40 +385,40 @@ def saved_student(taught, tmp_path_factory):
 @pytest.fixture
 def student_copy(saved_student, tmp_path):
     """A copy to spoil."""
-    return shutil.copytree(saved_student, tmp_path / "student")
+    return shutil.copytree(saved_student, tmp_path / "center_net")
 
 
 def test_a_student_that_was_saved_comes_back_ready_for_use(taught, saved_student):
-    assert {path.name for path in saved_student.iterdir()} == {*STUDENT_FILES, "model.json", "CARD.md"}
+    assert {path.name for path in saved_student.iterdir()} == {*CENTER_FILES, "model.json", "CARD.md"}
     found = load_model(str(saved_student))
     assert found.lnet_o is found.lnet_s is None
-    assert found.student.settings == dataclasses.replace(NARROW, normalisation="folded")
-    assert_same_tensors(found.student, taught.student)
-    assert not found.student.training and not any(weight.requires_grad for weight in found.student.parameters())
+    assert found.center_net.settings == dataclasses.replace(NARROW, normalisation="folded")
+    assert_same_tensors(found.center_net, taught.center_net)
+    assert not found.center_net.training and not any(weight.requires_grad for weight in found.center_net.parameters())
     assert (found.localizer, found.tagger) == (taught.localizer, taught.tagger)
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(found.student(images), taught.student(images))
+        torch.testing.assert_close(found.center_net(images), taught.center_net(images))
 
 
 def test_saving_a_loaded_student_gives_the_same_bytes(saved_student, tmp_path):
     save_model(load_model(str(saved_student)), tmp_path / "again", "# Card\n")
-    for name in (*STUDENT_FILES, "model.json", "CARD.md"):
+    for name in (*CENTER_FILES, "model.json", "CARD.md"):
         assert (tmp_path / "again" / name).read_bytes() == (saved_student / name).read_bytes()
 
 
 def test_a_student_in_place_of_lnets_and_the_other_way_round(original, taught, folder):
     save_model(taught, folder, "")
-    assert load_model(str(folder)).student is not None
+    assert load_model(str(folder)).center_net is not None
     save_model(original, folder, "")
-    assert load_model(str(folder)).student is None
+    assert load_model(str(folder)).center_net is None
 
 
 def test_a_model_has_lnets_or_a_student(original, taught):
     for model, changes in (
-        (original, {"student": taught.student}),
+        (original, {"center_net": taught.center_net}),
         (original, {"lnet_s": None}),
-        (taught, {"student": None}),
+        (taught, {"center_net": None}),
     ):
         with pytest.raises(AssertionError):
             dataclasses.replace(model, **changes)
@@ -430,18 +430,18 @@ def test_a_model_has_lnets_or_a_student(original, taught):
     lambda path: torch.save({"outputs.bias": torch.zeros(4)}, path),
 ])  # fmt: skip
 def test_a_damaged_or_missing_student_is_named(student_copy, spoil):
-    spoil(student_copy / "student.safetensors")
-    assert "student.safetensors" in refused(student_copy)
+    spoil(student_copy / "center_net.safetensors")
+    assert "center_net.safetensors" in refused(student_copy)
 
 
 def test_a_student_that_is_not_what_model_json_says_is_refused(student_copy):
-    (student_copy / "student.safetensors").write_bytes(b"\0" * 100)
+    (student_copy / "center_net.safetensors").write_bytes(b"\0" * 100)
     rewrite(student_copy)
     assert "not a facetag model" in refused(student_copy)
 
 
-@pytest.mark.parametrize("student", [
-    None, [], 3, "student", {}, {"settings": None}, {"settings": {"depths": "deep"}}, {"settings": {"tpyo": 1}},
+@pytest.mark.parametrize("center_net", [
+    None, [], 3, "center_net", {}, {"settings": None}, {"settings": {"depths": "deep"}}, {"settings": {"tpyo": 1}},
     {"settings": {}}, {"settings": {"widths": [4, 8]}}, {"settings": {"widths": [4, 8, 8, 12, 13]}},
     {"settings": {"widths": [-4, 8, 8, 12, 12]}},
     {"settings": {"widths": [4.5, 8, 8, 12, 12]}}, {"settings": {"widths": []}}, {"settings": {"neck": -1}},
@@ -450,7 +450,7 @@ def test_a_student_that_is_not_what_model_json_says_is_refused(student_copy):
     {"settings": {"widths": [4, 8, 8, 12, 12], "depths": [1, 1, 2, 1], "neck": 8, "normalisation": "batch"}},
 ])  # fmt: skip
 def test_a_description_of_another_student_is_refused(student_copy, student):
-    rewrite(student_copy, student=student)
+    rewrite(student_copy, center_net=student)
     assert "not a facetag model" in refused(student_copy)
 
 
@@ -460,18 +460,18 @@ def test_a_description_of_another_student_is_refused(student_copy, student):
     lambda tensors: tensors.update({"outputs.weight": torch.zeros(4, 9, 1, 1).half()}),
 ])  # fmt: skip
 def test_weights_of_another_student_are_refused(student_copy, spoil):
-    tensors = load_file(student_copy / "student.safetensors")
+    tensors = load_file(student_copy / "center_net.safetensors")
     spoil(tensors)
-    save_file(tensors, student_copy / "student.safetensors")
+    save_file(tensors, student_copy / "center_net.safetensors")
     rewrite(student_copy)
     assert "not a facetag model" in refused(student_copy)
 
 
 def test_lnets_are_not_looked_for_where_there_is_a_student_but_a_student_is(folder, student_copy):
     description = json.loads((student_copy / "model.json").read_text())
-    del description["student"]
+    del description["center_net"]
     description["sha256"]["model.json"] = module._digest(description)
     (student_copy / "model.json").write_text(json.dumps(description))
     assert "lnet_o.safetensors" in refused(student_copy)
-    rewrite(folder, student={"settings": {}})
-    assert "student.safetensors" in refused(folder)
+    rewrite(folder, center_net={"settings": {}})
+    assert "center_net.safetensors" in refused(folder)

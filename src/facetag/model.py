@@ -1,7 +1,7 @@
 """The model folder: load, verify, save. The only reader and writer of weights.
 
     models/<name>/  lnet_o, lnet_s, anet, svm .safetensors   model.json   CARD.md
-    models/<name>/  student, anet, svm .safetensors          model.json   CARD.md
+    models/<name>/  center_net, anet, svm .safetensors          model.json   CARD.md
 
 Loading runs no code: weights are safetensors, everything else is JSON.
 """
@@ -27,15 +27,15 @@ from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
-from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
 FORMAT = 1
 DEFAULT = "fast"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
-STUDENT_FILES = ("student.safetensors", *FILES[2:])
+CENTER_FILES = ("center_net.safetensors", *FILES[2:])
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
@@ -65,8 +65,8 @@ class Model:
 
     Attributes:
         name: of the folder.
-        lnet_o, lnet_s: what finds faces; None where a student does.
-        student: what finds faces in their place, ready for use; None where the LNets do.
+        lnet_o, lnet_s: what finds faces; None where a centre network does.
+        center_net: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
         localizer, tagger: settings of those stages, as plain data.
         training: how it was made: recipe, data counts, figures.
@@ -84,10 +84,10 @@ class Model:
     tagger: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    student: Student | None = None
+    center_net: CenterNet | None = None
 
     def __post_init__(self) -> None:
-        assert (self.student is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
+        assert (self.center_net is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
 
 
 def models_folder() -> Path:
@@ -177,7 +177,7 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _files(description: Mapping[str, Any]) -> tuple[str, ...]:
-    return STUDENT_FILES if "student" in description else FILES
+    return CENTER_FILES if "center_net" in description else FILES
 
 
 def _digest(description: Mapping[str, Any]) -> str:
@@ -216,14 +216,14 @@ def _per_attribute(values: Any) -> NDArray[np.float64]:
 
 def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of Model that find faces."""
-    if "student" in description:
-        student = _load_student(folder / "student.safetensors", description["student"])
-        return {"lnet_o": None, "lnet_s": None, "student": student}
+    if "center_net" in description:
+        net = _load_center_net(folder / "center_net.safetensors", description["center_net"])
+        return {"lnet_o": None, "lnet_s": None, "center_net": net}
     return {name: _load_lnet(folder / f"{name}.safetensors", description[name]) for name in ("lnet_o", "lnet_s")}
 
 
-def _load_student(path: Path, values: Mapping[str, Any]) -> Student:
-    net = Student(settings_from(StudentSettings, values["settings"], "model.json"))
+def _load_center_net(path: Path, values: Mapping[str, Any]) -> CenterNet:
+    net = CenterNet(settings_from(CenterNetSettings, values["settings"], "model.json"))
     net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
     return channels_last(net.eval().requires_grad_(False))
 
@@ -259,8 +259,8 @@ def _write(model: Model, folder: Path, card: str) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     for name, lnet in _lnets(model).items():
         _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
-    if model.student is not None:
-        _save_half(folder / "student.safetensors", model.student.state_dict())
+    if model.center_net is not None:
+        _save_half(folder / "center_net.safetensors", model.center_net.state_dict())
     _save_half(folder / "anet.safetensors", model.anet.state_dict())
     # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
     svm = {
@@ -289,7 +289,7 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "name": model.name,
         "attributes": list(ATTRIBUTES),
         **{name: {"settings": plain(lnet.net.settings), "bias": lnet.bias} for name, lnet in _lnets(model).items()},
-        **({} if model.student is None else {"student": {"settings": plain(model.student.settings)}}),
+        **({} if model.center_net is None else {"center_net": {"settings": plain(model.center_net.settings)}}),
         "anet": {"settings": plain(model.anet.settings)},
         "localizer": dict(model.localizer),
         "tagger": dict(model.tagger),

@@ -14,13 +14,13 @@ from toy_localizers import patch_scene as scene
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
 from facetag.evaluate.convention import (
+    CenterConvention,
     Looked,
-    StudentConvention,
     face_layers,
+    fit_center_boxes,
     fit_convention,
     fit_peaks,
     fit_scores,
-    fit_student,
     medians,
     near,
     strongest,
@@ -29,11 +29,11 @@ from facetag.evaluate.convention import (
 from facetag.evaluate.localization import Examined, examine, measure_localization
 from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
 from facetag.localization.lnet_localizer import Located, logit_of
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.scale_space import Layer
-from models import student_model
+from models import center_model
 
 TRUE = PeakSettings(threshold=0.1, height=60.0, ratio=0.8, right=0.05, down=0.3)
 
@@ -192,7 +192,7 @@ def test_no_photograph_is_said():
         fit_convention(localizer(), [])
 
 
-SETTINGS = StudentLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
+SETTINGS = CenterLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
 TALL = 40.0
 
 
@@ -212,15 +212,15 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
     return photographs
 
 
-def bright_student() -> StudentLocalizer:
-    return StudentLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+def bright_student() -> CenterLocalizer:
+    return CenterLocalizer(replace(center_model(), center_net=Bright(TALL)), settings=SETTINGS)
 
 
 def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
     photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_student()
     before = measure_localization(examine(photographs, finder), 0.0).single
     fitted = fit_convention(finder, photographs)
-    assert isinstance(fitted, StudentConvention) and fitted.photographs == 20
+    assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
     found = fitted.settings
     assert (found.height, found.right, found.down) == pytest.approx((1.5, 0.05, 0.2), rel=1e-4)
     assert replace(found, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
@@ -235,4 +235,4 @@ def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
 def test_a_student_that_finds_no_face_is_said(tmp_path):
     lost = [replace(photograph, boxes=(Box(0, 150, 6, 8),)) for photograph in white_cells(tmp_path, 2, 0)]
     with pytest.raises(DataError, match="the student responds near none of the faces; train it longer"):
-        fit_student(bright_student(), lost)
+        fit_center_boxes(bright_student(), lost)

@@ -4,11 +4,11 @@ from torch import nn
 
 from facetag.evaluate import speed
 from facetag.evaluate.speed import compare, interweaved, measure_speed, medians, multiply_adds, patch_by_patch
-from facetag.localization.center_localizer import StudentLocalizer
+from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import Localizer
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.tagger import Tagger
-from models import random_anet, random_model, student_model
+from models import center_model, random_anet, random_model
 
 
 @pytest.mark.parametrize(("height", "width", "shipped", "full"), [(71, 63, 2.38, 0.77), (300, 300, 3.30, 2.72)])
@@ -86,6 +86,6 @@ def test_the_whole_report(monkeypatch):
 
 def test_the_report_of_a_student_has_no_heads(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
-    model = student_model()
-    report = measure_speed(StudentLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
+    model = center_model()
+    report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
     assert report.heads == 0 and min(report.localization, report.features) > 0

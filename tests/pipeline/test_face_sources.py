@@ -7,12 +7,12 @@ from photographs import smooth_picture
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer
+from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import Localizer
 from facetag.pipeline.face_sources import GivenBoxes, aligned, located_by
 from facetag.pipeline.loader import Photo
 from facetag.pipeline.timing import Stage, Stopwatch
-from models import random_model, student_model
+from models import center_model, random_model
 
 
 def photo(path, width=100, height=80):
@@ -97,7 +97,7 @@ def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatc
     ("localizer", "stages"),
     [
         (Localizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
-        (StudentLocalizer(student_model()), {Stage.STUDENT}),
+        (CenterLocalizer(center_model()), {Stage.CENTER_NET}),
     ],
 )
 def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):

@@ -20,7 +20,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, ExitCode, UsageError
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
 from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
@@ -34,6 +34,7 @@ from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
 from facetag.training.recipe import (
+    CenterNetStage,
     CropStage,
     FaceStage,
     FitStage,
@@ -41,7 +42,6 @@ from facetag.training.recipe import (
     ObjectStage,
     Recipe,
     SceneStage,
-    StudentStage,
 )
 from models import NARROW, random_model
 
@@ -59,19 +59,19 @@ RECIPE = Recipe(
     svm=FitStage(costs=(0.001,), folds=2),
     localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
 )
-FIRST = StudentStage(
+FIRST = CenterNetStage(
     held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
 )
 #: Behind a student, which twice three steps teach to answer everywhere alike: what it finds is small.
-STUDENT = replace(
+CENTER_NET = replace(
     RECIPE,
     name="taught",
     note="Taught by toys.",
-    finder="student",
-    student=(FIRST, replace(FIRST, far=0.6)),
+    finder="center_net",
+    center_net=(FIRST, replace(FIRST, far=0.6)),
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
+    center_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -399,20 +399,20 @@ def taught(trained: Trained, photographs: Path, tmp_path_factory: pytest.TempPat
     """A run of the same nets, its student trained, and the model behind it."""
     run = tmp_path_factory.mktemp("taught") / "run"
     shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns("model"))
-    outcome = cascade.train_student(trained.data, run, STUDENT, OPTIONS)
+    outcome = cascade.train_center_net(trained.data, run, CENTER_NET, OPTIONS)
     assert outcome.finished and outcome.steps == 6 and 0 <= outcome.best <= 1
-    assert cascade.finetune_anet(trained.data, run, STUDENT, OPTIONS).finished
-    fitted = ship.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
+    assert cascade.finetune_anet(trained.data, run, CENTER_NET, OPTIONS).finished
+    fitted = ship.fit_svm(trained.data, run, CENTER_NET, OPTIONS, run / "model")
     return Trained(trained.data, run, run / "model", fitted)
 
 
 def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Trained) -> None:
-    for stage in ("student", "student_2", "anet_attributes_student"):
+    for stage in ("center_net", "student_2", "anet_attributes_center_net"):
         assert {path.name for path in (taught.run / stage).iterdir()} == {
             "checkpoint.pt", "best.safetensors", "metrics.jsonl",
         }  # fmt: skip
     assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
-        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_labelled_student",
+        *PROPOSALS, "faces_photographs", "faces_train_center_net", "faces_validation_student", "faces_labelled_student",
         "faces_svm_student", "faces_calibration_student",
     }  # fmt: skip
     names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
@@ -429,8 +429,8 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
     for photographs in (0, 2):
-        stage = replace(STUDENT.anet_attributes, photographs=photographs)
-        cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
+        stage = replace(CENTER_NET.anet_attributes, photographs=photographs)
+        cascade.finetune_anet(taught.data, taught.run, replace(CENTER_NET, anet_attributes=stage), OPTIONS)
     alone, beside = (task.examples for task in begun)
     shown, _ = DataFolder(taught.data).labelled_photographs("train")
     assert len(beside) == len(alone) + 2 * len(shown)
@@ -483,24 +483,24 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     (only,), _ = folder.labelled_photographs("train")
     assert Path(only).name == labels.files[0]
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
-        cascade.finetune_all(tmp_path, taught.run, STUDENT, OPTIONS, tmp_path / "out")
+        cascade.finetune_all(tmp_path, taught.run, CENTER_NET, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
         folder.labelled_photographs("calibrate")
     (tmp_path / "webfaces" / "tags.csv").unlink()
     for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
         with pytest.raises(DataError, match=r"tags\.csv: No such file"):
-            train(tmp_path, taught.run, STUDENT, OPTIONS)
+            train(tmp_path, taught.run, CENTER_NET, OPTIONS)
     nowhere = np.full((1, 5), np.nan, np.float32)
     with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
-        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
+        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, CENTER_NET.anet_attributes)
     with pytest.raises(UsageError, match="no aligned frame"):
-        replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+        replace(CENTER_NET, anet_attributes=replace(CENTER_NET.anet_attributes, boxes="aligned"))
     with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
-        replace(STUDENT, svm=replace(STUDENT.svm, photographs=1.0))
+        replace(CENTER_NET, svm=replace(CENTER_NET.svm, photographs=1.0))
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
-    task = finetune.FaceTask(torch.nn.Identity(), STUDENT.anet_attributes, None, None)  # type: ignore[arg-type]
+    task = finetune.FaceTask(torch.nn.Identity(), CENTER_NET.anet_attributes, None, None)  # type: ignore[arg-type]
     logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
     labels = torch.full((3, len(ATTRIBUTES)), -1.0)
     labels[0], labels[2, 5] = 1.0, 0.0
@@ -514,8 +514,8 @@ def test_what_is_unknown_teaches_nothing() -> None:
 def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
-    assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
-    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    assert isinstance(finder, CenterLocalizer) and finder.settings == CENTER_NET.center_localizer
+    of_run = trained_nets.trained_finder(taught.run, CENTER_NET, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
     assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
@@ -523,9 +523,9 @@ def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
 
 def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     record = load_model(str(taught.model)).training
-    assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
+    assert record["recipe"] == json.loads(json.dumps(plain(CENTER_NET)))
     assert set(record["settings_checked"]) == {
-        "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
+        "lnet_plus", "lnet_o", "lnet_s", "center_net", "student_2", "anet_attributes_center_net",
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
     labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
@@ -533,7 +533,7 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
     assert "- student: recall " in card and "- student_2: recall " in card
-    assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
+    assert "- anet_attributes: accuracy " in card and "- anet_attributes_center_net: accuracy " in card
     assert (
         f"ANet also learned from {labelled} photographs" in card
         and "and from labels of theirs, Male, Smiling, which" in card
@@ -549,7 +549,7 @@ def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(
 ) -> None:
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task.model.state_dict()))
-    cascade.finetune_anet(taught.data, taught.run, STUDENT, OPTIONS)
+    cascade.finetune_anet(taught.data, taught.run, CENTER_NET, OPTIONS)
     expected = checkpoint.best_state(trained.run / "anet_attributes")
     assert begun[0].keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in begun[0].items())
@@ -571,27 +571,27 @@ def test_a_student_that_was_stopped_goes_on_to_the_same_weights(
     for stage in ("lnet_o", "lnet_s", "proposals"):
         shutil.copytree(taught.run / stage, tmp_path / stage)
     monkeypatch.setattr(proposed, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
-    stopped = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, should_stop=lambda: True))
+    stopped = cascade.train_center_net(taught.data, tmp_path, CENTER_NET, replace(OPTIONS, should_stop=lambda: True))
     assert (stopped.finished, stopped.steps) == (False, 1)
-    resumed = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, resume=True))
+    resumed = cascade.train_center_net(taught.data, tmp_path, CENTER_NET, replace(OPTIONS, resume=True))
     assert (resumed.finished, resumed.steps) == (True, 6)
-    for stage in ("student", "student_2"):
+    for stage in ("center_net", "student_2"):
         assert (taught.run / stage / checkpoint.BEST).read_bytes() == (tmp_path / stage / checkpoint.BEST).read_bytes()
 
 
 def test_a_student_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
-    other = replace(STUDENT, student=(replace(FIRST, far=0.5), STUDENT.student[1]))
+    other = replace(CENTER_NET, center_net=(replace(FIRST, far=0.5), CENTER_NET.center_net[1]))
     with pytest.raises(DataError, match=r"^stage student: .*other settings; use its recipe, or train student again$"):
         ship.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError):
-        cascade.train_student(taught.data, taught.run, other, replace(OPTIONS, resume=True))
+        cascade.train_center_net(taught.data, taught.run, other, replace(OPTIONS, resume=True))
 
 
 def test_a_student_is_not_taught_without_photographs_or_lnets(data: Path, photographs: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="webfaces"):
-        cascade.train_student(tmp_path, tmp_path / "run", STUDENT, OPTIONS)
+        cascade.train_center_net(tmp_path, tmp_path / "run", CENTER_NET, OPTIONS)
     with pytest.raises(DataError, match="train the stage lnet_s first"):
-        cascade.train_student(data, tmp_path / "run", STUDENT, OPTIONS)
+        cascade.train_center_net(data, tmp_path / "run", CENTER_NET, OPTIONS)
 
 
 class Answers(torch.nn.Module):
@@ -612,7 +612,7 @@ class Answers(torch.nn.Module):
 @pytest.mark.parametrize(("right", "expected"), [(True, 1.0), (False, 0.0)])
 def test_a_student_is_kept_by_the_faces_that_it_finds(data: Path, right: bool, expected: float) -> None:
     folder = DataFolder(data)
-    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), FIRST)
+    task = distill.CenterNetTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), FIRST)
     assert (len(task.examples), len(task.validation)) == (12, 6)
     found = task.validate(Answers(task.validation, right), torch.device("cpu"))
     assert found == {"recall": expected}

@@ -148,13 +148,13 @@ def localizer_for(model: "Model", place: "torch.device", half: bool, faces: Face
     Raises:
         UsageError: it cannot look for small faces wherever they are.
     """
-    from facetag.localization.center_localizer import StudentLocalizer, localizer_of
+    from facetag.localization.center_localizer import CenterLocalizer, localizer_of
 
     localizer = localizer_of(model, place, half)
     if faces != "thorough":
         return localizer
-    if not isinstance(localizer, StudentLocalizer):
-        raise UsageError(f"--faces thorough is a student's, and {model.name} has LNets", "use --model fast")
+    if not isinstance(localizer, CenterLocalizer):
+        raise UsageError(f"--faces thorough is a centre network's, and {model.name} has LNets", "use --model fast")
     sure = localizer.thorough()
     if not sure.settings.finer:
         raise UsageError(f"--faces thorough: {model.name} has no finer looks", "use --model fast")

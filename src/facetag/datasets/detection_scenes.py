@@ -143,7 +143,7 @@ class Canvas:
 
     @property
     def side(self) -> int:
-        return self.image.shape[0]
+        return int(self.image.shape[0])
 
     def blend(self, patch: Image, mask: Mask, transform: Matrix) -> None:
         """Put the patch where `transform` takes its pixels; only the rectangle that it reaches is touched."""
@@ -158,7 +158,7 @@ class Canvas:
         size = (int(right - left), int(bottom - top))
         alpha = cv2.warpAffine(mask, moved, size)
         warped = cv2.warpAffine(patch, moved, size, borderMode=cv2.BORDER_REPLICATE)
-        self._mix(warped, np.asarray(alpha, np.float32), int(left), int(top))
+        self._mix(np.asarray(warped, np.uint8), np.asarray(alpha, np.float32), int(left), int(top))
 
     def paint(self, polygon: NDArray[np.float64], fill: Image | NDArray[np.float64], soft: float) -> None:
         """Fill a polygon (N, 2) with one colour (3,) or with a picture stretched over its rectangle."""
@@ -170,7 +170,7 @@ class Canvas:
         size = (int(right - left), int(bottom - top))
         mask = np.zeros((size[1], size[0]), np.uint8)
         cv2.fillPoly(mask, [np.rint((polygon - (left, top)) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-        alpha = np.asarray(mask, np.float32) / 255
+        alpha = np.asarray(mask, np.float32) * np.float32(1 / 255)
         if soft > 0.3:
             alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), soft), np.float32)
         if fill.ndim == 1:
@@ -227,7 +227,7 @@ class DetectionSceneComposer:
 
     Attributes:
         heads: head-and-shoulder pictures in the aligned frame.
-        tight: kinds of pictures that one face fills.
+        tight: kinds of pictures that one face fills; without any, cuts of heads take their place.
         scenes: pictures without people, and the numbers of each group's pictures; a group is drawn by its weight.
         groups: (first number, count, weight) of each group of `scenes`.
     """
@@ -286,6 +286,8 @@ class DetectionSceneComposer:
         return Patch(self.heads[int(rng.integers(len(self.heads)))], HEAD_FACE)
 
     def _tight(self, rng: Generator) -> Patch:
+        if not self.tight:
+            return self._head(rng)
         kind = self.tight[int(rng.integers(len(self.tight)))]
         index = int(rng.integers(len(kind.pictures)))
         return Patch(kind.pictures[index], kind.boxes[index], cut=True)

@@ -20,7 +20,7 @@ from facetag.evaluate.localization import Examined, examine
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer, StudentLocalizerSettings
+from facetag.localization.center_localizer import AnyLocalizer, CenterLocalizer, CenterLocalizerSettings
 from facetag.localization.lnet_localizer import Localizer, Located, logit_of
 from facetag.localization.response_maps import PeakSettings, find_peaks, whole_frame
 from facetag.method import detection_metrics as recall
@@ -32,7 +32,7 @@ RATE = 0.1  #: false positives an image at the score from which on faces are kep
 IOU = 0.5
 
 Values = NDArray[np.float64]
-Looking = TypeVar("Looking", Localizer, StudentLocalizer)
+Looking = TypeVar("Looking", Localizer, CenterLocalizer)
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Convention:
 
 
 @dataclass(frozen=True)
-class StudentConvention:
-    """The fitted convention of a student's boxes, in settings whose scores are older, and its scores."""
+class CenterConvention:
+    """The fitted convention of a centre localizer's boxes, in settings whose scores are older, and its scores."""
 
     photographs: int
-    settings: StudentLocalizerSettings
+    settings: CenterLocalizerSettings
     scoring: Scoring
 
 
@@ -97,8 +97,9 @@ def fit_convention(
     photographs: Sequence[Photograph],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> Convention | StudentConvention:
-    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores; or a student's boxes.
+) -> Convention | CenterConvention:
+    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores; or a centre
+    localizer's boxes.
 
     Args:
         localizer: its settings hold but for what is fitted.
@@ -111,8 +112,8 @@ def fit_convention(
     if not photographs:
         raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
     assert all(len(photograph.boxes) == 1 for photograph in photographs)
-    if isinstance(localizer, StudentLocalizer):
-        return fit_student(localizer, photographs, progress)
+    if isinstance(localizer, CenterLocalizer):
+        return fit_center_boxes(localizer, photographs, progress)
     head = fit_peaks(list(head_layers(localizer, photographs, progress)), localizer.settings.head)
     if heads_alone:
         return Convention(len(photographs), head, None, None)
@@ -122,24 +123,26 @@ def fit_convention(
     return Convention(len(photographs), head, face, fit_scores(examine(photographs, localizer, progress)))
 
 
-def fit_student(
-    localizer: StudentLocalizer, photographs: Sequence[Photograph], progress: Progress = no_progress
-) -> StudentConvention:
-    """What a student's boxes are resized and moved by, as medians over the surest box near each face; then the scores.
+def fit_center_boxes(
+    localizer: CenterLocalizer, photographs: Sequence[Photograph], progress: Progress = no_progress
+) -> CenterConvention:
+    """What a centre localizer's boxes are resized and moved by, as medians over the surest box near each face; then the
+    scores.
 
     Raises:
         DataError: no box lies near its face, or logits do not tell right boxes from wrong ones.
     """
-    plain = with_settings(localizer, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
+    plain = with_settings(localizer, width=1.0, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
     examined = examine(photographs, plain, progress)
     surest = [(one.found[0].box, one.photograph.boxes[0]) for one in examined if one.found]
     close = [(box, truth) for box, truth in surest if near(box, truth)]
     if not close:
-        raise DataError("the student responds near none of the faces", "train it longer")
+        raise DataError("the centre network responds near none of the faces", "train it longer")
     moved = medians(PeakSettings(height=1.0, right=0.0, down=0.0), close)
-    settings = replace(localizer.settings, height=moved.height, right=moved.right, down=moved.down)
-    asked = with_settings(plain, height=moved.height, right=moved.right, down=moved.down)
-    return StudentConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
+    wider = float(np.exp(np.median([np.log(truth.width / box.width) for box, truth in close])))
+    changes: dict[str, Any] = {"width": wider, "height": moved.height, "right": moved.right, "down": moved.down}
+    settings, asked = replace(localizer.settings, **changes), with_settings(plain, **changes)
+    return CenterConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
 
 
 def with_settings(localizer: Looking, **changes: Any) -> Looking:

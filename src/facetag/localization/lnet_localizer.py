@@ -128,7 +128,7 @@ class Localizer:
         alike: bool = False,
     ) -> None:
         if model.lnet_o is None or model.lnet_s is None:
-            raise ModelError(f"{model.name} has no LNets", "localise by its student")
+            raise ModelError(f"{model.name} has no LNets", "localise by its centre network")
         self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.device = device or torch.device("cpu")
         self.dtype, self.alike = torch.bfloat16 if half else torch.float32, alike

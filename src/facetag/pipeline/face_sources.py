@@ -8,7 +8,7 @@ from pathlib import Path
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.formats.path_encoding import unescape
 from facetag.geometry import Box
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
+from facetag.localization.center_localizer import AnyLocalizer, CenterLocalizer
 from facetag.localization.lnet_localizer import Located
 from facetag.pipeline.loader import Photo
 from facetag.pipeline.timing import Stage, Stopwatch
@@ -30,8 +30,8 @@ Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
     """A Finder that asks a localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
-    if isinstance(localizer, StudentLocalizer):
-        return _by_student(localizer, dominant)
+    if isinstance(localizer, CenterLocalizer):
+        return _by_center_net(localizer, dominant)
 
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         images = [photo.at(max(photo.width, photo.height)) for photo in photos]
@@ -45,9 +45,9 @@ def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
     return find
 
 
-def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
+def _by_center_net(localizer: CenterLocalizer, dominant: bool) -> Finder:
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        with clock.stage(Stage.STUDENT):
+        with clock.stage(Stage.CENTER_NET):
             faces = localizer.dominant(photos) if dominant else localizer(photos)
         return [Found(tuple(each)) for each in faces]
 

@@ -41,19 +41,6 @@ def propose_faces(localizer: AnyLocalizer, read: Callable[[str], Image], paths: 
     return _strongest(localizer.dominant, read, paths, report)
 
 
-def propose_all_faces(
-    localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report
-) -> Boxes:
-    """All faces of every picture down to score 0, the surest first: (M, 6), the picture's number, then as in Boxes."""
-    rows, start = [], 0
-    for images in _loaded(read, paths):
-        for number, faces in enumerate(localizer.every(images), start):
-            rows += [(number, face.box.x, face.box.y, face.box.width, face.box.height, face.score) for face in faces]
-        start += len(images)
-        report(start, len(paths))
-    return np.array(rows, np.float32).reshape(-1, 6)
-
-
 def _strongest(
     locate: Callable[[Sequence[Image]], list[list[Located]]],
     load: Callable[[Item], Image],

@@ -5,7 +5,8 @@ of their sides' logs. The first epochs may show smaller scenes, which take less 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,44 +15,57 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, DetectionSceneSettings
+from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightPictures
+from facetag.datasets.picture_pool import PicturePool, build_pool
 from facetag.datasets.sampling import shuffled_batches
 from facetag.images.resample import Image
-from facetag.method import recall
+from facetag.method import detection_metrics
 from facetag.method.center_heatmap import find_centers, heatmap_targets
 from facetag.method.windows import suppress_doubles
-from facetag.networks.center_net import STRIDE, CenterNet, CenterNetSettings
-from facetag.training.examples import Place
-from facetag.training.loop import LoopSettings
+from facetag.networks.center_net import STRIDE, CenterNet
+from facetag.training.data import DataFolder
+from facetag.training.examples import VALIDATION_EPOCH, Place, read_rgb
+from facetag.training.finetune import split_training
 from facetag.training.pretrain import in_batches
+from facetag.training.recipe import CenterNetStage
 
 LEAST = -4.0  #: logits of centres that validation looks at
 RATE = 0.1  #: false positives an image
 IOU = 0.5
 NMS_IOU = 0.4
+HEAD_PIXELS, SCENE_PIXELS = 240, 420  #: of the longer side of decoded heads and scenes
 
 
-@dataclass(frozen=True)
-class CenterNetStage:
-    """One training of the centre network.
+def detection_composers(
+    data: DataFolder, pools: Path, stage: CenterNetStage
+) -> tuple[DetectionSceneComposer, DetectionSceneComposer]:
+    """What composes the scenes to learn from and, of held-out identities, to validate on; pictures are kept decoded in
+    `pools`.
 
-    Attributes:
-        scenes_per_epoch: scenes between validations.
-        small_side, small_epochs: so many epochs begin with scenes of this side, which cost less.
-        validation: scenes that validate.
-        box_weight: of errors of boxes, next to the loss of the heatmap.
-        scenes: how scenes are composed.
-        net: structure.
+    Raises:
+        DataError: there are no heads or no scenes without people.
     """
+    splits = [split_training(data.celeba(), stage.held_out)]
+    if (half := data.half_heads()) is not None:
+        splits.append(split_training(half, stage.held_out))
 
-    scenes_per_epoch: int = 16000
-    small_side: int = 160
-    small_epochs: int = 0
-    validation: int = 256
-    box_weight: float = 1.0
-    scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
-    net: CenterNetSettings = field(default_factory=CenterNetSettings)
-    loop: LoopSettings = field(default_factory=LoopSettings)
+    def pool(name: str, paths: Sequence[str], longest: int) -> PicturePool:
+        return build_pool(paths, pools / name, read_rgb, longest)
+
+    groups = data.backgrounds()
+    starts = np.cumsum([0, *map(len, groups)])
+    scenes = pool("scenes", [path for group in groups for path in group], SCENE_PIXELS)
+    tight = [
+        TightPictures(pool(f"tight_{files.name}", files.paths, HEAD_PIXELS), files.boxes)
+        for files in data.tight_pictures()
+    ]
+    weighted = [(int(start), len(group), 1.0) for start, group in zip(starts, groups, strict=False)]
+    heads, held = (
+        pool(name, [str(path) for split in splits for path in getattr(split, name).paths], HEAD_PIXELS)
+        for name in ("train", "validation")
+    )
+    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, stage.loop.seed)
+    return composer, replace(composer, heads=held, seed=stage.loop.seed + 1)
 
 
 class SceneSamples(Dataset[Any]):
@@ -101,19 +115,19 @@ class CenterNetTask:
         located, position = [], 0
         for images, _ in in_batches(self.validation, device, batch=32):
             for maps in model(images).float().cpu().numpy():
-                located.append(_located(maps, self.validation.scene(1_000_000, position)))
+                located.append(_located(maps, self.validation.scene(VALIDATION_EPOCH, position)))
                 position += 1
-        reached = recall.recall_by_false_positives(located, (RATE,), IOU)[0]
+        reached = detection_metrics.recall_by_false_positives(located, (RATE,), IOU)[0]
         return {"recall": float(np.nan_to_num(reached))}  # without any face to find, none was found
 
 
-def _located(maps: Any, scene: DetectionScene) -> recall.Located:
+def _located(maps: Any, scene: DetectionScene) -> detection_metrics.Located:
     """What the maps answer next to what is there; boxes on ignore regions are neither right nor wrong."""
     found = find_centers(maps, STRIDE, LEAST)
     boxes, scores = [one.box for one in found], [one.logit for one in found]
     kept = suppress_doubles(boxes, scores, NMS_IOU)
     clear = [i for i in kept if all(boxes[i].iou(box) < IOU for box in scene.ignored)]
-    return recall.Located([boxes[i] for i in clear], [scores[i] for i in clear], scene.faces)
+    return detection_metrics.Located([boxes[i] for i in clear], [scores[i] for i in clear], scene.faces)
 
 
 def center_loss(maps: Tensor, targets: Tensor, box_weight: float) -> Tensor:
