@@ -413,7 +413,7 @@ def test_the_close_look_has_a_border_and_boxes_in_pixels_of_the_picture(width, h
 
 def test_a_face_that_fills_the_picture_is_found_in_the_close_look_alone():
     """Here the network answers one size; in the close look that is a larger part of the picture."""
-    image = scene(64, 64, Box(30, 30, 4, 4))
+    image = scene(64, 64, Box(24, 24, 8, 8))
     for close, expected in ((0.6, {20, 40}), (0.9, {20})):
         finder = localizer(
             replace(CLOSE, close_side=96, close=close, double_iou=1.0, double_containment=1.0), tall=40.0

@@ -303,7 +303,8 @@ class DetectionSceneComposer:
         places = self._places(rng)
         for x, y, height in places:
             if canvas.faces and rng.random() < 0.12:  # what lies behind is out of focus
-                canvas.image[:] = cv2.GaussianBlur(canvas.image, (0, 0), rng.uniform(0.6, 0.012 * settings.side))
+                sigma = rng.uniform(0.6, max(0.012 * settings.side, 0.6))
+                canvas.image[:] = cv2.GaussianBlur(canvas.image, (0, 0), sigma)
             self._add_head(canvas, rng, (x, y), height)
         if rng.random() < 0.5 * settings.distractors:
             self._add_distractor(canvas, rng)
