@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from facetag import model as module
+from facetag import model_folder as folders
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import FacetagError, ModelError
 from facetag.method.calibration import Calibration
@@ -26,14 +27,11 @@ from facetag.model import (
     STUDENT_FILES,
     Model,
     RespondingLNet,
-    find_model,
     load_model,
-    models_folder,
-    read_description,
     save_model,
-    shipped_models,
     verify_model,
 )
+from facetag.model_folder import find_model, models_folder, read_description, shipped_models
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import LNet, LNetSettings
 from models import NARROW, random_student
@@ -332,10 +330,10 @@ def umask():
 
 def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
     assert find_model(str(saved)) == saved
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     assert find_model("made") == saved and shipped_models() == ["made"]
     monkeypatch.chdir(saved.parent)
-    monkeypatch.setattr(module, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(folders, "models_folder", lambda: tmp_path)
     assert find_model("made").resolve() == saved
     assert shipped_models() == []
 
@@ -343,7 +341,7 @@ def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["nobody", "", ".", "..", "no/body", "a\0b"])
 def test_what_is_not_there_names_what_is(saved, tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     with pytest.raises(ModelError, match=r"no model at .*; shipped models: made"):
         find_model(name)
 

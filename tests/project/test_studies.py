@@ -16,7 +16,7 @@ import restore  # noqa: E402
 
 from facetag.geometry import Box  # noqa: E402
 from facetag.images.decode import read_image  # noqa: E402
-from facetag.localization.center_localizer import StudentLocalizer  # noqa: E402
+from facetag.localization.center_localizer import CenterLocalizer  # noqa: E402
 from facetag.model import load_model  # noqa: E402
 from facetag.training.checkpoint import figures  # noqa: E402
 from facetag.training.recipe import load_recipe  # noqa: E402
@@ -50,7 +50,7 @@ def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> Non
 
 def test_the_student_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
     restored, model = trained_student(run, load_recipe("fast"), CPU), load_model("fast")
-    assert restored.settings == StudentLocalizer(model).settings
+    assert restored.settings == CenterLocalizer(model).settings
     pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
     assert model.student is not None
     torch.testing.assert_close(restored.net(pictures), model.student(pictures), rtol=1e-2, atol=1e-2)
