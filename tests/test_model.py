@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 
 import numpy as np
@@ -181,11 +182,11 @@ def test_another_format_is_refused(folder, number):
 
 
 @pytest.mark.parametrize(
-    "attributes", [[], list(ATTRIBUTES[::-1]), list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], None, "Young", 3]
+    "attributes", [[], list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], ["Young"] * 40, None, "Young", 3]
 )
-def test_other_attributes_or_another_order_are_refused(folder, attributes):
+def test_attributes_that_do_not_fit_the_rest_are_refused(folder, attributes):
     rewrite(folder, attributes=attributes)
-    assert "not a facetag model" in refused(folder)
+    assert re.search("not a facetag model|attributes or groups in model.json are malformed", refused(folder))
 
 
 @pytest.mark.parametrize("changes", [
@@ -201,7 +202,7 @@ def test_a_description_that_does_not_fit_is_refused(folder, changes):
     refused(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "attributes", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
+@pytest.mark.parametrize("key", ["name", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
 def test_a_missing_key_is_refused(folder, key):
     description = json.loads((folder / "model.json").read_text())
     del description[key]

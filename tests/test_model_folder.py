@@ -13,7 +13,7 @@ from facetag.errors import ExitCode, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import load_model, save_model
-from facetag.model_folder import attributes_of, read_description
+from facetag.model_folder import attributes_of, find_model, read_description
 from models import CARD, tiny_model
 
 NAMES = ("Laughing", "Hat", "Beard")
@@ -65,17 +65,11 @@ def test_the_commands_speak_of_its_attributes(folder, tmp_path, monkeypatch, cap
 
 def test_the_shipped_models_have_celebas_forty(capsys):
     for name in ("fast", "faithful"):
-        assert attributes_of(read_description(load_model_folder(name))) == (ATTRIBUTES, GROUPS)
+        assert attributes_of(read_description(find_model(name))) == (ATTRIBUTES, GROUPS)
     assert cli.run(["attributes"]) == ExitCode.OK
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 41 and lines[0].split() == ["ATTRIBUTE", "GROUP", "THRESHOLD"]
     assert lines[1].split()[:2] == ["5_o_Clock_Shadow", "facial_hair"]
-
-
-def load_model_folder(name):
-    from facetag.model_folder import find_model
-
-    return find_model(name)
 
 
 def test_a_description_without_attributes_is_of_celebas_forty():
@@ -89,6 +83,9 @@ def test_a_description_without_attributes_is_of_celebas_forty():
         {"attributes": ["Hat", "Hat"]},
         {"attributes": ["a,b"]},
         {"attributes": [1]},
+        {"attributes": []},
+        {"attributes": ["Hat"], "groups": {"worn": "Hat"}},
+        {"attributes": ["Hat"], "groups": {"worn": [["Hat"]]}},
         {"attributes": ["Hat"], "groups": {"worn": ["Shoe"]}},
         {"attributes": ["Hat"], "groups": ["Hat"]},
     ],

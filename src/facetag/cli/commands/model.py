@@ -39,7 +39,7 @@ def info(name: Name = None) -> None:
       facetag model info
       facetag model info models/faithful
     """
-    from facetag.model_folder import DEFAULT, find_model, read_description
+    from facetag.model_folder import DEFAULT, attributes_of, find_model, read_description
 
     folder = find_model(name or DEFAULT)
     description = read_description(folder)
@@ -47,7 +47,7 @@ def info(name: Name = None) -> None:
     print(f"name: {description['name']}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
-    print(f"attributes: {len(description['attributes'])}")
+    print(f"attributes: {len(attributes_of(description)[0])}")
     print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
