@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from facetag.cli.console import is_quiet, say, shows_bars, speak_as
-from facetag.cli.options import Faces
+from facetag.cli.options import Faces, RawFiles
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
@@ -178,6 +178,7 @@ def reading(
     batch: int | None,
     folder: Path | None,
     localizer: "AnyLocalizer | None",
+    raw: RawFiles = "refuse",
 ) -> "ReadSettings":
     """ReadSettings of these options and of what finds the faces; when not said, one decoding thread a core, at most
     four, and as large a batch as suits the device. Torch's threads are shared out among the lookers."""
@@ -200,6 +201,7 @@ def reading(
         beside,
         folder=str(folder or ""),
         side=read_side(localizer),
+        raw=raw,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from facetag.pipeline.workers import side_by_side
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 
+FACES = 256  #: that are tagged at once, so that thousands in one photograph take no more memory
+
 
 @dataclass(frozen=True, eq=False)
 class Tagging:
@@ -42,19 +45,27 @@ class Tagging:
     unsure_from: NDArray[np.floating[Any]] | None = None
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
-        """The faces of each photograph with their attributes; all faces go through ANet together."""
-        regions = [region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)]
-        # decided by what is written, so that whoever cuts the written probabilities himself gets the same tags
-        rows = iter(np.round(self.tagger(regions).probabilities, 4))
+        """The faces of each photograph with their attributes; faces go through ANet FACES at a time."""
+        rows = self._probabilities(
+            region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)
+        )
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
 
-    def _regions(self, photo: Photo, found: Found) -> list[NDArray[np.uint8]]:
+    def _probabilities(self, regions: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+        """Of each face (40,), rounded: decided by what is written, so that whoever cuts the written probabilities
+        himself gets the same tags."""
+        while piece := list(islice(regions, FACES)):
+            yield from np.round(self.tagger(piece).probabilities, 4)
+
+    def _regions(self, photo: Photo, found: Found) -> Iterator[NDArray[np.uint8]]:
         """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
+        if not found.faces:
+            return
         boxes = [face.box for face in found.faces]
-        share = max(map(self.tagger.share, boxes), default=0.0)
+        share = max(map(self.tagger.share, boxes))
         pixels = photo.at(share * max(photo.width, photo.height))
         factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
-        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+        yield from (self.tagger.region(pixels, box.scaled(*factor)) for box in boxes)
 
     def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds

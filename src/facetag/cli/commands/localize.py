@@ -18,6 +18,7 @@ def localize(
     min_face: options.MinFace = 0,
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
+    raw: options.RawFiles = "refuse",
     no_recursive: options.NoRecursive = False,
     follow_links: options.FollowLinks = False,
     hidden: options.Hidden = False,
@@ -63,6 +64,6 @@ def localize(
     loaded, place = load(model, device)
     localizer = localizer_for(loaded, place, is_half(precision, place), faces)
     cascade = Cascade(finder(localizer, faces), min_face=min_face)
-    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer, raw)
     basis = basis_of("localize", loaded, cascade, settings, faces, precision=precision)
     raise typer.Exit(carry_out(request, inputs, Work(loaded, place, cascade, localizer, settings, basis)))

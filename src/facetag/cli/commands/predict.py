@@ -63,6 +63,7 @@ def predict(
     min_face: options.MinFace = 0,
     max_pixels: options.MaxPixels = None,
     strict: options.Strict = False,
+    raw: options.RawFiles = "refuse",
     no_recursive: options.NoRecursive = False,
     follow_links: options.FollowLinks = False,
     hidden: options.Hidden = False,
@@ -116,7 +117,7 @@ def predict(
     find = given or finder(localizer, faces)
     tagging = Tagging(Tagger(loaded, place, half), chosen, *decisions.edges(loaded.thresholds))
     cascade = Cascade(find, tagging, min_face)
-    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
+    settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer, raw)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes, precision)
     work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
     code = carry_out(request, inputs, work)
