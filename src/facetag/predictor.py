@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facetag.attributes import attribute_indices
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.errors import FacetagError, UsageError
-from facetag.images.decode import MAX_PIXELS, File, decode, read_file
+from facetag.images.decode import MAX_PIXELS, File, Raw, decode, read_file
 from facetag.images.discover import discover
 from facetag.images.in_memory import pil_image, reduced, rgb_pixels
 from facetag.images.resample import Image
@@ -71,7 +71,8 @@ class FaceTagger:
         aligned: each image is one face picture in CelebA's aligned frame, of any size.
         min_face: faces less high, in pixels of the image, are left out.
         max_pixels: larger images are refused.
-        strict: truncated JPEGs are refused.
+        strict: whatever is decoded with a warning is refused.
+        raw: camera raw is refused, or its embedded preview is used (extra `raw`).
         precision: float32, or bfloat16, whose answers differ a little.
         workers: threads that decode for `stream`; None = one a core, at most 4.
         batch: images that `stream` looks at together, at most; None = by the device. No answer depends on it.
@@ -105,6 +106,7 @@ class FaceTagger:
         min_face: float = 0.0,
         max_pixels: int | None = None,
         strict: bool = False,
+        raw: Raw = "refuse",
         precision: str = "float32",
         workers: int | None = None,
         batch: int | None = None,
@@ -131,6 +133,7 @@ class FaceTagger:
             lookers(self.device),
             folder=str(relative_to),
             side=self.localizer.read_side if self.localizer else 0,
+            raw=raw,
         )
 
     @property

@@ -152,7 +152,7 @@ def test_memory_that_does_not_suffice_to_decode_again_is_said_to_be_that(
     def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(decode_module, "_rgb_by_strips", exhausted)
+    monkeypatch.setattr(decode_module, "load_rgb", exhausted)
     with pytest.raises(MemoryError):
         item.at(800)
 

@@ -42,7 +42,13 @@ MinFace = Annotated[
     float, typer.Option(min=0, max=1_000_000, metavar="PX", help="Leave out faces less high, in pixels.")
 ]
 MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse truncated JPEGs.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse damaged JPEGs and damaged metadata, which else are a warning.")
+]
+RawFiles = Annotated[
+    Literal["refuse", "preview"],
+    typer.Option("--raw", help="Camera raw: refused, or the preview that the camera put into it (extra: raw)."),
+]
 NoRecursive = Annotated[bool, typer.Option("--no-recursive", help="Do not enter folders in folders.")]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Enter symlinked folders below the inputs too.")]
 Hidden = Annotated[bool, typer.Option("--hidden", help="In folders, also what begins with a dot.")]
@@ -153,6 +159,7 @@ class Options:
     min_face: MinFace = 0
     max_pixels: MaxPixels = None
     strict: Strict = False
+    raw: RawFiles = "refuse"
     no_recursive: NoRecursive = False
     follow_links: FollowLinks = False
     hidden: Hidden = False

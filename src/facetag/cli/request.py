@@ -94,6 +94,7 @@ def tagger_of(options: Options, decisions: "Decisions") -> "FaceTagger":
         min_face=options.min_face,
         max_pixels=options.max_pixels,
         strict=options.strict,
+        raw=options.raw,
         precision=options.precision,
         workers=options.workers,
         batch=options.batch,

@@ -17,9 +17,11 @@ from facetag.localization.base import Localizer
 from facetag.pipeline.loader import Photo
 from facetag.results import FaceRecord, ImageRecord
 
+NOT_DRAWN = "could not be drawn"  #: how the remark of a record begins whose drawing failed
 SIDE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
 _FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 16
+_BEYOND = 8  #: pixels outside a panel at which boxes are cut off, so that no edge of theirs moves into it
 _TAG = 150  #: pixels that the longest tag takes
 
 Response = NDArray[np.float32]
@@ -97,6 +99,9 @@ def heated(image: Image, response: Response) -> Image:
 
 
 def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int, int], size: float) -> None:
+    """The box may be of any size, anywhere: OpenCV takes no coordinates beyond 32 bits."""
+    height, width = image.shape[:2]
+    box = box.shifted(_BEYOND, _BEYOND).clipped(width + 2 * _BEYOND, height + 2 * _BEYOND).shifted(-_BEYOND, -_BEYOND)
     left, top, right, bottom = (round(side) for side in (box.x, box.y, box.right, box.bottom))
     beside = right + 4 if right + round(_TAG * size) <= image.shape[1] else left - round(_TAG * size)
     cv2.rectangle(image, (left, top), (right, bottom), colour, round(2 * size))

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.pipeline.workers import side_by_side
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
+
+FACES = 256  #: that are tagged at once, so that thousands in one photograph take no more memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +49,17 @@ class Tagging:
         return tuple(self.tagger.model.attributes[index] for index in self.chosen)
 
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
-        """The faces of each photograph with their attributes; all faces go through ANet together."""
+        """The faces of each photograph with their attributes; faces go through ANet FACES at a time."""
         boxes = [[face.box for face in each.faces] for each in found]
-        regions = [x_f for pair in zip(photos, boxes, strict=True) for x_f in regions_of(self.tagger, *pair)]
-        # decided by what is written, so that whoever cuts the written probabilities himself gets the same tags
-        rows = iter(np.round(self.tagger(regions).probabilities, 4))
+        pairs = zip(photos, boxes, strict=True)
+        rows = self._probabilities(x_f for pair in pairs for x_f in regions_of(self.tagger, *pair))
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
+
+    def _probabilities(self, regions: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+        """Of each face (A,), rounded: decided by what is written, so that whoever cuts the written probabilities
+        himself gets the same tags."""
+        while piece := list(islice(regions, FACES)):
+            yield from np.round(self.tagger(piece).probabilities, 4)
 
     def _face(self, face: Detection, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds
@@ -65,12 +73,14 @@ class Tagging:
         )
 
 
-def regions_of(tagger: Tagger, photo: Photo, boxes: Sequence[Box]) -> list[NDArray[np.uint8]]:
+def regions_of(tagger: Tagger, photo: Photo, boxes: Sequence[Box]) -> Iterator[NDArray[np.uint8]]:
     """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
-    share = max(map(tagger.share, boxes), default=0.0)
+    if not boxes:
+        return
+    share = max(map(tagger.share, boxes))
     pixels = photo.at(share * max(photo.width, photo.height))
     factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
-    return [tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+    yield from (tagger.region(pixels, box.scaled(*factor)) for box in boxes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ class Basis:
         attributes: those answered, in the model's order; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
         min_face, max_pixels, strict, precision: as the options of these names.
+        raw: what becomes of camera raw.
         answers: ANSWERS.
     """
 
@@ -44,6 +45,7 @@ class Basis:
     max_pixels: int = 0
     strict: bool = False
     precision: str = "float32"
+    raw: str = "refuse"
     answers: int = ANSWERS
 
     @property
@@ -53,8 +55,9 @@ class Basis:
 
     @property
     def text(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Canonical JSON; without `raw` where raw files are refused, as by earlier versions."""
+        asked = {key: value for key, value in asdict(self).items() if (key, value) != ("raw", "refuse")}
+        return json.dumps(asked, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def digest(self) -> bytes:
@@ -92,6 +95,7 @@ def basis_of(
         max_pixels=reading.max_pixels,
         strict=reading.strict,
         precision=precision,
+        raw=reading.raw,
     )
 
 
