@@ -29,8 +29,9 @@ from facetag.evaluate.convention import (
 from facetag.evaluate.localization import Examined, examine, measure_localization
 from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
+from facetag.localization.base import Detection
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
-from facetag.localization.lnet_localizer import Located, logit_of
+from facetag.localization.lnet_localizer import logit_of
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.scale_space import Layer
 from models import center_model
@@ -118,7 +119,9 @@ FACE = Box(0, 0, 40, 50)
 def examined(*boxes: tuple[bool, float]) -> list[Examined]:
     """A photograph each, with a right or a wrong box of this score."""
     photograph = Photograph(Path("a"), (FACE,), "tune")
-    return [Examined(photograph, [Located(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes]
+    return [
+        Examined(photograph, [Detection(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes
+    ]
 
 
 def test_scores_say_how_sure_a_face_is_and_cut_at_a_tenth_of_a_false_positive():
@@ -213,7 +216,7 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
 
 
 def bright_student() -> CenterLocalizer:
-    return CenterLocalizer(replace(center_model(), center_net=Bright(TALL)), settings=SETTINGS)
+    return CenterLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
 
 
 def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):

@@ -17,23 +17,23 @@ from facetag.geometry import Box
 from facetag.images.resample import resize
 from facetag.localization.center_localizer import (
     MOST_TOGETHER,
-    AtHand,
     CenterLocalizer,
     CenterLocalizerSettings,
+    InMemory,
     localizer_of,
     together,
 )
-from facetag.localization.lnet_localizer import Localizer
-from facetag.networks.center_net import DEEPEST, STRIDE
+from facetag.localization.lnet_localizer import LNetLocalizer
+from facetag.networks.student import DEEPEST, STRIDE
 from facetag.settings import plain
 from models import center_model, random_model
 
-LNETS, MODEL = random_model(), center_model()
+LNETS, MODEL = random_model(), student_model()
 SETTINGS = CenterLocalizerSettings(side=128)
 
 
 def localizer(settings=SETTINGS, tall=TALL):
-    return CenterLocalizer(replace(MODEL, center_net=Bright(tall)), settings=settings)
+    return CenterLocalizer(replace(MODEL, student=Bright(tall)), settings=settings)
 
 
 def random_center_localizer(**changes):
@@ -81,19 +81,19 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view = localizer(replace(SETTINGS, side=side)).view(AtHand(image), side)
-    shown = round(width / view.scale[0]), round(height / view.scale[1])
+    view, scale = localizer(replace(SETTINGS, side=side)).view(InMemory(image), side)
+    shown = round(width / scale[0]), round(height / scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
-    np.testing.assert_array_equal(view.pixels[: shown[1], : shown[0]], resize(image, *shown))
-    assert all(length % DEEPEST == 0 for length in view.pixels.shape[:2])
-    assert (view.pixels[shown[1] :, :] == view.pixels[shown[1] - 1]).all()
-    assert (view.pixels[:, shown[0] :] == view.pixels[:, shown[0] - 1 : shown[0]]).all()
+    np.testing.assert_array_equal(view[: shown[1], : shown[0]], resize(image, *shown))
+    assert all(length % DEEPEST == 0 for length in view.shape[:2])
+    assert (view[shown[1] :, :] == view[shown[1] - 1]).all()
+    assert (view[:, shown[0] :] == view[:, shown[0] - 1 : shown[0]]).all()
 
 
 def test_few_shapes_are_met():
     finder = localizer(replace(SETTINGS, side=256))
-    shapes = {finder.view(AtHand(np.zeros((60, width, 3), np.uint8)), 256).pixels.shape for width in range(1, 240)}
+    shapes = {finder.view(InMemory(np.zeros((60, width, 3), np.uint8)), 256)[0].shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
@@ -368,11 +368,11 @@ def test_in_bfloat16_it_answers_nearly_the_same():
 
 
 def test_a_model_is_localised_by_what_it_has():
-    with pytest.raises(ModelError, match=r"^random has no centre network; localise by its LNets$"):
+    with pytest.raises(ModelError, match=r"^random has no student; localise by its LNets$"):
         CenterLocalizer(LNETS)
-    with pytest.raises(ModelError, match=r"^center_net has no LNets; localise by its centre network$"):
-        Localizer(MODEL)
-    assert isinstance(localizer_of(LNETS), Localizer)
+    with pytest.raises(ModelError, match=r"^student has no LNets; localise by its student$"):
+        LNetLocalizer(MODEL)
+    assert isinstance(localizer_of(LNETS), LNetLocalizer)
     assert isinstance(localizer_of(MODEL), CenterLocalizer)
 
 

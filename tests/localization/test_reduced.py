@@ -152,7 +152,7 @@ def test_memory_that_does_not_suffice_to_decode_again_is_said_to_be_that(
     def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(decode_module, "_rgb_by_strips", exhausted)
+    monkeypatch.setattr(decode_module, "load_rgb", exhausted)
     with pytest.raises(MemoryError):
         item.at(800)
 
@@ -223,9 +223,8 @@ def test_a_face_is_shown_with_more_pixels_than_anet_sees(fast: Model) -> None:
 
 
 def test_the_command_reads_as_the_model_says(fast: Model) -> None:
-    from facetag.localization.center_localizer import read_side
 
     settings = replace(localizer_of(fast).settings, read_side=600)  # type: ignore[type-var]
     assert isinstance(settings, CenterLocalizerSettings)
-    assert read_side(CenterLocalizer(fast, settings=settings)) == 600
-    assert read_side(localizer_of(load_model("faithful"))) == read_side(None) == 0
+    assert CenterLocalizer(fast, settings=settings).read_side == 600
+    assert localizer_of(load_model("faithful")).read_side == 0

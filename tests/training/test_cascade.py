@@ -22,9 +22,8 @@ from facetag.datasets.detection_scenes import TIGHT_FACE, DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError, ExitCode, UsageError
-from facetag.geometry import Box
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
-from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
+from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
@@ -76,7 +75,7 @@ CENTER_NET = replace(
     center_net=FIRST,
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    center_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
+    student_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -319,7 +318,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
     monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
-    whole, half = Localizer(model), Localizer(model, half=True)
+    whole, half = LNetLocalizer(model), LNetLocalizer(model, half=True)
     for localizer in (whole, whole, half, half):
         proposed.proposed_faces(tmp_path, "train", localizer, nets.paths, OPTIONS)
     assert made == ["faces", "faces"]
@@ -525,11 +524,11 @@ def test_what_is_unknown_teaches_nothing() -> None:
 def test_the_centre_network_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
-    assert isinstance(finder, CenterLocalizer) and finder.settings == CENTER_NET.center_localizer
-    of_run = trained_nets.trained_finder(taught.run, CENTER_NET, torch.device("cpu"))
+    assert isinstance(finder, CenterLocalizer) and finder.settings == STUDENT.student_localizer
+    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
-    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)
 
 
 def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -> None:

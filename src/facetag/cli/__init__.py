@@ -14,7 +14,19 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli.commands import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.commands import (
+    attributes,
+    data,
+    doctor,
+    eval,
+    finetune,
+    localize,
+    merge,
+    model,
+    predict,
+    pretrain,
+    schema,
+)
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
 from facetag.cli.session import Session
@@ -31,6 +43,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "model": model.app,
     "doctor": doctor.doctor,
     "merge": merge.merge,
+    "attributes": attributes.attributes,
     "schema": schema.schema,
 }
 
