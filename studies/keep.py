@@ -56,9 +56,7 @@ def write(name: str, tensors: Mapping[str, Tensor]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument(
-        "--center-net", action="store_true", help="keep the centre network and its ANet alone"
-    )
+    parser.add_argument("--center-net", action="store_true", help="keep the centre network and its ANet alone")
     asked = parser.parse_args()
     if asked.center_net:
         write("center_net", part(asked.run / "center_net", ""))

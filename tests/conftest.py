@@ -26,7 +26,7 @@ def model_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def center_folder(tmp_path_factory):
-    """The random model behind a student, saved."""
+    """The random model behind a centre network, saved."""
     return _saved("center_model", tmp_path_factory)
 
 

@@ -64,8 +64,8 @@ class Model:
         name: of the folder.
         attributes: names of what the SVMs answer, in their order.
         groups: of attributes, by name.
-        lnet_o, lnet_s: what finds faces; None where a student does.
-        student: what finds faces in their place, ready for use; None where the LNets do.
+        lnet_o, lnet_s: what finds faces; None where a centre network does.
+        center_net: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
         localizer, tagger: settings of those stages, as plain data.
         training: how it was made: recipe, data counts, figures.
@@ -83,7 +83,7 @@ class Model:
     tagger: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    student: Student | None = None
+    center_net: CenterNet | None = None
     attributes: tuple[str, ...] = ATTRIBUTES
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: GROUPS)
 

@@ -19,7 +19,7 @@ from facetag.evaluate.convention import CenterConvention, Scoring
 from facetag.localization.center_localizer import localizer_of
 from facetag.model import save_model
 from facetag.networks.execution.device import is_half
-from models import CARD, student_model
+from models import CARD, center_model
 
 
 def test_predict_and_localize_find_what_the_centre_network_finds(facetag, center_folder):

@@ -215,12 +215,12 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
     return photographs
 
 
-def bright_student() -> CenterLocalizer:
-    return CenterLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+def bright_net() -> CenterLocalizer:
+    return CenterLocalizer(replace(center_model(), center_net=Bright(TALL)), settings=SETTINGS)
 
 
-def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
-    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_student()
+def test_a_centre_networks_boxes_follow_the_annotators_after_the_fit(tmp_path):
+    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_net()
     before = measure_localization(examine(photographs, finder), 0.0).single
     fitted = fit_convention(finder, photographs)
     assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
@@ -235,7 +235,7 @@ def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
     assert sum(len(faces) for faces in changed([patches(160, 160, Box(80, 80, 8, 8), level=210)])) == 1
 
 
-def test_a_student_that_finds_no_face_is_said(tmp_path):
+def test_a_centre_network_that_finds_no_face_is_said(tmp_path):
     lost = [replace(photograph, boxes=(Box(0, 150, 6, 8),)) for photograph in white_cells(tmp_path, 2, 0)]
-    with pytest.raises(DataError, match="the student responds near none of the faces; train it longer"):
-        fit_center_boxes(bright_student(), lost)
+    with pytest.raises(DataError, match="the centre network responds near none of the faces; train it longer"):
+        fit_center_boxes(bright_net(), lost)

@@ -133,11 +133,11 @@ def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
 
 def test_the_printed_convention_of_a_student_is_a_recipes_section():
     fitted = CenterLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
-    convention = StudentConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
+    convention = CenterConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
     text = report.convention_toml(convention)
     values = tomllib.loads(text)
-    assert set(values) == {"student_localizer"}
-    settings = settings_from(CenterLocalizerSettings, values["student_localizer"], "text")
+    assert set(values) == {"center_localizer"}
+    settings = settings_from(CenterLocalizerSettings, values["center_localizer"], "text")
     assert (settings.height, settings.right, settings.down) == (1.2346, -0.02, 0.31)
     assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
     assert text.startswith("# Fitted on 50 photographs with one face.\n")

@@ -86,6 +86,6 @@ def test_the_whole_report(monkeypatch):
 
 def test_the_report_of_a_student_has_no_heads(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
-    model = student_model()
+    model = center_model()
     report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
     assert report.heads == 0 and min(report.localization, report.features) > 0

@@ -24,16 +24,16 @@ from facetag.localization.center_localizer import (
     together,
 )
 from facetag.localization.lnet_localizer import LNetLocalizer
-from facetag.networks.student import DEEPEST, STRIDE
+from facetag.networks.center_net import DEEPEST, STRIDE
 from facetag.settings import plain
 from models import center_model, random_model
 
-LNETS, MODEL = random_model(), student_model()
+LNETS, MODEL = random_model(), center_model()
 SETTINGS = CenterLocalizerSettings(side=128)
 
 
 def localizer(settings=SETTINGS, tall=TALL):
-    return CenterLocalizer(replace(MODEL, student=Bright(tall)), settings=settings)
+    return CenterLocalizer(replace(MODEL, center_net=Bright(tall)), settings=settings)
 
 
 def random_center_localizer(**changes):
@@ -81,7 +81,7 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view, scale = localizer(replace(SETTINGS, side=side)).view(InMemory(image), side)
+    view, scale, _ = localizer(replace(SETTINGS, side=side)).view(InMemory(image), side)
     shown = round(width / scale[0]), round(height / scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
@@ -368,9 +368,9 @@ def test_in_bfloat16_it_answers_nearly_the_same():
 
 
 def test_a_model_is_localised_by_what_it_has():
-    with pytest.raises(ModelError, match=r"^random has no student; localise by its LNets$"):
+    with pytest.raises(ModelError, match=r"^random has no centre network; localise by its LNets$"):
         CenterLocalizer(LNETS)
-    with pytest.raises(ModelError, match=r"^student has no LNets; localise by its student$"):
+    with pytest.raises(ModelError, match=r"^center_net has no LNets; localise by its centre network$"):
         LNetLocalizer(MODEL)
     assert isinstance(localizer_of(LNETS), LNetLocalizer)
     assert isinstance(localizer_of(MODEL), CenterLocalizer)
@@ -406,9 +406,9 @@ def test_the_close_look_has_a_border_and_boxes_in_pixels_of_the_picture(width, h
     found = localizer(replace(CLOSE, least=9.0), tall=96.0)([np.full((height, width, 3), 255, np.uint8)])[0]
     heights = {round(face.box.height / longer * 128, 1) for face in found}
     assert all(value == pytest.approx(96, rel=0.01) for value in heights) and heights
-    view = localizer(CLOSE).view(AtHand(np.full((height, width, 3), 9, np.uint8)), 192, 0.25)
-    assert view.border == 32 and max(view.pixels.shape) == 192
-    assert view.scale[0 if width >= height else 1] == pytest.approx(longer / 128)
+    pixels, scale, around = localizer(CLOSE).view(InMemory(np.full((height, width, 3), 9, np.uint8)), 192, 0.25)
+    assert around == 32 and max(pixels.shape) == 192
+    assert scale[0 if width >= height else 1] == pytest.approx(longer / 128)
 
 
 def test_a_face_that_fills_the_picture_is_found_in_the_close_look_alone():

@@ -46,7 +46,7 @@ def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> Non
 
 
 def test_the_student_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
-    restored, model = trained_student(run, load_recipe("fast"), CPU), load_model("fast")
+    restored, model = trained_center_net(run, load_recipe("fast"), CPU), load_model("fast")
     assert restored.settings == CenterLocalizer(model).settings
     pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
     assert model.center_net is not None

@@ -63,10 +63,12 @@ def tiny_model() -> Model:
     return replace(model, localizer=localizer)
 
 
-def student_model(name: str = "student") -> Model:
-    """The random model behind a random student, which finds "faces" in any picture."""
+def center_model(name: str = "center_net") -> Model:
+    """The random model behind a random centre network, which finds "faces" in any picture."""
     localizer = CenterLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
-    return replace(random_model(name), lnet_o=None, lnet_s=None, student=random_student(3), localizer=plain(localizer))
+    return replace(
+        random_model(name), lnet_o=None, lnet_s=None, center_net=random_center_net(3), localizer=plain(localizer)
+    )
 
 
 #: A grey level that LNet takes for nothing at all: its mean.

@@ -75,7 +75,7 @@ CENTER_NET = replace(
     center_net=FIRST,
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    student_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
+    center_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -524,8 +524,8 @@ def test_what_is_unknown_teaches_nothing() -> None:
 def test_the_centre_network_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
-    assert isinstance(finder, CenterLocalizer) and finder.settings == STUDENT.student_localizer
-    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    assert isinstance(finder, CenterLocalizer) and finder.settings == CENTER_NET.center_localizer
+    of_run = trained_nets.trained_finder(taught.run, CENTER_NET, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
     assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)

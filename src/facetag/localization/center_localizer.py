@@ -40,7 +40,7 @@ FAINT = -3.5  #: logits of small faces below it are of no account as hints
 
 @dataclass(frozen=True)
 class CenterLocalizerSettings:
-    """How the student's maps become faces.
+    """How the centre network's maps become faces.
 
     Attributes:
         side: the longer side in pixels at which it sees a picture.
@@ -143,7 +143,7 @@ class FinerLook:
 
 
 class CenterLocalizer(Localizer):
-    """The student's faces.
+    """The centre network's faces.
 
     `half` runs the net in bfloat16: faster where the processor has it.
 
@@ -158,8 +158,8 @@ class CenterLocalizer(Localizer):
         settings: CenterLocalizerSettings | None = None,
         half: bool = False,
     ) -> None:
-        if model.student is None:
-            raise ModelError(f"{model.name} has no student", "localise by its LNets")
+        if model.center_net is None:
+            raise ModelError(f"{model.name} has no centre network", "localise by its LNets")
         self.settings: CenterLocalizerSettings = settings or settings_from(
             CenterLocalizerSettings, model.localizer, "model.json"
         )
@@ -186,7 +186,7 @@ class CenterLocalizer(Localizer):
         self, images: Sequence[Image | SizedImage], which: Which = "all", timed: Timed = untimed
     ) -> list[list[Detection]]:
         """The faces of each image, highest score first."""
-        with timed("student"):
+        with timed("center_net"):
             faces = self.faces(images, self.settings.score if which == "all" else 0.0)
         return [found[:1] for found in faces] if which == "dominant" else faces
 
@@ -201,7 +201,7 @@ class CenterLocalizer(Localizer):
         return list(self.net.state_dict().values())
 
     def model_fields(self) -> dict[str, Any]:
-        return {"lnet_o": None, "lnet_s": None, "student": self.net.cpu()}
+        return {"lnet_o": None, "lnet_s": None, "center_net": self.net.cpu()}
 
     def faces(self, images: Sequence[Image | SizedImage], minimum: float) -> list[list[Detection]]:
         """The faces of each image with at least this score, the surest first."""
@@ -223,6 +223,27 @@ class CenterLocalizer(Localizer):
                     found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
         return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
 
+    def _look_close(self, pictures: Sequence[SizedImage], found: list[list[Detection]], least: float) -> None:
+        """Add faces that fill pictures or leave them, which are seen whole inside a border."""
+        settings = self.settings
+        if not settings.close_side:
+            return
+        chosen = [i for i, picture in enumerate(pictures) if not self._has_smaller(picture, found[i])]
+        again = [pictures[i] for i in chosen]
+        answered = self._found(again, settings.close_side, settings.mirror, least, settings.border)
+        for i, faces in zip(chosen, answered, strict=True):
+            found[i] += [face for face in faces if self._is_close(face, pictures[i])]
+
+    def _has_smaller(self, picture: SizedImage, faces: Sequence[Detection]) -> bool:
+        """Whether a face is sure that is no close one, and no close one is likely."""
+        least = self._score_of(self.settings.close_hint)
+        likely = self._score_of(FAINT)
+        close = any(face.score >= likely for face in faces if self._is_close(face, picture))
+        return not close and any(face.score >= least for face in faces)
+
+    def _is_close(self, face: Detection, picture: SizedImage) -> bool:
+        return face.box.height >= self.settings.close * max(picture.width, picture.height)
+
     def _is_worth(self, look: FinerLook, picture: SizedImage, faces: Sequence[Detection]) -> bool:
         """Whether the picture is to be looked at again so."""
         if max(picture.width, picture.height) * self.settings.enlarged < look.side:
@@ -235,29 +256,37 @@ class CenterLocalizer(Localizer):
     def _is_small(self, face: Detection, picture: SizedImage, side: int) -> bool:
         return face.box.height * side < self.settings.small * max(picture.width, picture.height)
 
-    def _found(self, pictures: Sequence[SizedImage], side: int, mirror: bool, minimum: float) -> list[list[Detection]]:
+    def _found(
+        self, pictures: Sequence[SizedImage], side: int, mirror: bool, minimum: float, border: float = 0.0
+    ) -> list[list[Detection]]:
         """All that the net answers of each picture at this side with at least this score, doubles too."""
-        views = [self.view(picture, side) for picture in pictures]
+        views = [self.view(picture, side, border) for picture in pictures]
         found: list[list[Detection]] = [[] for _ in pictures]
-        for shape in sorted({view.shape for view, _ in views}):
-            members = [index for index, (view, _) in enumerate(views) if view.shape == shape]
+        for shape in sorted({pixels.shape for pixels, *_ in views}):
+            members = [index for index, (pixels, *_) in enumerate(views) if pixels.shape == shape]
             maps = self._look(np.stack([views[index][0] for index in members]), mirror)
             for index, answered in zip(members, maps, strict=True):
-                found[index] = self._faces(answered, views[index][1], minimum)
+                found[index] = self._faces(answered, *views[index][1:], minimum)
         return found
 
-    def view(self, picture: SizedImage, side: int) -> tuple[Image, tuple[float, float]]:
-        """A picture as the net sees it, (H, W, 3), and how many of its pixels one of these is, across and down.
+    def view(self, picture: SizedImage, side: int, border: float = 0.0) -> tuple[Image, tuple[float, float], int]:
+        """A picture as the net sees it, (H, W, 3), how many of its pixels one of these is, across and down, and how
+        many of these lie to its left and above.
 
-        The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
-        or column, so that few shapes are met and pictures of like shape go through the net together."""
-        factor = side / max(picture.width, picture.height)
+        The longer side becomes `side`, of which a border takes its part; there the picture's last row or column is
+        repeated. What the shorter lacks to a multiple of a quarter of it is filled likewise, so that few shapes are met
+        and pictures of like shape go through the net together."""
+        longer = round(side / (1 + 2 * border))
+        around = (side - longer) // 2
+        factor = longer / max(picture.width, picture.height)
         height, width = (max(round(length * factor), 1) for length in (picture.height, picture.width))
         small = resize(picture.at(self._pixels_for(longer)), width, height)
         step = max(side // 4 // DEEPEST, 1) * DEEPEST
-        below, beside = (min(ceil(length / step) * step, side) - length for length in (height, width))
-        filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
-        return filled, (picture.width / width, picture.height / height)
+        below, beside = (
+            min(ceil((length + 2 * around) / step) * step, side) - length - around for length in (height, width)
+        )
+        filled = np.pad(small, ((around, below), (around, beside), (0, 0)), mode="edge")
+        return filled, (picture.width / width, picture.height / height), around
 
     def _pixels_for(self, side: int) -> int:
         """What to ask of a picture for a look: where that is more than was read, what the finest one needs, so that it
@@ -270,13 +299,15 @@ class CenterLocalizer(Localizer):
         forward = self._mean_maps if mirror else self._maps
         return forward(batch, together(*batch.shape[1:3]))
 
-    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float], minimum: float) -> list[Detection]:
+    def _faces(
+        self, maps: NDArray[np.float32], scale: tuple[float, float], around: int, minimum: float
+    ) -> list[Detection]:
         settings = self.settings
         found = []
         least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
-        for middle in find_middles(maps, STRIDE, settings.ratio, least):
-            box = self._by_convention(middle.box.scaled(*scale))
-            found.append(Detection(box, self._score_of(middle.logit)))
+        for center in find_centers(maps, STRIDE, least):
+            box = center.box.shifted(-around, -around).scaled(*scale)
+            found.append(Detection(self._by_convention(box), self._score_of(center.logit)))
         return found
 
     def _score_of(self, logit: float) -> float:
@@ -317,7 +348,7 @@ def together(height: int, width: int) -> int:
 
 
 def localizer_of(model: Model, device: torch.device | None = None, half: bool = False) -> Localizer:
-    """What finds the faces in a model: its student, or else its LNets. `half` runs it in bfloat16."""
-    if model.student is None:
+    """What finds the faces in a model: its centre network, or else its LNets. `half` runs it in bfloat16."""
+    if model.center_net is None:
         return LNetLocalizer(model, device, half=half)
     return CenterLocalizer(model, device, half=half)

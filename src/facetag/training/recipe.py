@@ -253,7 +253,7 @@ class Recipe:
     center_net: CenterNetStage = field(default_factory=CenterNetStage)
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
-    student_localizer: CenterLocalizerSettings = field(default_factory=CenterLocalizerSettings)
+    center_localizer: CenterLocalizerSettings = field(default_factory=CenterLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
     def __post_init__(self) -> None:

@@ -47,13 +47,12 @@ def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: boo
     )
 
 
-def trained_student(run: Path, recipe: Recipe, device: torch.device) -> CenterLocalizer:
-    """The student of a run after its last round, with the recipe's settings, folded, rounded to fp16 as it will be
-    saved."""
-    net = Student(recipe.student[-1].net)
-    checkpoint.load_best(run / student_folder(len(recipe.student)), net)
-    student = channels_last(net.eval().folded().half().float().requires_grad_(False))
-    return CenterLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
+def trained_center_net(run: Path, recipe: Recipe, device: torch.device) -> CenterLocalizer:
+    """The centre network of a run with the recipe's settings, folded, rounded to fp16 as it will be saved."""
+    net = CenterNet(recipe.center_net.net)
+    checkpoint.load_best(run / "center_net", net)
+    folded = channels_last(net.eval().folded().half().float().requires_grad_(False))
+    return CenterLocalizer(_model(recipe, center_net=folded), device, recipe.center_localizer)
 
 
 def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> Localizer:
