@@ -22,6 +22,7 @@ from facetag.datasets.detection_scenes import TIGHT_FACE, DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError, ExitCode, UsageError
+from facetag.geometry import Box
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
 from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.model import load_model
