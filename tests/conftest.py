@@ -18,6 +18,12 @@ def speaking():
     console.speak("text", logging.INFO)
 
 
+@pytest.fixture(autouse=True)
+def nobodys_configuration(monkeypatch):
+    """Whoever runs the tests may have a configuration of their own; tests are not to heed it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
 
