@@ -108,6 +108,11 @@ def is_quiet() -> bool:
     return not _log.isEnabledFor(logging.INFO)
 
 
+def is_verbose() -> bool:
+    """Whether details are said."""
+    return _log.isEnabledFor(VERBOSE)
+
+
 def speaks_json() -> bool:
     """Whether standard error is for a program to read."""
     return _handler.formatter is _FORMATTERS["json"]

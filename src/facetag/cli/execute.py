@@ -1,19 +1,21 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from facetag.cli.console import detail, say, take_leave
+from facetag.cli.console import complain, detail, say, take_leave
 from facetag.cli.progress import Watch
 from facetag.cli.request import Request, Work
-from facetag.errors import BudgetSpent, ExitCode, OutputLocked
+from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked
 from facetag.formats.destination import beside, is_regular
 from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.timing import Stopwatch
 from facetag.results import ImageRecord
-from facetag.runs.run import Document, Observers, Outcome, run
+from facetag.runs.listing import Listing
+from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
@@ -28,10 +30,11 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
         FacetagError: see `runs.run.run`.
     """
     clock, started = Stopwatch(), now()
-    with request.signals.stepping(), Watch(request.shows_bar) as watch:
-        outcome = _run(request, inputs, work, watch, clock)
-    _conclude(inputs, watch)
-    record = _record(request, work, watch, clock, started, outcome)
+    listing = Listing(inputs, request.how.shard.keeps)
+    with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
+        outcome = _run(request, listing, work, watch, clock)
+    passed_over = _conclude(inputs, watch, outcome if is_regular(request.out) else None)
+    record = _record(request, work, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
@@ -39,16 +42,29 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
         write_record(record, beside(request.out, ENDING))
     if request.out != "-":
         say(f"wrote {one_line(request.name)}")
-    return ExitCode.SOME_FAILED if request.budget.is_spent(watch.failed, watch.total) else ExitCode.OK
+    return _judged(request, watch)
 
 
-def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: Stopwatch) -> Outcome:
-    def seen(record: ImageRecord) -> None:
-        watch.seen(record)
+def _judged(request: Request, watch: Watch) -> ExitCode:
+    """The exit code of a finished run; one line when too many inputs failed, however quiet it is to be."""
+    if not request.budget.is_spent(watch.failed, watch.total):
+        return ExitCode.OK
+    error = InputsFailed(
+        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        "the column error says why",
+    )
+    complain(str(error), exit_code=int(error.exit_code))
+    return error.exit_code
+
+
+def _run(request: Request, inputs: Listing, work: Work, watch: Watch, clock: Stopwatch) -> Outcome:
+    def seen(record: ImageRecord, fate: Fate) -> None:
+        watch.seen(record, fate)
         work.note(record)
 
     def stop() -> bool:
-        return bool(request.signals.received) or request.budget.stops(watch.failed, watch.total)
+        is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
+        return bool(request.signals.received) or is_hopeless
 
     draw = Drawer(request.draw, work.localizer) if request.draw else None
     document = Document(request.out, request.format, request.attributes)
@@ -69,12 +85,20 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
         return request.signals.exit_code
     raise BudgetSpent(
-        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        f"{watch.failed_now} of {watch.known_total} inputs failed, more than --fail-on {request.budget.name} allows",
         "see why with -v; when it is mended the same command with --retry-failed goes on",
     )
 
 
-def _record(request: Request, work: Work, watch: Watch, clock: Stopwatch, started: str, outcome: Outcome) -> RunRecord:
+def _record(
+    request: Request,
+    work: Work,
+    watch: Watch,
+    clock: Stopwatch,
+    started: str,
+    outcome: Outcome,
+    passed_over: Mapping[str, int],
+) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
         command=work.basis.command,
@@ -92,17 +116,28 @@ def _record(request: Request, work: Work, watch: Watch, clock: Stopwatch, starte
         inputs=watch.total,
         faces=watch.faces,
         kept=outcome.kept,
+        new=watch.fates[Fate.NEW],
+        changed=watch.fates[Fate.CHANGED],
+        gone=outcome.gone,
+        passed_over=passed_over,
         seconds=round(watch.seconds, 3),
         stages={stage.value: round(taken, 3) for stage, taken in clock.seconds.items()},
-        images_per_second=round((watch.total - outcome.kept) / watch.seconds, 3),
+        images_per_second=round(watch.rate, 3),
     )
 
 
-def _conclude(inputs: Discovery, watch: Watch) -> None:
+def _conclude(inputs: Discovery, watch: Watch, outcome: Outcome | None) -> dict[str, int]:
+    """Say how it went; `outcome` is None where no output lay there before.
+
+    Returns:
+        What discovery passed over, by reason.
+    """
+    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     if watch.total:
-        watch.tell()
+        gone = None if outcome is None else max(outcome.gone, 0) if outcome.finished else 0
+        watch.conclude(gone, sum(passed.values()))
     else:
         say("no image was found there")
-    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     listed = ", ".join(f"{count} {met}" for met, count in passed.items())
     detail(f"passed over: {listed or 'nothing'}", passed_over=passed)
+    return passed

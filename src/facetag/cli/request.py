@@ -91,12 +91,13 @@ def request_of(context: typer.Context, attributes: Sequence[str] | None) -> Requ
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
             what is read.
     """
-    from facetag.formats.destination import refuse_to_replace
+    from facetag.formats.destination import refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.runs.failure_budget import budget_of
 
     words = context.params
     refuse_to_replace(words["out"], words["files_from"], words.get("boxes"))
+    see_folder(words["out"])
     speak_as(words["log_format"], words["quiet"], words["verbose"])
     return Request(
         out=words["out"],

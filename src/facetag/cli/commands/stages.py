@@ -1,6 +1,7 @@
 """What the training commands share: their options, and how one stage becomes one command."""
 
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,13 +38,14 @@ def torch_device(name: str) -> "torch.device":
     Raises:
         UsageError: it is not a device, or CUDA is asked for and there is none.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):  # before torch is loaded, which takes a second
+        raise UsageError(f"{name!r} is not a device", "use auto, cpu, cuda or cuda:N")
+
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
-        raise UsageError(f"{name!r} is not a device", "use auto, cpu, cuda or cuda:N")
     if kind == "cpu":
         return torch.device("cpu")
     index = int(number or os.environ.get("LOCAL_RANK", "0"))
