@@ -24,6 +24,28 @@ def nobodys_configuration(monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
 
 
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """The random model, saved."""
+    return _saved("random_model", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def student_folder(tmp_path_factory):
+    """The random model behind a student, saved."""
+    return _saved("student_model", tmp_path_factory)
+
+
+def _saved(name, tmp_path_factory):
+    import models
+    from facetag.model import save_model
+
+    model = getattr(models, name)()
+    folder = tmp_path_factory.mktemp(name) / model.name
+    save_model(model, folder, models.CARD)
+    return folder
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
 

@@ -2,11 +2,11 @@ import pytest
 
 from facetag import cli, model
 from facetag.errors import ExitCode
-from models import CARD, model_folder  # noqa: F401 - a fixture
+from models import CARD
 
 
 @pytest.fixture
-def shipped(model_folder, monkeypatch):  # noqa: F811
+def shipped(model_folder, monkeypatch):
     monkeypatch.setattr(model, "models_folder", lambda: model_folder.parent)
     return model_folder
 

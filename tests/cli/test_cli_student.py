@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import run_eval as run
+from photographs import picture, png, save
 from readback import read_bytes, read_csv, read_jsonl
-from test_cli_eval import celeba, photographs, run  # noqa: F401 - fixtures
-from test_predict import facetag, picture, png, save  # noqa: F401 - a fixture
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
@@ -19,10 +19,10 @@ from facetag.evaluate import convention, speed
 from facetag.evaluate.convention import Scoring, StudentConvention
 from facetag.localization.center_localizer import localizer_of
 from facetag.model import save_model
-from models import CARD, model_folder, student_folder, student_model  # noqa: F401 - fixtures
+from models import CARD, student_model
 
 
-def test_predict_and_localize_find_what_the_student_finds(facetag, student_folder):  # noqa: F811
+def test_predict_and_localize_find_what_the_student_finds(facetag, student_folder):
     png("a.png")
     code, out, _ = facetag("localize", "a.png", model=student_folder)
     (located,) = read_csv(out)
@@ -37,7 +37,7 @@ def test_predict_and_localize_find_what_the_student_finds(facetag, student_folde
     assert dominant.faces == tagged.faces[:1]
 
 
-def test_a_thorough_search_is_another_question(facetag, model_folder, tmp_path):  # noqa: F811
+def test_a_thorough_search_is_another_question(facetag, model_folder, tmp_path):
     known = student_model()
     settings = {**known.localizer, "side": 64, "small": 64, "finer": [96], "hints": [30.0], "thorough": [128]}
     model = tmp_path / "searching"
@@ -56,7 +56,7 @@ def test_a_thorough_search_is_another_question(facetag, model_folder, tmp_path):
     assert code == ExitCode.USAGE and "has LNets; use --model fast" in said
 
 
-def test_the_same_bytes_whatever_the_batch_and_the_workers(facetag, student_folder, tmp_path):  # noqa: F811
+def test_the_same_bytes_whatever_the_batch_and_the_workers(facetag, student_folder, tmp_path):
     (tmp_path / "in").mkdir()
     for number, (height, width) in enumerate([(90, 120), (120, 90), (90, 120), (16, 16), (200, 300)]):
         save(f"in/{number}.png", picture(number, height, width))
@@ -67,7 +67,7 @@ def test_the_same_bytes_whatever_the_batch_and_the_workers(facetag, student_fold
     assert len(documents) == 1 and documents.pop().count("ok") >= 5
 
 
-def test_another_model_is_another_basis(facetag, model_folder, student_folder, tmp_path):  # noqa: F811
+def test_another_model_is_another_basis(facetag, model_folder, student_folder, tmp_path):
     png("a.png")
     answers = []
     for folder in (model_folder, student_folder):
@@ -77,7 +77,7 @@ def test_another_model_is_another_basis(facetag, model_folder, student_folder, t
 
 
 @pytest.mark.parametrize("kind", ["lnets", "student"])
-def test_bfloat16_answers_nearly_the_same_and_asks_anew(facetag, model_folder, student_folder, tmp_path, kind):  # noqa: F811
+def test_bfloat16_answers_nearly_the_same_and_asks_anew(facetag, model_folder, student_folder, tmp_path, kind):
     png("a.png")
     folder = model_folder if kind == "lnets" else student_folder
     answers = []
@@ -93,7 +93,7 @@ def test_bfloat16_answers_nearly_the_same_and_asks_anew(facetag, model_folder, s
     assert 0 < max(differences) < 0.1
 
 
-def test_localize_takes_the_precision_too(facetag, student_folder):  # noqa: F811
+def test_localize_takes_the_precision_too(facetag, student_folder):
     png("a.png")
     whole, half = (
         facetag("localize", "a.png", "--precision", p, model=student_folder) for p in ("float32", "bfloat16")
@@ -112,40 +112,40 @@ def test_a_gpu_without_bfloat16_is_refused_and_a_processor_without_it_told(monke
         assert ("float32 would be faster" in caplog.text) is not supported()
 
 
-def test_drawings_of_a_student_are_of_boxes_alone(facetag, student_folder, tmp_path):  # noqa: F811
+def test_drawings_of_a_student_are_of_boxes_alone(facetag, student_folder, tmp_path):
     png("a.png")
     code, out, _ = facetag("localize", "a.png", "--draw", "drawn", "--format", "jsonl", model=student_folder)
     assert code == ExitCode.OK and read_jsonl(out)[0].faces
     assert len(list((tmp_path / "drawn").iterdir())) == 1
 
 
-def test_model_verify_and_info_of_a_student(student_folder, capsys):  # noqa: F811
+def test_model_verify_and_info_of_a_student(student_folder, capsys):
     assert cli.run(["model", "verify", str(student_folder)]) == ExitCode.OK
     assert capsys.readouterr().out.startswith("student: whole, digest ")
     assert cli.run(["model", "info", str(student_folder)]) == ExitCode.OK
     assert '"side": 128' in capsys.readouterr().out
 
 
-def test_eval_localization(photographs, student_folder):  # noqa: F811
+def test_eval_localization(photographs, student_folder):
     result = run("localization", "--images", photographs, "--half", "all", "--model", student_folder, "--json", "-")
     data = json.loads(result.stdout)
     assert (data["model"], data["score"], data["all"]["photographs"]) == ("student", 0.5, 6)
 
 
-def test_eval_attributes(celeba, student_folder):  # noqa: F811
+def test_eval_attributes(celeba, student_folder):
     result = run("attributes", "--data", celeba, "--model", student_folder, "--limit", 1, "--json", "-", "--quiet")
     data = json.loads(result.stdout)
     assert (data["pictures"], data["mode"], set(data["attributes"])) == (1, "cascade", set(ATTRIBUTES))
     assert data["mean_iou_with_aligned_box"] < 1
 
 
-def test_eval_speed(student_folder, monkeypatch):  # noqa: F811
+def test_eval_speed(student_folder, monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 72)
     result = run("speed", "--model", student_folder, "--repeats", 1)
     assert result.exit_code == 0 and "localisation" in result.stdout
 
 
-def test_eval_convention_prints_the_section_of_a_student(photographs, student_folder, monkeypatch):  # noqa: F811
+def test_eval_convention_prints_the_section_of_a_student(photographs, student_folder, monkeypatch):
     def fit(localizer, chosen, progress, heads_alone):
         assert not heads_alone and localizer.settings.side == 128
         return StudentConvention(len(chosen), localizer.settings, Scoring(1.5, 0.25, 0.6, 0.8))

@@ -15,11 +15,10 @@ from facetag.errors import ExitCode
 from facetag.results import Status
 from facetag.runs.listing import Listing
 from facetag.runs.run_report import LIBRARIES
-from models import model_folder  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def localize(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+def localize(model_folder, tmp_path, monkeypatch, capfdbinary):
     """Runs in tmp_path; answers (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
@@ -104,7 +103,7 @@ def test_a_budget_of_nothing_ends_with_the_first_failure(localize, tmp_path):
     assert "b.png" in out and "e.png" not in out
 
 
-def test_the_record_lies_beside_the_output_and_says_what_ran(localize, tmp_path, model_folder):  # noqa: F811
+def test_the_record_lies_beside_the_output_and_says_what_ran(localize, tmp_path, model_folder):
     save_good(tmp_path / "in", "a.png", "b.png")
     (tmp_path / "in/c.png").touch()
     localize("in", "--out", "faces.csv", "--min-face", "10")

@@ -11,11 +11,11 @@ from readback import read_jsonl
 from facetag import cli
 from facetag.errors import ExitCode
 from facetag.geometry import Box
-from models import GREY, model_folder  # noqa: F401 - a fixture
+from models import GREY
 
 
 @pytest.fixture
-def names(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+def names(model_folder, tmp_path, monkeypatch, capfdbinary):
     """Makes grey pictures, runs a command in tmp_path and answers with the paths in its output."""
     monkeypatch.chdir(tmp_path)
 

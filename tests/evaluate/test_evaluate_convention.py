@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_center_localizer import Bright
-from test_center_localizer import scene as patches
-from test_lnet_localizer import FEW, PEAKS, localizer, scene
+from toy_localizers import FEW, PEAKS, Bright
+from toy_localizers import flat_scene as patches
+from toy_localizers import patch_localizer as localizer
+from toy_localizers import patch_scene as scene
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError

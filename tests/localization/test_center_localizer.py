@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from photographs import smooth_picture
-from torch import nn
-from torch.nn import functional as F
+from toy_localizers import TALL, Bright
+from toy_localizers import flat_scene as scene
 
 from facetag.errors import ModelError, UsageError
 from facetag.geometry import Box
@@ -30,23 +29,6 @@ from facetag.settings import plain
 from models import random_model, student_model
 
 LNETS, MODEL = random_model(), student_model()
-TALL = 40.0  #: pixels of the net's input that it takes every face to be high
-
-
-class Bright(nn.Module):
-    """Logit 10 for a middle in a cell that is white, -10 in one that is black; all faces are equally high."""
-
-    def __init__(self, tall=TALL):
-        super().__init__()
-        self.tall, self.batches = tall, []
-
-    def forward(self, images):
-        self.batches.append(tuple(images.shape))
-        grey = F.avg_pool2d(images.mean(1, keepdim=True), STRIDE)
-        size = torch.full_like(grey, np.log(self.tall / STRIDE))
-        return torch.cat([20 * grey - 10, size, torch.zeros_like(grey), torch.zeros_like(grey)], 1)
-
-
 SETTINGS = StudentLocalizerSettings(side=128)
 
 
@@ -57,13 +39,6 @@ def localizer(settings=SETTINGS, tall=TALL):
 def random_student_localizer(**changes):
     settings = {"side": 64, "least": -9.0, "score": 0.5, "double_iou": 0.7, "double_containment": 1.0, **changes}
     return StudentLocalizer(MODEL, settings=StudentLocalizerSettings(**settings))
-
-
-def scene(width, height, *boxes, level=255):
-    image = np.zeros((height, width, 3), np.uint8)
-    for box in boxes:
-        image[round(box.y) : round(box.bottom), round(box.x) : round(box.right)] = level
-    return image
 
 
 @pytest.mark.parametrize(("width", "height"), [(128, 128), (800, 200), (300, 900), (61, 47), (3000, 2000)])

@@ -6,27 +6,25 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import engines
+import gpu
+import growth
 import numpy as np
 import PIL.Image
 import pytest
+import reduced
 import torch
 from torch import nn
 
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.webfaces import Photograph
+from facetag.geometry import Box
+from facetag.model import save_model
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.results import FaceRecord, ImageRecord, Status
+from models import CARD, student_model
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import engines  # noqa: E402
-import gpu  # noqa: E402
-import growth  # noqa: E402
-import reduced  # noqa: E402
-
-from facetag.attributes import ATTRIBUTES  # noqa: E402
-from facetag.datasets.webfaces import Photograph  # noqa: E402
-from facetag.geometry import Box  # noqa: E402
-from facetag.model import save_model  # noqa: E402
-from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
-from facetag.results import FaceRecord, ImageRecord, Status  # noqa: E402
-from models import CARD, student_model  # noqa: E402
 
 
 def opened(data: bytes) -> PIL.Image.Image:

@@ -8,28 +8,25 @@ from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
 
+import contestants
 import cv2
+import environments
+import machine
 import numpy as np
+import pictures
 import pytest
+import speed_report
+import taggers
 import torch
 from torch import nn
 
+from facetag.errors import DataError, FacetagError
+from facetag.evaluate.speed import multiply_adds
+from facetag.model import load_model, save_model
+from facetag.networks.anet import HEIGHT, WIDTH, ANet
+from models import CARD, random_model, student_model
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import contestants  # noqa: E402
-import environments  # noqa: E402
-import machine  # noqa: E402
-import pictures  # noqa: E402
-import speed_report  # noqa: E402
-import taggers  # noqa: E402
-
-from facetag.errors import DataError, FacetagError  # noqa: E402
-from facetag.evaluate.speed import multiply_adds  # noqa: E402
-from facetag.model import load_model, save_model  # noqa: E402
-from facetag.networks.anet import HEIGHT, WIDTH, ANet  # noqa: E402
-from models import CARD, random_model, student_model  # noqa: E402
-
 #: Two faces in every file; says what it was started as, and ends at a file that is not there.
 RIVAL = """
 import json, os, sys

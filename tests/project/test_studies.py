@@ -4,24 +4,21 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import keep
 import pytest
+import restore
 import torch
 from safetensors.torch import load_file
 
+from facetag.geometry import Box
+from facetag.images.decode import read_image
+from facetag.localization.center_localizer import StudentLocalizer
+from facetag.model import load_model
+from facetag.training.checkpoint import figures
+from facetag.training.recipe import load_recipe
+from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "studies"))
-
-import keep  # noqa: E402
-import restore  # noqa: E402
-
-from facetag.geometry import Box  # noqa: E402
-from facetag.images.decode import read_image  # noqa: E402
-from facetag.localization.center_localizer import StudentLocalizer  # noqa: E402
-from facetag.model import load_model  # noqa: E402
-from facetag.training.checkpoint import figures  # noqa: E402
-from facetag.training.recipe import load_recipe  # noqa: E402
-from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student  # noqa: E402
-
 CPU = torch.device("cpu")
 ASTRONAUT = ROOT / "examples" / "photos" / "astronaut.jpg"
 

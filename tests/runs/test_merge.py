@@ -23,7 +23,6 @@ from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, publish
 from facetag.runs.shards import WHOLE, Enumeration, Shard
-from models import model_folder  # noqa: F401 - a fixture
 
 BASIS = Basis("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
 RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
@@ -234,7 +233,7 @@ def test_a_journal_stays_with_its_shard(tmp_path):
 
 
 @pytest.fixture
-def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):
     """Runs `facetag predict` on photos, or another command; answers (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()

@@ -22,7 +22,6 @@ from facetag.pipeline.stages import Cascade
 from facetag.results import Status
 from facetag.runs.cache_key import Basis
 from facetag.runs.run import Document, Fate, Observers, RunSettings, run
-from models import model_folder  # noqa: F401 - a fixture
 
 BASIS = Basis("localize", "a model")
 
@@ -419,7 +418,7 @@ def test_statuses_of_kept_records_are_seen(archive):
         assert [os.path.basename(record.path) for record, _ in seen] == names(*range(20))
 
 
-def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):  # noqa: F811
+def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):
     """Of `facetag localize`: how many of four were kept, by its record."""
     for name in names(*range(4, 20)):
         (archive / name).unlink()

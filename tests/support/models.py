@@ -1,10 +1,8 @@
 """A model folder of seeded random weights, small and quick, for tests that need a whole cascade and no training."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
@@ -14,7 +12,7 @@ from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
-from facetag.model import Model, RespondingLNet, save_model
+from facetag.model import Model, RespondingLNet
 from facetag.networks.anet import FEATURES, ANet
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.networks.student import Student, StudentSettings
@@ -103,19 +101,3 @@ def random_student(seed: int) -> Student:
 def random_anet(seed: int) -> ANet:
     torch.manual_seed(seed)
     return ANet().eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory) -> Path:
-    """The random model, saved."""
-    folder = tmp_path_factory.mktemp("models") / "random"
-    save_model(random_model(), folder, CARD)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def student_folder(tmp_path_factory) -> Path:
-    """The random model behind a student, saved."""
-    folder = tmp_path_factory.mktemp("students") / "student"
-    save_model(student_model(), folder, CARD)
-    return folder

@@ -21,13 +21,12 @@ from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.runs.cache_key import Basis
 from facetag.runs.run import Document, run
-from models import model_folder  # noqa: F401 - a fixture
 
 LEFT = ["tags.csv", "tags.csv.facetag.sqlite"]
 
 
 @pytest.fixture
-def played(model_folder, tmp_path):  # noqa: F811
+def played(model_folder, tmp_path):
     """Plays a scene of dying.py; answers what it says."""
 
     def play(scene):

@@ -10,7 +10,7 @@ from facetag import cli
 from facetag.errors import ExitCode
 from facetag.localization.lnet_localizer import Localizer
 from facetag.networks.lnet import LNet
-from models import GREY, model_folder  # noqa: F401 - a fixture
+from models import GREY
 
 SIZES = [(90, 120), (120, 90), (90, 121), (16, 16), (300, 80), (200, 260), (64, 64), (91, 120)]
 
@@ -36,7 +36,7 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def output_of(photos, model_folder, monkeypatch, capfdbinary):  # noqa: F811
+def output_of(photos, model_folder, monkeypatch, capfdbinary):
     """Runs a command over the folder; answers its standard output."""
     monkeypatch.chdir(photos.parent)
 

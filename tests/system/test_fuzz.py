@@ -47,7 +47,6 @@ from facetag.runs.journal import ENDING, Journal
 from facetag.runs.shard_journals import check_parts, merged, read_part
 from facetag.tagger import Tagger
 from facetag.training.recipe import load_recipe
-from models import model_folder  # noqa: F401 - a fixture
 
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 some = settings(few, max_examples=100)
@@ -262,13 +261,13 @@ def use(folder):
 
 
 @pytest.fixture(scope="module")
-def model(model_folder, folder):  # noqa: F811
+def model(model_folder, folder):
     return Path(shutil.copytree(model_folder, folder / "model"))
 
 
 @few
 @given(st.data(), odd, st.sampled_from(["replace", "replace", "remove", "add"]))
-def test_descriptions_of_models(model, model_folder, data, new, how):  # noqa: F811
+def test_descriptions_of_models(model, model_folder, data, new, how):
     description = json.loads((model_folder / "model.json").read_text())
     (model / "CARD.md").write_bytes(data.draw(st.sampled_from([b"# a card\n", b"", b"\xff"])))
     path = data.draw(st.sampled_from(list(paths_in(description))))
@@ -282,7 +281,7 @@ def test_descriptions_of_models(model, model_folder, data, new, how):  # noqa: F
 
 @few
 @given(edits)
-def test_damaged_descriptions_of_models(model, model_folder, changes):  # noqa: F811
+def test_damaged_descriptions_of_models(model, model_folder, changes):
     (model / "model.json").write_bytes(edited((model_folder / "model.json").read_bytes(), changes))
     with one_line_at_most(changes):
         use(model)
@@ -290,7 +289,7 @@ def test_damaged_descriptions_of_models(model, model_folder, changes):  # noqa: 
 
 @few
 @given(st.sampled_from(FILES), st.integers(0, 600), st.integers(0, 12), st.sampled_from(WORDS) | st.binary(max_size=6))
-def test_weights_of_models(model, model_folder, name, at, length, new):  # noqa: F811
+def test_weights_of_models(model, model_folder, name, at, length, new):
     """The change lies in the table that says what the file holds, and is past the checksums."""
     weights = (model_folder / name).read_bytes()
     changed = weights[:at] + new + weights[at + length :]

@@ -14,7 +14,6 @@ from PIL import Image
 from facetag import cli
 from facetag.errors import ExitCode
 from facetag.runs.lock import locked
-from models import model_folder  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.process
 
@@ -37,7 +36,7 @@ def archive(tmp_path):
 
 
 @pytest.fixture(params=["1", "3"], ids=["one looks", "three look"])
-def start(archive, model_folder, request):  # noqa: F811
+def start(archive, model_folder, request):
     """Starts a run and comes back when its first batch is through."""
     environment = {
         **os.environ,
@@ -70,7 +69,7 @@ def wait_for(process, words):
 
 @pytest.mark.parametrize(("number", "code", "word"), ENDS)
 def test_the_first_signal_lets_the_batch_end_and_the_same_command_goes_on(
-    start, archive, model_folder, monkeypatch, number, code, word  # noqa: F811
+    start, archive, model_folder, monkeypatch, number, code, word
 ):  # fmt: skip
     (archive / "tags.csv").write_text("of an older run")
     process = start("--out", "tags.csv", "--batch", "4")
