@@ -102,7 +102,7 @@ def test_the_second_signal_ends_the_run_at_once(start, archive, number, code, wo
     assert not (archive / "tags.csv").exists() and not list(archive.glob(".facetag*"))
 
 
-def test_a_hang_up_is_ignored_where_it_was_before(archive, model_folder):  # noqa: F811
+def test_a_hang_up_is_ignored_where_it_was_before(archive, model_folder):
     """As nohup does."""
     code = "import signal, runpy; signal.signal(signal.SIGHUP, signal.SIG_IGN); runpy.run_module('facetag')"
     words = ["localize", "in", "-v", "--model", str(model_folder), "--out", "tags.csv", "--batch", "4"]

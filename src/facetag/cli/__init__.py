@@ -15,7 +15,19 @@ from typer.main import get_command
 
 from facetag import __version__
 from facetag.cli.app import App
-from facetag.cli.commands import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.commands import (
+    attributes,
+    data,
+    doctor,
+    eval,
+    finetune,
+    localize,
+    merge,
+    model,
+    predict,
+    pretrain,
+    schema,
+)
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import (
     LogFormat,
@@ -39,6 +51,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "model": model.app,
     "doctor": doctor.doctor,
     "merge": merge.merge,
+    "attributes": attributes.attributes,
     "schema": schema.schema,
 }
 

@@ -3,24 +3,27 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from facetag.cli.console import complain, detail, say, take_leave
+from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
-from facetag.cli.request import Request, Work
+from facetag.cli.request import Request
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked
 from facetag.formats.destination import beside, is_regular
 from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
-from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.timing import Stopwatch
+from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
+from facetag.runs.cache_key import Basis, basis_of
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
-def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
-    """Run, say how it went, and write the run's record.
+def carry_out(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
+    """Run a command, say how it went, and write the run's record.
 
     Returns:
         OK, SOME_FAILED when the budget is spent at the end, or that of the signal that ended the run early.
@@ -29,18 +32,18 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    clock, started = Stopwatch(), now()
+    clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
     listing = Listing(inputs, request.how.shard.keeps)
     with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
-        outcome = _run(request, listing, work, watch, clock)
-    passed_over = _conclude(inputs, watch, outcome if is_regular(request.out) else None)
-    record = _record(request, work, watch, clock, started, outcome, passed_over)
+        outcome = _run(request, listing, tagger, basis, watch, clock)
+    passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
+    record = _record(request, tagger, basis, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
-    if is_regular(request.out):
-        write_record(record, beside(request.out, ENDING))
-    if request.out != "-":
+    if is_regular(request.options.out):
+        write_record(record, beside(request.options.out, ENDING))
+    if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
     return _judged(request, watch)
 
@@ -57,20 +60,36 @@ def _judged(request: Request, watch: Watch) -> ExitCode:
     return error.exit_code
 
 
-def _run(request: Request, inputs: Listing, work: Work, watch: Watch, clock: Stopwatch) -> Outcome:
+def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
+    options = request.options
+    faces = "aligned" if options.aligned else options.faces
+    return basis_of(
+        command, tagger.model, tagger.cascade, tagger.reading, faces, options.boxes, precision=options.precision
+    )
+
+
+def _words(command: str, options: Options) -> dict[str, Any]:
+    """The command's options and their values."""
+    return {name: said for name, said in vars(options).items() if command == "predict" or name not in OF_PREDICT}
+
+
+def _run(
+    request: Request, inputs: Listing, tagger: FaceTagger, basis: Basis, watch: Watch, clock: Stopwatch
+) -> Outcome:
     def seen(record: ImageRecord, fate: Fate) -> None:
         watch.seen(record, fate)
-        work.note(record)
+        if tagger.given:
+            tagger.given.note(record)
 
     def stop() -> bool:
         is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
         return bool(request.signals.received) or is_hopeless
 
-    draw = Drawer(request.draw, work.localizer) if request.draw else None
-    document = Document(request.out, request.format, request.attributes)
+    draw = tagger.drawer(request.options.draw) if request.options.draw else None
+    document = Document(request.options.out, request.format, tagger.attributes or None)
     observers = Observers(draw, seen, stop, clock)
     try:
-        return run(inputs, work.cascade, work.reading, document, work.basis, request.how, observers)
+        return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
@@ -79,7 +98,7 @@ def _run(request: Request, inputs: Listing, work: Work, watch: Watch, clock: Sto
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:
     goes_on = "its answers so far are written"
-    if is_regular(request.out):
+    if is_regular(request.options.out):
         goes_on = f"the same command {'without --overwrite ' if request.how.overwrite else ''}goes on"
     if request.signals.received:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
@@ -92,7 +111,8 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
 
 def _record(
     request: Request,
-    work: Work,
+    tagger: FaceTagger,
+    basis: Basis,
     watch: Watch,
     clock: Stopwatch,
     started: str,
@@ -101,17 +121,17 @@ def _record(
 ) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
-        command=work.basis.command,
+        command=basis.command,
         outcome="finished" if outcome.finished else f"stopped by {ended_by}",
         started=started,
         ended=now(),
         versions=versions(),
         system=platform.platform(),
-        model={"name": work.model.name, "digest": work.model.fingerprint},
-        device=str(work.device),
-        options=request.words,
-        basis=asdict(work.basis),
-        basis_digest=work.basis.digest.hex(),
+        model={"name": tagger.model.name, "digest": tagger.model.fingerprint},
+        device=str(tagger.device),
+        options=_words(basis.command, request.options),
+        basis=asdict(basis),
+        basis_digest=basis.digest.hex(),
         counts=watch.by_status(),
         inputs=watch.total,
         faces=watch.faces,

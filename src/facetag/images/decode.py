@@ -276,6 +276,18 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of an image that Pillow has opened, turned by its EXIF orientation.
+
+    Raises:
+        UnreadableImage: its file is damaged.
+    """
+    try:
+        return upright(_rgb(image), _orientation(image))
+    except _DAMAGE as error:
+        raise UnreadableImage("damaged image") from error
+
+
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     """(H, W, 3) as stored, whatever Pillow's mode."""
     if image.mode in _DEEP_GREY:

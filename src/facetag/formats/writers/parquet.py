@@ -29,7 +29,7 @@ class ParquetWriter(Writer):
         self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
     def write(self, record: ImageRecord) -> None:
-        self._rows.extend(_rows(record, self._attributes))
+        self._rows.extend(rows(record, self._attributes))
         if len(self._rows) >= ROWS:
             self._write_group()
 
@@ -66,8 +66,8 @@ def _schema(attributes: Sequence[str] | None) -> Any:
     return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
 
 
-def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    """The rows of one input, as in `writers.tables`; a column that is left out is null."""
+def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows of one input, as in `writers.csv`; a column that is left out is null."""
     looked_at = None if record.status.is_failure else len(record.faces)
     start = {**input_fields(record), "faces": looked_at}
     for number, face in enumerate(record.faces, 1):
