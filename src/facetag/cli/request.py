@@ -57,11 +57,12 @@ def request_of(context: typer.Context, options: Options) -> Request:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
             what is read.
     """
-    from facetag.formats.destination import refuse_to_replace
+    from facetag.formats.destination import refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.runs.failure_budget import budget_of
 
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
+    see_folder(options.out)
     speak_as(options.log_format, options.quiet, options.verbose)
     return Request(
         options=options,

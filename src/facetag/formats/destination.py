@@ -1,5 +1,6 @@
 """Where a document goes: standard output as it comes, or a file that appears whole or not at all."""
 
+import errno
 import hashlib
 import io
 import os
@@ -51,6 +52,21 @@ def refuse_to_replace(out: str, *inputs: str | None) -> None:
         raise UsageError(f"{out} is a {kind} picture and would be replaced", "name another file")
     if head.startswith(b"SQLite format 3\0"):
         raise UsageError(f"{out} is a journal and would be replaced", "name another file")
+
+
+def see_folder(out: str) -> None:
+    """See that an output's folder is there and may be written, long before it is.
+
+    Raises:
+        FacetagError: it is not.
+    """
+    if is_regular(out):
+        with writing(out):
+            folder = os.path.dirname(os.path.realpath(out))
+            if not stat.S_ISDIR(os.stat(folder).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _descriptor(out: str) -> int | None:

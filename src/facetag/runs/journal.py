@@ -60,6 +60,7 @@ ON CONFLICT (path) DO UPDATE SET
     record = excluded.record
 """
 _ANSWERED = "SELECT input FROM met WHERE input IS NOT NULL"
+_FORGOTTEN = f"SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})"
 _GONE = f"""
 SELECT count(*) FROM inputs AS gone WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED}) AND NOT EXISTS (
     SELECT 1 FROM inputs AS other WHERE other.sha256 = gone.sha256 AND gone.sha256 <> x'' AND other.id IN ({_ANSWERED})
@@ -137,6 +138,14 @@ class Journal:
             ).fetchone()
         return Known(Source(*row[:3]), self._record(row[3])) if row else None
 
+    def had(self, path: str) -> bool:
+        """Whether an earlier run answered this path, to whatever question."""
+        with self._handled():
+            row = self._base.execute(
+                "SELECT 1 FROM inputs WHERE path = ? AND id <= ?", (os.fsencode(path), self._last)
+            ).fetchone()
+        return row is not None
+
     def answer_to(self, sha256: bytes) -> ImageRecord | None:
         """The answer to this content, whatever its name, on the same basis."""
         with self._handled():
@@ -188,15 +197,21 @@ class Journal:
                 "bring them back, or let them leave the output with --prune",
             )
 
-    def finish(self, inputs: int, digest: str) -> None:
-        """The document is written: forget what this run did not meet. See `shards.Enumeration` for the arguments."""
+    def finish(self, inputs: int, digest: str) -> int:
+        """The document is written: forget what this run did not meet. See `shards.Enumeration` for the arguments.
+
+        Returns:
+            How many paths of earlier runs are forgotten; those that could not be read this time among them.
+        """
         with self._handled():
+            forgotten = int(self._base.execute(_FORGOTTEN, (self._last,)).fetchone()[0])
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
         self._note(finished="yes", inputs=str(inputs), digest=digest)
         self.commit()
         with self._handled():
             self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go
             self._base.execute("PRAGMA journal_mode = DELETE")
+        return forgotten
 
     def records(self) -> Iterator[ImageRecord]:
         """The record of every input met, in the order of their places."""

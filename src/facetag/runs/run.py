@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import partial
 
 from facetag.errors import writing
@@ -64,20 +65,28 @@ class Document:
         return "standard output" if self.out == "-" else self.out
 
 
+class Fate(StrEnum):
+    """What an input is to an output that may have been there before."""
+
+    NEW = "new"  #: its path was not answered before
+    CHANGED = "changed"  #: it was, and is answered anew: the file, the model or a setting is another, or it failed
+    REUSED = "reused"  #: the answer was known, from an earlier run or from an equal file
+
+
 @dataclass(frozen=True, eq=False)
 class Observers:
     """Who looks on.
 
     Attributes:
         draw: makes drawings too.
-        seen: told of each record, in order, once nothing can take it back; what it raises ends the run.
+        seen: told of each record and its Fate, in order, once nothing can take it back; what it raises ends the run.
         stop: asked after each batch whether to end early.
         clock: told where the time goes.
         at: passed each point at which the run's death must do no harm (see `formats.destination`, `runs.journal`).
     """
 
     draw: Drawer | None = None
-    seen: Callable[[ImageRecord], None] = lambda record: None
+    seen: Callable[[ImageRecord, Fate], None] = lambda record, fate: None
     stop: Callable[[], bool] = lambda: False
     clock: Stopwatch = field(default_factory=Stopwatch)
     at: Passing = unheeded
@@ -90,10 +99,12 @@ class Outcome:
     Attributes:
         finished: False when it was stopped early; a file was not written then, but the same command goes on.
         kept: inputs whose answer was known, from an earlier run or from an equal file in this one.
+        gone: inputs of the output before that are not in this one's.
     """
 
     finished: bool
     kept: int = 0
+    gone: int = 0
 
 
 def run(
@@ -136,15 +147,15 @@ def run(
                 journal.refuse_emptying(document.out)
             with observers.clock.stage(Stage.WRITE):
                 publish(journal.records(), document, observers.at)
-                journal.finish(whole.inputs, whole.digest)
-            return outcome
+                forgotten = journal.finish(whole.inputs, whole.digest)
+            return replace(outcome, gone=outcome.gone + forgotten)
 
 
 def _answer(
     whole: Enumeration, cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
 ) -> Outcome:
     """Note the answer to every path of the shard in the journal, a commit a batch."""
-    journal, kept = recall.journal, 0
+    journal, kept, unread = recall.journal, 0, 0
     journal.begin()
     batches = answered_batches(whole, cascade, reading, observers.clock, recall)
     with closing(batches):
@@ -152,15 +163,25 @@ def _answer(
             with observers.clock.stage(Stage.WRITE):
                 answered = [_drawn(answer, observers.draw) for answer in batch]
                 del batch  # its photographs are not kept while the next ones gather
+                fates = [_fate(journal, answer) for answer in answered]
                 for answer in answered:
                     _note(journal, whole.places.popleft(), answer)
                 journal.commit()
             kept += sum(answer.kept for answer in answered)
-            for answer in answered:
-                observers.seen(answer.record)
+            both = zip(answered, fates, strict=True)
+            unread += sum(answer.source is None and fate is Fate.CHANGED for answer, fate in both)
+            for answer, fate in zip(answered, fates, strict=True):
+                observers.seen(answer.record, fate)
             if observers.stop():
                 return Outcome(False, kept)
-    return Outcome(True, kept)
+    return Outcome(True, kept, -unread)  # they are forgotten, but not gone
+
+
+def _fate(journal: Journal, answer: Answer) -> Fate:
+    """Before it is noted."""
+    if answer.kept:
+        return Fate.REUSED
+    return Fate.CHANGED if journal.had(answer.record.path) else Fate.NEW
 
 
 def _drawn(answer: Answer, draw: Drawer | None) -> Answer:
@@ -219,7 +240,7 @@ def _stream(
             for answer in answered:
                 with observers.clock.stage(Stage.WRITE), writing(document.name):
                     writer.write(answer.record)
-                observers.seen(answer.record)
+                observers.seen(answer.record, Fate.NEW)
             if observers.stop():
                 finished = False
                 break
