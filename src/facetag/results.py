@@ -1,6 +1,6 @@
 """What facetag answers: one ImageRecord per input, one FaceRecord per face in it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from facetag.geometry import Box
@@ -41,6 +41,34 @@ class FaceRecord:
     probabilities: dict[str, float] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What is written of a stored result: the chosen attributes, and which of them are present or unsure.
+
+    Attributes:
+        names: of the chosen attributes, in the model's order.
+        present_from, unsure_from: of each, the probabilities from which it is present, and unsure.
+    """
+
+    names: tuple[str, ...]
+    present_from: tuple[float, ...]
+    unsure_from: tuple[float, ...]
+
+    def __call__(self, record: "ImageRecord") -> "ImageRecord":
+        """The record with these attributes alone, decided anew."""
+        return replace(record, faces=tuple(map(self._face, record.faces)))
+
+    def _face(self, face: FaceRecord) -> FaceRecord:
+        edges = zip(self.names, self.present_from, self.unsure_from, strict=True)
+        values = [(name, face.probabilities[name], present, unsure) for name, present, unsure in edges]
+        return replace(
+            face,
+            probabilities={name: value for name, value, _, _ in values},
+            tags=tuple(name for name, value, present, _ in values if value >= present),
+            unsure=tuple(name for name, value, present, unsure in values if unsure <= value < present),
+        )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, Unsupport
 from facetag.images.file_types import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
 from facetag.images.orient import is_turned, upright
 
+DECODER_VERSION = 1
+CHANGED: frozenset[str] = frozenset()
 MAX_PIXELS = 200_000_000
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 

@@ -41,6 +41,11 @@ class Tagging:
     thresholds: NDArray[np.floating[Any]]
     unsure_from: NDArray[np.floating[Any]] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the attributes answered."""
+        return tuple(ATTRIBUTES[index] for index in self.chosen)
+
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; all faces go through ANet together."""
         regions = [region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)]

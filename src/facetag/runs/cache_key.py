@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ from facetag.errors import DataError
 from facetag.model import Model
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, Tagging
+from facetag.settings import settings_from
 
 #: Raised whenever facetag answers the same question about the same bytes otherwise than before.
 ANSWERS = 1
+
+
+#: Fields of Basis that change what is written of an answer, not the answer: no network is asked again for them.
+AT_WRITING = ("attributes", "thresholds", "unsure_from")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Basis:
         model: its fingerprint.
         faces: all, thorough, dominant, aligned or boxes.
         boxes: SHA-256 of the user's boxes; then an answer belongs to a path and not to its content alone.
-        attributes: those answered, in the order of ATTRIBUTES; None when faces are only located.
+        attributes: those written, in the order of ATTRIBUTES; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
         min_face, max_pixels, strict, precision: as the options of these names.
         answers: ANSWERS.
@@ -55,12 +61,13 @@ class Basis:
     @property
     def text(self) -> str:
         """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _canonical(asdict(self))
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of `text`."""
-        return hashlib.sha256(self.text.encode()).digest()
+        """SHA-256 over all but what is decided at writing: chosen attributes, thresholds and unsure bands."""
+        values = {name: value for name, value in asdict(self).items() if name not in AT_WRITING}
+        return hashlib.sha256(_canonical(values).encode()).digest()
 
 
 def basis_of(
@@ -106,3 +113,15 @@ def _sha256(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "check the path and its permissions") from error
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key_of_version_1(text: str) -> bytes | None:
+    """The digest under which answers are kept now that a journal of version 1 kept under this key, in JSON."""
+    try:
+        return settings_from(Basis, json.loads(text), "journal").digest
+    except (DataError, TypeError, ValueError):
+        return None
