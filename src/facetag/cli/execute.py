@@ -3,13 +3,14 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from facetag.cli.console import complain, detail, say, take_leave
 from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
 from facetag.cli.request import Request
-from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked
+from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import beside, is_regular
 from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
@@ -64,7 +65,14 @@ def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
     options = request.options
     faces = "aligned" if options.aligned else options.faces
     return basis_of(
-        command, tagger.model, tagger.cascade, tagger.reading, faces, options.boxes, precision=options.precision
+        command,
+        tagger.model,
+        tagger.cascade,
+        tagger.reading,
+        faces,
+        tagger.given.digest if tagger.given else "",
+        options.precision,
+        tagger.decide,
     )
 
 
@@ -86,14 +94,28 @@ def _run(
         return bool(request.signals.received) or is_hopeless
 
     draw = tagger.drawer(request.options.draw) if request.options.draw else None
-    document = Document(request.options.out, request.format, tagger.attributes or None)
-    observers = Observers(draw, seen, stop, clock)
+    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide)
+    observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
     try:
         return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
         return Outcome(False)  # it was stopped while it waited
+
+
+def _refuse_strange_boxes(tagger: FaceTagger, request: Request) -> None:
+    """No input has a name that the user's boxes have: the file is most likely of other images.
+
+    Raises:
+        UsageError: so it is.
+    """
+    given = tagger.given
+    if given and given.is_unused and given.unnamed and request.how.shard.count == 1:
+        raise UsageError(
+            f"no input has a name that {request.options.boxes} has",
+            "write its names as the inputs are named, or use --relative-to",
+        )
 
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:

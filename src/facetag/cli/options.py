@@ -86,6 +86,9 @@ Batch = Annotated[
         min=1, metavar="N", help="Photographs looked at together, at most; changes no answer.  [default: by the device]"
     ),
 ]
+Append = Annotated[
+    bool, typer.Option("--append", help="Keep what is in the output, in its order, and put new inputs behind it.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
 Rehash = Annotated[bool, typer.Option("--rehash", help="Read every file: its content says whether it changed.")]
@@ -174,6 +177,7 @@ class Options:
     precision: Precision = "float32"
     workers: Workers = None
     batch: Batch = None
+    append: Append = False
     overwrite: Overwrite = False
     retry_failed: RetryFailed = False
     rehash: Rehash = False

@@ -61,7 +61,7 @@ def _write(parts: Sequence[Part], document: Document, path: str) -> None:
 def _fill(journal: Journal, rows: Iterable[Row]) -> None:
     journal.begin()
     for row in rows:
-        journal.add(row.place, row.record, row.source)
+        journal.add(row.place, row.record, row.source, row.decoder)
         if row.place % _COMMIT == 0:
             journal.commit()
     journal.commit()
