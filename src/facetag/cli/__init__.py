@@ -14,7 +14,19 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli.commands import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.commands import (
+    data,
+    doctor,
+    eval,
+    finetune,
+    localize,
+    merge,
+    model,
+    predict,
+    pretrain,
+    schema,
+    untag,
+)
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
 from facetag.cli.session import Session
@@ -32,6 +44,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "doctor": doctor.doctor,
     "merge": merge.merge,
     "schema": schema.schema,
+    "untag": untag.untag,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.

@@ -7,6 +7,7 @@ import typer
 
 from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
+from facetag.cli.companions import Companions, CropDir, Sidecar
 from facetag.cli.console import say
 from facetag.cli.options import inputs_of
 from facetag.cli.request import Work, finder, is_half, load, localizer_for, reading, request_of
@@ -56,6 +57,8 @@ def predict(
     boxes: Boxes = None,
     aligned: Aligned = False,
     draw: options.Draw = None,
+    sidecar: Sidecar = None,
+    crop_dir: CropDir = None,
     attributes: Attributes = None,
     exclude_attributes: ExcludeAttributes = None,
     threshold: Thresholds = None,
@@ -118,8 +121,9 @@ def predict(
     cascade = Cascade(find, tagging, min_face)
     settings = reading(place, max_pixels, strict, workers, batch, relative_to, localizer)
     basis = basis_of("predict", loaded, cascade, settings, "aligned" if aligned else faces, boxes, precision)
-    work = Work(loaded, place, cascade, localizer, settings, basis, given.note if given else Work.note)
-    code = carry_out(request, inputs, work)
+    companions = Companions(sidecar, crop_dir, settings.place, given.note if given else None)
+    work = Work(loaded, place, cascade, localizer, settings, basis, companions)
+    code = companions.conclude(carry_out(request, inputs, work), fail_on)
     if given and given.unused and request.how.shard.count == 1:  # else another shard may have asked
         images, were = ("image", "was") if len(given.unused) == 1 else ("images", "were")
         say(f"{len(given.unused)} {images} named in {boxes} {were} not among the inputs")
