@@ -12,8 +12,9 @@ from lxml import etree
 from PIL import Image
 
 from facetag.errors import FacetagError, SidecarError
+from facetag.formats.keywords import keywords_of
 from facetag.formats.xmp import packet as packets
-from facetag.formats.xmp.keywords import DIGIKAM, LIGHTROOM, SUBJECT, keywords_of
+from facetag.formats.xmp.keywords import DIGIKAM, LIGHTROOM, SUBJECT
 from facetag.formats.xmp.packet import Packet
 from facetag.formats.xmp.sidecar import SidecarNames, Sidecars, sidecars_of, tag_sidecar, untag_sidecar
 from facetag.geometry import Box

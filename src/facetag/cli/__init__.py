@@ -22,6 +22,7 @@ from facetag.cli.commands import (
     localize,
     merge,
     model,
+    paths,
     predict,
     pretrain,
     schema,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "merge": merge.merge,
     "schema": schema.schema,
     "untag": untag.untag,
+    "paths": paths.paths,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.

@@ -29,6 +29,15 @@ CropDir = Annotated[
         "--crop-dir", metavar="DIR", help="Save each face as a JPEG here. Photos with faces are decoded once more."
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES", help="More columns in a table: decisions (present_NAME, 1 or 0), folder, image_name."
+    ),
+]
+Explode = Annotated[
+    Literal["attributes"] | None, typer.Option(help="A table with a row for each attribute of each face.")
+]
 
 
 class Companions:

@@ -51,7 +51,7 @@ def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: S
         return bool(request.signals.received) or request.budget.stops(watch.failed, watch.total)
 
     draw = Drawer(request.draw, work.localizer) if request.draw else None
-    document = Document(request.out, request.format, request.attributes)
+    document = Document(request.out, request.format, request.attributes, request.layout)
     observers = Observers(draw, seen, stop, clock)
     try:
         return run(inputs, work.cascade, work.reading, document, work.basis, request.how, observers)

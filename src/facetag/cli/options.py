@@ -22,7 +22,11 @@ Paths = Annotated[
 ]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
 Format = Annotated[
-    str | None, typer.Option(metavar="NAME", help="csv, tsv, json, jsonl or parquet; else by the suffix of --out.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="csv, tsv, json, jsonl, parquet, exiftool-csv or exiftool-json; else by the suffix of --out.",
+    ),
 ]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")

@@ -11,6 +11,7 @@ import typer
 
 from facetag.cli.console import is_quiet, say, shows_bars, speak_as
 from facetag.cli.options import Faces
+from facetag.cli.options import words as split
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
@@ -18,6 +19,7 @@ from facetag.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
+    from facetag.formats.writers.layout import Layout
     from facetag.localization.center_localizer import AnyLocalizer
     from facetag.model import Model
     from facetag.pipeline.face_sources import Finder
@@ -42,6 +44,7 @@ class Request:
         how: the run deals with an earlier one.
         words: all options and their values, for the run's record.
         signals: that came.
+        layout: of a table, where it is not the usual one.
     """
 
     out: str
@@ -52,6 +55,7 @@ class Request:
     how: "RunSettings"
     words: Mapping[str, Any]
     signals: Signals
+    layout: "Layout | None" = None
 
     @property
     def name(self) -> str:
@@ -93,20 +97,23 @@ def request_of(context: typer.Context, attributes: Sequence[str] | None) -> Requ
     """
     from facetag.formats.destination import refuse_to_replace
     from facetag.formats.writers import format_of
+    from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
 
     words = context.params
     refuse_to_replace(words["out"], words["files_from"], words.get("boxes"))
     speak_as(words["log_format"], words["quiet"], words["verbose"])
+    format = format_of(words["out"], words["format"])
     return Request(
         out=words["out"],
-        format=format_of(words["out"], words["format"]),
+        format=format,
         attributes=attributes,
         draw=words["draw"],
         budget=budget_of(words["fail_on"]),
         how=_run_settings(words),
         words=words,
         signals=context.ensure_object(Session).signals,
+        layout=layout_of(split(words.get("columns")), words.get("explode"), format),
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError
+from facetag.errors import DataError, UsageError
 from facetag.formats.path_encoding import one_line, unescape
 from facetag.formats.writers import format_of
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
+from facetag.formats.writers.layout import EXTRA, LONG, PRESENT, VERSION
 from facetag.geometry import Box
 from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, Status
 
@@ -33,7 +34,7 @@ def read_records(file: str, format: str | None = None) -> Iterator[ImageRecord]:
         UsageError: the format is unknown, or what it needs is not installed.
         DataError: the file cannot be read, is malformed or of another schema version; names it and why.
     """
-    read = READERS[format_of(file, format)]
+    read = _reader_of(format_of(file, format))
     try:
         with open(file, "rb") as stream:
             yield from map(_record, read(stream))
@@ -70,7 +71,7 @@ def _read_parquet(stream: BinaryIO) -> Iterator[_Object]:
     return _objects(row for batch in file.iter_batches() for row in batch.to_pylist())
 
 
-#: name of the format, as in WRITERS -> its objects, in the form of JSON.
+#: name of the format, as in WRITERS -> its objects, in the form of JSON. What ExifTool reads holds no whole answers.
 READERS: dict[str, Callable[[BinaryIO], Iterator[_Object]]] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
@@ -78,6 +79,12 @@ READERS: dict[str, Callable[[BinaryIO], Iterator[_Object]]] = {
     "jsonl": _read_json_lines,
     "parquet": _read_parquet,
 }
+
+
+def _reader_of(format: str) -> Callable[[BinaryIO], Iterator[_Object]]:
+    if format not in READERS:
+        raise UsageError(f"{format} holds no whole answers", f"read an output in one of {', '.join(READERS)}")
+    return READERS[format]
 
 
 def _table(stream: BinaryIO, dialect: Mapping[str, Any]) -> Iterator[_Object]:
@@ -94,6 +101,10 @@ def _table(stream: BinaryIO, dialect: Mapping[str, Any]) -> Iterator[_Object]:
 
 
 def _check_columns(names: Sequence[str]) -> None:
+    """Refuse columns that are not ours; those that schema version 2 adds are passed over, its long form is refused."""
+    if tuple(names[len(COLUMNS) :][: len(LONG)]) == LONG:
+        raise ValueError("--explode attributes has rows for attributes, not for faces")
+    names = [name for name in names if name not in EXTRA and not name.startswith(PRESENT)]
     answers = list(names[len(COLUMNS) :])
     if tuple(names[: len(COLUMNS)]) != COLUMNS or answers[: len(DECISIONS)] not in ([], list(DECISIONS)):
         raise ValueError("its columns are not ours")
@@ -129,8 +140,8 @@ def _face_object(row: _Object) -> _Object:
 
 
 def _record(value: _Object) -> ImageRecord:
-    if int(value["schema_version"]) != SCHEMA_VERSION:
-        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION}")
+    if int(value["schema_version"]) not in (SCHEMA_VERSION, VERSION):
+        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION} or {VERSION}")
     width, height = (int(value[name] or 0) for name in ("image_width", "image_height"))
     path, error = _text(value["path"]), _text(value["error"] or "")
     return ImageRecord(unescape(path), Status(value["status"]), error, width, height, tuple(map(_face, value["faces"])))

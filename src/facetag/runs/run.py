@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from facetag.errors import writing
 from facetag.formats.destination import Passing, beside, is_regular, open_output, unheeded
-from facetag.formats.writers import WRITERS
+from facetag.formats.writers import writer_of
+from facetag.formats.writers.layout import Layout
 from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Answer, Cascade, answered_batches
@@ -50,11 +51,13 @@ class Document:
         out: a file, or - for standard output.
         format: of WRITERS.
         attributes: those answered; None when faces are only located.
+        layout: of a table, where it is not the usual one.
     """
 
     out: str
     format: str
     attributes: Sequence[str] | None
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:
@@ -184,7 +187,7 @@ def publish(records: Iterable[ImageRecord], document: Document, at: Passing = un
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for record in records:
             with writing(document.name):
                 writer.write(record)
@@ -200,7 +203,7 @@ def _stream(
     batches = answered_batches(paths, cascade, reading, observers.clock, read)
     with closing(batches), open_output(document.out) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for batch in batches:
             for answer in batch:
                 if observers.draw and answer.photo:

@@ -7,7 +7,7 @@ import typer
 
 from facetag.attributes import ATTRIBUTES
 from facetag.cli import options
-from facetag.cli.companions import Companions, CropDir, Sidecar
+from facetag.cli.companions import Columns, Companions, CropDir, Explode, Sidecar
 from facetag.cli.console import say
 from facetag.cli.options import inputs_of
 from facetag.cli.request import Work, finder, is_half, load, localizer_for, reading, request_of
@@ -52,6 +52,8 @@ def predict(
     paths: options.Paths = None,
     out: options.Out = "-",
     format: options.Format = None,
+    columns: Columns = None,
+    explode: Explode = None,
     model: options.ModelName = None,
     faces: options.WhichFaces = "all",
     boxes: Boxes = None,

@@ -9,31 +9,13 @@ So a list that facetag begins holds the keywords of the lists that it would hide
 
 from collections.abc import Sequence
 
+from facetag.formats.keywords import ROOT
 from facetag.formats.xmp.packet import Packet, drop
-from facetag.results import ImageRecord
-
-ROOT = "facetag"  #: above the attributes in the hierarchical lists
 
 SUBJECT, LIGHTROOM, DIGIKAM = "dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList"
 _OWN = {SUBJECT: "facetag:subject", LIGHTROOM: "facetag:hierarchicalSubject", DIGIKAM: "facetag:TagsList"}
 _SEPARATORS = {LIGHTROOM: "|", DIGIKAM: "/"}
 _KINDS = {SUBJECT: "Bag", LIGHTROOM: "Bag", DIGIKAM: "Seq"}
-
-
-def keyword(attribute: str) -> str:
-    """An attribute as people write it.
-
-    >>> keyword("Wearing_Hat")
-    'Wearing Hat'
-    """
-    return attribute.replace("_", " ")
-
-
-def keywords_of(record: ImageRecord) -> list[str]:
-    """What is present in any face of an image, in the order of the attributes of its faces."""
-    tags = {tag for face in record.faces for tag in face.tags}
-    order = [name for face in record.faces[:1] for name in face.probabilities]
-    return [keyword(name) for name in order if name in tags] + sorted(keyword(tag) for tag in tags.difference(order))
 
 
 def set_keywords(packet: Packet, keywords: Sequence[str]) -> None:

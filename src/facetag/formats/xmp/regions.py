@@ -7,7 +7,7 @@ theirs: it stays, and a face that it covers gets no second one.
 import hashlib
 from collections.abc import Sequence
 
-from facetag.formats.xmp.keywords import keyword
+from facetag.formats.keywords import keyword
 from facetag.formats.xmp.packet import Element, Packet, array_of, child, drop, field, name, structure
 from facetag.geometry import Box
 from facetag.images.orient import is_turned, stored_box

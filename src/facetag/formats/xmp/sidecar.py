@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Literal
 
 from facetag.errors import FacetagError, SidecarError, writing
-from facetag.formats.xmp.keywords import keywords_of, set_keywords
+from facetag.formats.keywords import keywords_of
+from facetag.formats.xmp.keywords import set_keywords
 from facetag.formats.xmp.packet import MAX_BYTES, Packet
 from facetag.formats.xmp.regions import remove_regions, set_regions
 from facetag.images.header import stored_orientation
