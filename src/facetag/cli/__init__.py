@@ -16,6 +16,7 @@ from typer.main import get_command
 from facetag import __version__
 from facetag.cli.commands import (
     data,
+    diff,
     doctor,
     eval,
     finetune,
@@ -25,6 +26,7 @@ from facetag.cli.commands import (
     paths,
     predict,
     pretrain,
+    report,
     schema,
     untag,
 )
@@ -45,6 +47,8 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "doctor": doctor.doctor,
     "merge": merge.merge,
     "schema": schema.schema,
+    "report": report.report,
+    "diff": diff.diff,
     "untag": untag.untag,
     "paths": paths.paths,
 }
