@@ -196,8 +196,8 @@ def test_nothing_sticks_out_of_the_page(tags, width):
     cli.run(["report", "tags.csv", "-q"])
     frame = tags.parent / "frame.html"
     frame.write_text(
-        f'<iframe id=f src="tags.csv.html" style="width:{width}px;height:900px;border:0"></iframe><script>f.onload=()=>{{'
-        "const page=f.contentDocument.documentElement;"
+        f'<iframe id=f src="tags.csv.html" style="width:{width}px;height:900px;border:0"></iframe>'
+        "<script>f.onload=()=>{const page=f.contentDocument.documentElement;"
         "document.title=JSON.stringify([page.scrollWidth,page.clientWidth])}</script>"
     )
     options = ("--allow-file-access-from-files", f"--user-data-dir={tags.parent / 'profile'}", "--dump-dom")
