@@ -15,11 +15,10 @@ from facetag.geometry import Box
 from facetag.images.crops import crop, crop_name
 from facetag.images.discover import discover
 from facetag.results import Status
-from models import model_folder  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def facetag(model_folder, tmp_path, monkeypatch, capfd):  # noqa: F811
+def facetag(model_folder, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACETAG_PREDICT_MODEL", str(model_folder))
     make_photographs(tmp_path / "photos", 3)
