@@ -20,8 +20,8 @@ from facetag.evaluate.localization import IOUS, RATES, Examined, load_photograph
 from facetag.evaluate.pictures import evenly, read_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer, localizer_of
-from facetag.model import load_model
+from facetag.localization.base import Localizer
+from facetag.predictor import FaceTagger
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +104,7 @@ WAYS: dict[str, Callable[[Shown], Shown]] = {
 }
 
 
-def figures(
-    finder: AnyLocalizer, photographs: Sequence[Photograph], way: Callable[[Shown], Shown]
-) -> tuple[float, ...]:
+def figures(finder: Localizer, photographs: Sequence[Photograph], way: Callable[[Shown], Shown]) -> tuple[float, ...]:
     """Recall at the score, recall at 0.1 false positives an image, false positives an image at the score."""
     examined = []
     for photograph in photographs:
@@ -129,7 +127,7 @@ def main() -> None:
     asked = parser.parse_args()
     single = load_photographs(asked.images, asked.boxes, asked.half).single
     chosen = [single[index] for index in evenly(len(single), asked.limit)]
-    finders = {name: localizer_of(load_model(name)) for name in asked.models}
+    finders = {name: FaceTagger(name, device="cpu").localizer for name in asked.models}
     print(
         f"{len(chosen)} photographs of {asked.half}; found at the score and at 0.1 false positives an image, percent;"
     )

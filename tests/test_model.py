@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from facetag import model as module
+from facetag import model_folder as folders
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import FacetagError, ModelError
 from facetag.method.calibration import Calibration
@@ -26,14 +28,11 @@ from facetag.model import (
     STUDENT_FILES,
     Model,
     RespondingLNet,
-    find_model,
     load_model,
-    models_folder,
-    read_description,
     save_model,
-    shipped_models,
     verify_model,
 )
+from facetag.model_folder import find_model, models_folder, read_description, shipped_models
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import LNet, LNetSettings
 from models import NARROW, random_student
@@ -183,11 +182,11 @@ def test_another_format_is_refused(folder, number):
 
 
 @pytest.mark.parametrize(
-    "attributes", [[], list(ATTRIBUTES[::-1]), list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], None, "Young", 3]
+    "attributes", [[], list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], ["Young"] * 40, None, "Young", 3]
 )
-def test_other_attributes_or_another_order_are_refused(folder, attributes):
+def test_attributes_that_do_not_fit_the_rest_are_refused(folder, attributes):
     rewrite(folder, attributes=attributes)
-    assert "not a facetag model" in refused(folder)
+    assert re.search("not a facetag model|attributes or groups in model.json are malformed", refused(folder))
 
 
 @pytest.mark.parametrize("changes", [
@@ -203,7 +202,7 @@ def test_a_description_that_does_not_fit_is_refused(folder, changes):
     refused(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "attributes", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
+@pytest.mark.parametrize("key", ["name", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
 def test_a_missing_key_is_refused(folder, key):
     description = json.loads((folder / "model.json").read_text())
     del description[key]
@@ -332,10 +331,10 @@ def umask():
 
 def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
     assert find_model(str(saved)) == saved
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     assert find_model("made") == saved and shipped_models() == ["made"]
     monkeypatch.chdir(saved.parent)
-    monkeypatch.setattr(module, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(folders, "models_folder", lambda: tmp_path)
     assert find_model("made").resolve() == saved
     assert shipped_models() == []
 
@@ -343,7 +342,7 @@ def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["nobody", "", ".", "..", "no/body", "a\0b"])
 def test_what_is_not_there_names_what_is(saved, tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     with pytest.raises(ModelError, match=r"no model at .*; shipped models: made"):
         find_model(name)
 

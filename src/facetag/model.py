@@ -8,10 +8,8 @@ Loading runs no code: weights are safetensors, everything else is JSON.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +20,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
+from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
-FORMAT = 1
-DEFAULT = "fast"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
 STUDENT_FILES = ("student.safetensors", *FILES[2:])
 
@@ -65,6 +62,8 @@ class Model:
 
     Attributes:
         name: of the folder.
+        attributes: names of what the SVMs answer, in their order.
+        groups: of attributes, by name.
         lnet_o, lnet_s: what finds faces; None where a student does.
         student: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
@@ -85,35 +84,11 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     student: Student | None = None
+    attributes: tuple[str, ...] = ATTRIBUTES
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: GROUPS)
 
     def __post_init__(self) -> None:
         assert (self.student is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
-
-
-def models_folder() -> Path:
-    """Where shipped models lie: inside the package in a wheel, at the top of the repository in an editable install."""
-    packaged = Path(str(resources.files("facetag"))) / "models"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "models"
-
-
-def find_model(name_or_folder: str = DEFAULT) -> Path:
-    """The folder of a shipped model by name, or of any model by path.
-
-    Raises:
-        ModelError: there is none.
-    """
-    candidates = [Path(name_or_folder)]
-    if os.sep not in name_or_folder:
-        candidates.insert(0, models_folder() / name_or_folder)
-    for folder in candidates:
-        if (folder / "model.json").is_file():
-            return folder
-    raise ModelError(f"no model at {name_or_folder!r}", f"shipped models: {', '.join(shipped_models()) or 'none'}")
-
-
-def shipped_models() -> list[str]:
-    """Names of the models that came with facetag."""
-    return sorted(path.parent.name for path in models_folder().glob("*/model.json"))
 
 
 def load_model(name_or_folder: str = DEFAULT) -> Model:
@@ -132,29 +107,6 @@ def load_model(name_or_folder: str = DEFAULT) -> Model:
         raise ModelError(
             f"{folder} is not a facetag model ({reason})", "install facetag again or train it anew"
         ) from error
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """model.json as data.
-
-    Raises:
-        ModelError: it is missing, not JSON, of another format, or does not say whose it is.
-    """
-    path = folder / "model.json"
-    try:
-        description = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
-    name, attributes = description.get("name"), description.get("attributes")
-    if not (isinstance(name, str) and name.isprintable() and isinstance(attributes, list)):
-        raise ModelError(
-            f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew"
-        )
-    return description
 
 
 def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
@@ -190,15 +142,19 @@ def _digest(description: Mapping[str, Any]) -> str:
 
 def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
     svm = {name: tensor.float().numpy() for name, tensor in load_file(folder / "svm.safetensors").items()}
-    if tuple(description["attributes"]) != ATTRIBUTES:
-        raise ValueError("its attributes are not CelebA's forty in their order")
+    attributes, groups = attributes_of(description)
+    count = len(attributes)
+    if svm["weights"].shape[0] != count:
+        raise ValueError(f"its SVMs are not of its {count} attributes")
     return Model(
         name=description["name"],
         **_load_finder(folder, description),
         anet=_load_anet(folder / "anet.safetensors", description["anet"]),
-        svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"]), svm["mean"], svm["scale"]),
-        calibration=Calibration(_per_attribute(description["slope"]), _per_attribute(description["intercept"])),
-        thresholds=_per_attribute(description["thresholds"]),
+        svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"], count), svm["mean"], svm["scale"]),
+        calibration=Calibration(*(_per_attribute(description[name], count) for name in ("slope", "intercept"))),
+        thresholds=_per_attribute(description["thresholds"], count),
+        attributes=attributes,
+        groups=groups,
         localizer=description["localizer"],
         tagger=description["tagger"],
         training=description["training"],
@@ -206,11 +162,11 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
     )
 
 
-def _per_attribute(values: Any) -> NDArray[np.float64]:
+def _per_attribute(values: Any, count: int) -> NDArray[np.float64]:
     """One finite number an attribute: what is compared with an array of another shape may be broadcast in silence."""
     numbers = np.array(values, np.float64)
-    if numbers.shape != (len(ATTRIBUTES),) or not np.isfinite(numbers).all():
-        raise ValueError(f"{len(ATTRIBUTES)} finite numbers are needed, one an attribute")
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise ValueError(f"{count} finite numbers are needed, one an attribute")
     return numbers
 
 
@@ -287,7 +243,8 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
     description: dict[str, Any] = {
         "format": FORMAT,
         "name": model.name,
-        "attributes": list(ATTRIBUTES),
+        "attributes": list(model.attributes),
+        "groups": {name: list(members) for name, members in model.groups.items()},
         **{name: {"settings": plain(lnet.net.settings), "bias": lnet.bias} for name, lnet in _lnets(model).items()},
         **({} if model.student is None else {"student": {"settings": plain(model.student.settings)}}),
         "anet": {"settings": plain(model.anet.settings)},

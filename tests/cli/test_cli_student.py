@@ -13,12 +13,12 @@ from readback import read_bytes, read_csv, read_jsonl
 
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
-from facetag.cli.request import is_half
 from facetag.errors import ExitCode, UsageError
 from facetag.evaluate import convention, speed
 from facetag.evaluate.convention import Scoring, StudentConvention
 from facetag.localization.center_localizer import localizer_of
 from facetag.model import save_model
+from facetag.networks.execution.device import is_half
 from models import CARD, student_model
 
 

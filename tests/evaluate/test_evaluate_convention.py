@@ -29,8 +29,9 @@ from facetag.evaluate.convention import (
 from facetag.evaluate.localization import Examined, examine, measure_localization
 from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings
-from facetag.localization.lnet_localizer import Located, logit_of
+from facetag.localization.base import Detection
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
+from facetag.localization.lnet_localizer import logit_of
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.scale_space import Layer
 from models import student_model
@@ -118,7 +119,9 @@ FACE = Box(0, 0, 40, 50)
 def examined(*boxes: tuple[bool, float]) -> list[Examined]:
     """A photograph each, with a right or a wrong box of this score."""
     photograph = Photograph(Path("a"), (FACE,), "tune")
-    return [Examined(photograph, [Located(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes]
+    return [
+        Examined(photograph, [Detection(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes
+    ]
 
 
 def test_scores_say_how_sure_a_face_is_and_cut_at_a_tenth_of_a_false_positive():
@@ -192,7 +195,7 @@ def test_no_photograph_is_said():
         fit_convention(localizer(), [])
 
 
-SETTINGS = StudentLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
+SETTINGS = CenterLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
 TALL = 40.0
 
 
@@ -212,8 +215,8 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
     return photographs
 
 
-def bright_student() -> StudentLocalizer:
-    return StudentLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+def bright_student() -> CenterLocalizer:
+    return CenterLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
 
 
 def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):

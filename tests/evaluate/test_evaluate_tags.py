@@ -16,13 +16,13 @@ from facetag.evaluate.report import plain_text, tag_json, tag_tables
 from facetag.evaluate.sheet import BAD, GOOD, mistake_tiles
 from facetag.evaluate.tags import measure_tags
 from facetag.geometry import Box
+from facetag.localization.base import Detection
 from facetag.localization.center_localizer import localizer_of
-from facetag.localization.lnet_localizer import Located
 from facetag.model import load_model
 from facetag.tagger import Tagger
 
 MALE, SMILING = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Smiling")
-FACE = Located(Box(10, 10, 20, 25), 0.9)
+FACE = Detection(Box(10, 10, 20, 25), 0.9)
 
 
 def write(folder: Path, text: str) -> Path:

@@ -17,28 +17,28 @@ from facetag.geometry import Box
 from facetag.images.resample import resize
 from facetag.localization.center_localizer import (
     MOST_TOGETHER,
-    AtHand,
-    StudentLocalizer,
-    StudentLocalizerSettings,
+    CenterLocalizer,
+    CenterLocalizerSettings,
+    InMemory,
     localizer_of,
     together,
 )
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.networks.student import DEEPEST, STRIDE
 from facetag.settings import plain
 from models import random_model, student_model
 
 LNETS, MODEL = random_model(), student_model()
-SETTINGS = StudentLocalizerSettings(side=128)
+SETTINGS = CenterLocalizerSettings(side=128)
 
 
 def localizer(settings=SETTINGS, tall=TALL):
-    return StudentLocalizer(replace(MODEL, student=Bright(tall)), settings=settings)
+    return CenterLocalizer(replace(MODEL, student=Bright(tall)), settings=settings)
 
 
 def random_student_localizer(**changes):
     settings = {"side": 64, "least": -9.0, "score": 0.5, "double_iou": 0.7, "double_containment": 1.0, **changes}
-    return StudentLocalizer(MODEL, settings=StudentLocalizerSettings(**settings))
+    return CenterLocalizer(MODEL, settings=CenterLocalizerSettings(**settings))
 
 
 @pytest.mark.parametrize(("width", "height"), [(128, 128), (800, 200), (300, 900), (61, 47), (3000, 2000)])
@@ -81,19 +81,19 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view = localizer(replace(SETTINGS, side=side)).view(AtHand(image), side)
-    shown = round(width / view.scale[0]), round(height / view.scale[1])
+    view, scale = localizer(replace(SETTINGS, side=side)).view(InMemory(image), side)
+    shown = round(width / scale[0]), round(height / scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
-    np.testing.assert_array_equal(view.pixels[: shown[1], : shown[0]], resize(image, *shown))
-    assert all(length % DEEPEST == 0 for length in view.pixels.shape[:2])
-    assert (view.pixels[shown[1] :, :] == view.pixels[shown[1] - 1]).all()
-    assert (view.pixels[:, shown[0] :] == view.pixels[:, shown[0] - 1 : shown[0]]).all()
+    np.testing.assert_array_equal(view[: shown[1], : shown[0]], resize(image, *shown))
+    assert all(length % DEEPEST == 0 for length in view.shape[:2])
+    assert (view[shown[1] :, :] == view[shown[1] - 1]).all()
+    assert (view[:, shown[0] :] == view[:, shown[0] - 1 : shown[0]]).all()
 
 
 def test_few_shapes_are_met():
     finder = localizer(replace(SETTINGS, side=256))
-    shapes = {finder.view(AtHand(np.zeros((60, width, 3), np.uint8)), 256).pixels.shape for width in range(1, 240)}
+    shapes = {finder.view(InMemory(np.zeros((60, width, 3), np.uint8)), 256)[0].shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
@@ -355,7 +355,7 @@ def test_doubles_are_dropped_the_weaker_ones():
 )
 def test_settings_out_of_their_range_are_refused(name, value):
     with pytest.raises(UsageError, match=rf"{name} = .* of the localizer is out of range; make it "):
-        StudentLocalizerSettings(**{name: value})
+        CenterLocalizerSettings(**{name: value})
 
 
 def test_in_bfloat16_it_answers_nearly_the_same():
@@ -369,17 +369,17 @@ def test_in_bfloat16_it_answers_nearly_the_same():
 
 def test_a_model_is_localised_by_what_it_has():
     with pytest.raises(ModelError, match=r"^random has no student; localise by its LNets$"):
-        StudentLocalizer(LNETS)
+        CenterLocalizer(LNETS)
     with pytest.raises(ModelError, match=r"^student has no LNets; localise by its student$"):
-        Localizer(MODEL)
-    assert isinstance(localizer_of(LNETS), Localizer)
-    assert isinstance(localizer_of(MODEL), StudentLocalizer)
+        LNetLocalizer(MODEL)
+    assert isinstance(localizer_of(LNETS), LNetLocalizer)
+    assert isinstance(localizer_of(MODEL), CenterLocalizer)
 
 
 def test_a_localizer_has_the_settings_of_its_model():
-    settings = StudentLocalizerSettings(side=64, down=0.25, score=0.7)
+    settings = CenterLocalizerSettings(side=64, down=0.25, score=0.7)
     assert localizer_of(replace(MODEL, localizer=plain(settings))).settings == settings
-    assert StudentLocalizer(MODEL, settings=SETTINGS).settings == SETTINGS
+    assert CenterLocalizer(MODEL, settings=SETTINGS).settings == SETTINGS
     with pytest.raises(UsageError, match="side = 65"):
         localizer_of(replace(MODEL, localizer={"side": 65}))
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from facetag.errors import FacetagError
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
-from facetag.localization.response_maps import Frame, PeakSettings, as_layer
-from facetag.pipeline.drawing import SIDE, Drawer, file_name, spread
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
+from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
+from facetag.pipeline.drawing import SIDE, Drawer, file_name
 from facetag.pipeline.loader import Photo
 from facetag.results import FaceRecord, ImageRecord, Status
 from models import random_model, student_model
@@ -59,7 +59,7 @@ def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
 
 
 def test_both_response_maps_stand_beside(tmp_path):
-    drawer = Drawer(tmp_path / "new" / "drawn", Localizer(random_model()))
+    drawer = Drawer(tmp_path / "new" / "drawn", LNetLocalizer(random_model()))
     drawer(photo(), record((30, 30, 30, 40)))
     (path,) = (tmp_path / "new" / "drawn").iterdir()
     image = cv2.imread(str(path))
@@ -69,7 +69,7 @@ def test_both_response_maps_stand_beside(tmp_path):
 
 
 def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
-    with_student, without = Drawer(tmp_path, StudentLocalizer(student_model())), Drawer(tmp_path, None)
+    with_student, without = Drawer(tmp_path, CenterLocalizer(student_model())), Drawer(tmp_path, None)
     drawn = with_student.picture(photo(), record((30, 30, 30, 40)))
     assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
     np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))

@@ -7,8 +7,8 @@ from photographs import smooth_picture
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.pipeline.face_sources import GivenBoxes, aligned, located_by
 from facetag.pipeline.loader import Photo
 from facetag.pipeline.timing import Stage, Stopwatch
@@ -96,8 +96,8 @@ def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("localizer", "stages"),
     [
-        (Localizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
-        (StudentLocalizer(student_model()), {Stage.STUDENT}),
+        (LNetLocalizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
+        (CenterLocalizer(student_model()), {Stage.STUDENT}),
     ],
 )
 def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):
@@ -114,7 +114,7 @@ def test_the_surest_is_found_under_a_head_that_is_not_sure():
     photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
     images = [one.pixels for one in photos]
     model = random_model()
-    localizer = Localizer(model, settings=replace(Localizer(model).settings, head_score=0.9999999))
+    localizer = LNetLocalizer(model, settings=replace(LNetLocalizer(model).settings, head_score=0.9999999))
     assert not any(localizer.heads(images))
     found = located_by(localizer, dominant=True)(photos, Stopwatch())
     assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)

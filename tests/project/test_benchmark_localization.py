@@ -15,7 +15,7 @@ from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError, FacetagError
 from facetag.evaluate.localization import Examined
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("benchmark_localization", ROOT / "benchmarks" / "localization.py")
@@ -37,7 +37,7 @@ for line in sys.stdin:
 
 
 def examined(*boxes: tuple[Box, float], truths=(TRUTH,), name="a") -> Examined:
-    return Examined(Photograph(Path(name), tuple(truths), "tune"), [Located(*box) for box in boxes], 160)
+    return Examined(Photograph(Path(name), tuple(truths), "tune"), [Detection(*box) for box in boxes], 160)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_threshold_has_a_false_positive_in_ten_photographs():
 def test_rivals_see_the_pixels_and_stand_beside_the_lnets(photographs, rival):
     def ours(images, files):
         assert [np.array_equal(np.load(file), image) for file, image in zip(files, images, strict=True)]
-        return [[Located(TRUTH, 0.9)] for _ in images], 0.25 * len(images)
+        return [[Detection(TRUTH, 0.9)] for _ in images], 0.25 * len(images)
 
     measured, conventions = benchmark.compare(photographs, photographs, {"LNets": ours}, {"rival": rival})
     assert list(measured) == ["LNets", "rival"] and list(conventions) == ["rival"]

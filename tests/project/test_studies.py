@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from facetag.geometry import Box
 from facetag.images.decode import read_image
-from facetag.localization.center_localizer import StudentLocalizer
+from facetag.localization.center_localizer import CenterLocalizer
 from facetag.model import load_model
 from facetag.training.checkpoint import figures
 from facetag.training.recipe import load_recipe
@@ -47,7 +47,7 @@ def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> Non
 
 def test_the_student_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
     restored, model = trained_student(run, load_recipe("fast"), CPU), load_model("fast")
-    assert restored.settings == StudentLocalizer(model).settings
+    assert restored.settings == CenterLocalizer(model).settings
     pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
     assert model.student is not None
     torch.testing.assert_close(restored.net(pictures), model.student(pictures), rtol=1e-2, atol=1e-2)

@@ -103,7 +103,7 @@ def test_a_basis_differs_by_whatever_changes_an_answer():
     changes = {
         "model": "b", "faces": "dominant", "boxes": "ff", "attributes": ("Male",), "thresholds": (0.5, 0.26),
         "unsure_from": (0.3, 0.25), "min_face": 1.0, "max_pixels": 1, "strict": True, "answers": 2,
-        "command": "localize", "precision": "bfloat16",
+        "command": "localize", "precision": "bfloat16", "raw": "preview",
     }  # fmt: skip
     assert set(changes) == set(Basis.__dataclass_fields__)
     digests = {BASIS.digest, *(replace(BASIS, **{name: value}).digest for name, value in changes.items())}

@@ -14,7 +14,7 @@ from facetag import cli
 from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked
 from facetag.geometry import Box
 from facetag.images.discover import discover
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
@@ -37,7 +37,7 @@ class Counting:
         if self.failing & {os.path.basename(photo.path) for photo in photos}:
             raise ValueError("no luck")
         self.asked += [os.path.basename(photo.path) for photo in photos]
-        return [Found((Located(Box(1, 2, 3, float(photo.pixels.sum() % 99_991)), 0.5),)) for photo in photos]
+        return [Found((Detection(Box(1, 2, 3, float(photo.pixels.sum() % 99_991)), 0.5),)) for photo in photos]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localization.center_localizer import StudentLocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizerSettings
 from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.calibration import Calibration
@@ -65,7 +65,7 @@ def tiny_model() -> Model:
 
 def student_model(name: str = "student") -> Model:
     """The random model behind a random student, which finds "faces" in any picture."""
-    localizer = StudentLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
+    localizer = CenterLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
     return replace(random_model(name), lnet_o=None, lnet_s=None, student=random_student(3), localizer=plain(localizer))
 
 

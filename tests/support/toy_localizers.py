@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
+from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.model import RespondingLNet
 from facetag.networks import student
@@ -50,7 +50,7 @@ MODEL = random_model()
 
 def patch_localizer(settings=FEW, weight=10.0, bias=0.0):
     patches = [RespondingLNet(Patches(), torch.tensor([weight]), bias) for _ in range(2)]
-    return Localizer(replace(MODEL, lnet_o=patches[0], lnet_s=patches[1]), settings=settings)
+    return LNetLocalizer(replace(MODEL, lnet_o=patches[0], lnet_s=patches[1]), settings=settings)
 
 
 def patch_scene(width, height, *boxes, level=255):

@@ -36,7 +36,7 @@ from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import FILES, _digest, load_model
 from facetag.pipeline.face_sources import GivenBoxes
 from facetag.pipeline.items import Source
@@ -256,7 +256,7 @@ def use(folder):
         assert cli.run(["model", "info", os.fspath(folder)]) in (ExitCode.OK, ExitCode.FATAL)
     assert len(said.getvalue().splitlines()) <= 1
     model = load_model(str(folder))
-    Localizer(model, torch.device("cpu"))
+    LNetLocalizer(model, torch.device("cpu"))
     Tagger(model, torch.device("cpu"))
 
 

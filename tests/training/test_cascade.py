@@ -20,8 +20,8 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, ExitCode, UsageError
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
-from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
+from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
@@ -71,7 +71,7 @@ STUDENT = replace(
     student=(FIRST, replace(FIRST, far=0.6)),
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
+    student_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -314,7 +314,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
     monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
-    whole, half = Localizer(model), Localizer(model, half=True)
+    whole, half = LNetLocalizer(model), LNetLocalizer(model, half=True)
     for localizer in (whole, whole, half, half):
         proposed.proposed_faces(tmp_path, "train", localizer, nets.paths, OPTIONS)
     assert made == ["faces", "faces"]
@@ -514,11 +514,11 @@ def test_what_is_unknown_teaches_nothing() -> None:
 def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
-    assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
+    assert isinstance(finder, CenterLocalizer) and finder.settings == STUDENT.student_localizer
     of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
-    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)
 
 
 def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from facetag import __version__
 from facetag.cli.commands import (
+    attributes,
     data,
     diff,
     doctor,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "model": model.app,
     "doctor": doctor.doctor,
     "merge": merge.merge,
+    "attributes": attributes.attributes,
     "schema": schema.schema,
     "report": report.report,
     "diff": diff.diff,

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING, Literal
 
 from facetag.cli.console import say, warn
 from facetag.errors import ExitCode
@@ -15,30 +13,6 @@ if TYPE_CHECKING:
     from facetag.images.crops import Crops
     from facetag.results import ImageRecord
 
-Sidecar = Annotated[
-    Literal["xmp", "xmp-stem"] | None,
-    typer.Option(
-        "--sidecar",
-        help="Write tags and face regions next to each photo, merged into what is there: xmp to IMG.jpg.xmp, xmp-stem "
-        "to IMG.xmp. `facetag untag` takes them out again.",
-    ),
-]
-CropDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--crop-dir", metavar="DIR", help="Save each face as a JPEG here. Photos with faces are decoded once more."
-    ),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAMES", help="More columns in a table: decisions (present_NAME, 1 or 0), folder, image_name."
-    ),
-]
-Explode = Annotated[
-    Literal["attributes"] | None, typer.Option(help="A table with a row for each attribute of each face.")
-]
-
 
 class Companions:
     """Told of each record, it writes what was asked for; what goes wrong is said of that image, and the run goes on."""
@@ -48,15 +22,11 @@ class Companions:
         sidecar: Literal["xmp", "xmp-stem"] | None,
         crop_dir: Path | None,
         open_as: Callable[[str], str],
-        note: "Callable[[ImageRecord], None] | None" = None,
     ) -> None:
-        """`open_as` says where the image of a record's path lies; `note` is told of each record too."""
-        self._note = note
+        """`open_as` says where the image of a record's path lies."""
         self._parts = list(_parts(sidecar, crop_dir, open_as))
 
     def __call__(self, record: "ImageRecord") -> None:
-        if self._note:
-            self._note(record)
         for part in self._parts:
             part(record)
 

@@ -1,24 +1,34 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from facetag.cli.console import detail, say, take_leave
+from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
-from facetag.cli.request import Request, Work
+from facetag.cli.request import Request
 from facetag.errors import BudgetSpent, ExitCode, OutputLocked
 from facetag.formats.destination import beside, is_regular
 from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
-from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.timing import Stopwatch
+from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
+from facetag.runs.cache_key import Basis, basis_of
 from facetag.runs.run import Document, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
-def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
-    """Run, say how it went, and write the run's record.
+def carry_out(
+    command: str,
+    request: Request,
+    inputs: Discovery,
+    tagger: FaceTagger,
+    note: Callable[[ImageRecord], None] = lambda record: None,
+) -> ExitCode:
+    """Run a command, say how it went, and write the run's record; `note` is told of each result too.
 
     Returns:
         OK, SOME_FAILED when the budget is spent at the end, or that of the signal that ended the run early.
@@ -27,34 +37,57 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    clock, started = Stopwatch(), now()
+    clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
     with request.signals.stepping(), Watch(request.shows_bar) as watch:
-        outcome = _run(request, inputs, work, watch, clock)
+        outcome = _run(request, inputs, tagger, basis, watch, clock, note)
     _conclude(inputs, watch)
-    record = _record(request, work, watch, clock, started, outcome)
+    record = _record(request, tagger, basis, watch, clock, started, outcome)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
-    if is_regular(request.out):
-        write_record(record, beside(request.out, ENDING))
-    if request.out != "-":
+    if is_regular(request.options.out):
+        write_record(record, beside(request.options.out, ENDING))
+    if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
     return ExitCode.SOME_FAILED if request.budget.is_spent(watch.failed, watch.total) else ExitCode.OK
 
 
-def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: Stopwatch) -> Outcome:
+def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
+    options = request.options
+    faces = "aligned" if options.aligned else options.faces
+    return basis_of(
+        command, tagger.model, tagger.cascade, tagger.reading, faces, options.boxes, precision=options.precision
+    )
+
+
+def _words(command: str, options: Options) -> dict[str, Any]:
+    """The command's options and their values."""
+    return {name: said for name, said in vars(options).items() if command == "predict" or name not in OF_PREDICT}
+
+
+def _run(
+    request: Request,
+    inputs: Discovery,
+    tagger: FaceTagger,
+    basis: Basis,
+    watch: Watch,
+    clock: Stopwatch,
+    note: Callable[[ImageRecord], None],
+) -> Outcome:
     def seen(record: ImageRecord) -> None:
         watch.seen(record)
-        work.note(record)
+        if tagger.given:
+            tagger.given.note(record)
+        note(record)
 
     def stop() -> bool:
         return bool(request.signals.received) or request.budget.stops(watch.failed, watch.total)
 
-    draw = Drawer(request.draw, work.localizer) if request.draw else None
-    document = Document(request.out, request.format, request.attributes, request.layout)
+    draw = tagger.drawer(request.options.draw) if request.options.draw else None
+    document = Document(request.options.out, request.format, tagger.attributes or None, request.layout)
     observers = Observers(draw, seen, stop, clock)
     try:
-        return run(inputs, work.cascade, work.reading, document, work.basis, request.how, observers)
+        return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
@@ -63,7 +96,7 @@ def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: S
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:
     goes_on = "its answers so far are written"
-    if is_regular(request.out):
+    if is_regular(request.options.out):
         goes_on = f"the same command {'without --overwrite ' if request.how.overwrite else ''}goes on"
     if request.signals.received:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
@@ -74,20 +107,22 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
     )
 
 
-def _record(request: Request, work: Work, watch: Watch, clock: Stopwatch, started: str, outcome: Outcome) -> RunRecord:
+def _record(
+    request: Request, tagger: FaceTagger, basis: Basis, watch: Watch, clock: Stopwatch, started: str, outcome: Outcome
+) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
-        command=work.basis.command,
+        command=basis.command,
         outcome="finished" if outcome.finished else f"stopped by {ended_by}",
         started=started,
         ended=now(),
         versions=versions(),
         system=platform.platform(),
-        model={"name": work.model.name, "digest": work.model.fingerprint},
-        device=str(work.device),
-        options=request.words,
-        basis=asdict(work.basis),
-        basis_digest=work.basis.digest.hex(),
+        model={"name": tagger.model.name, "digest": tagger.model.fingerprint},
+        device=str(tagger.device),
+        options=_words(basis.command, request.options),
+        basis=asdict(basis),
+        basis_digest=basis.digest.hex(),
         counts=watch.by_status(),
         inputs=watch.total,
         faces=watch.faces,

@@ -2,9 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, cast
 
 import typer
 
@@ -28,6 +30,29 @@ Format = Annotated[
         help="csv, tsv, json, jsonl, parquet, exiftool-csv or exiftool-json; else by the suffix of --out.",
     ),
 ]
+Sidecar = Annotated[
+    Literal["xmp", "xmp-stem"] | None,
+    typer.Option(
+        "--sidecar",
+        help="Write tags and face regions next to each photo, merged into what is there: xmp to IMG.jpg.xmp, xmp-stem "
+        "to IMG.xmp. `facetag untag` takes them out again.",
+    ),
+]
+CropDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--crop-dir", metavar="DIR", help="Save each face as a JPEG here. Photos with faces are decoded once more."
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES", help="More columns in a table: decisions (present_NAME, 1 or 0), folder, image_name."
+    ),
+]
+Explode = Annotated[
+    Literal["attributes"] | None, typer.Option(help="A table with a row for each attribute of each face.")
+]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
 ]
@@ -44,7 +69,13 @@ MinFace = Annotated[
     float, typer.Option(min=0, max=1_000_000, metavar="PX", help="Leave out faces less high, in pixels.")
 ]
 MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse truncated JPEGs.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse damaged JPEGs and damaged metadata, which else are a warning.")
+]
+RawFiles = Annotated[
+    Literal["refuse", "preview"],
+    typer.Option("--raw", help="Camera raw: refused, or the preview that the camera put into it (extra: raw)."),
+]
 NoRecursive = Annotated[bool, typer.Option("--no-recursive", help="Do not enter folders in folders.")]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Enter symlinked folders below the inputs too.")]
 Hidden = Annotated[bool, typer.Option("--hidden", help="In folders, also what begins with a dot.")]
@@ -106,24 +137,117 @@ LogFormat = Annotated[
     console.LogFormat | None, typer.Option(help="Lines on standard error for people, or JSON objects.")
 ]
 
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Tag the faces in this CSV (file or path, x, y, width, height) instead of looking for any. Its names are "
+        "seen from the current folder, or else from its own.",
+    ),
+]
+Aligned = Annotated[
+    bool, typer.Option("--aligned", help="Each image is one face picture in CelebA's aligned frame, of any size.")
+]
+Attributes = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Only these attributes or groups: Smiling,hair.")
+]
+ExcludeAttributes = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Not these attributes or groups: demographic,judgement.")
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="NAME=P", help="Present from this probability on; NAME may be a group."),
+]
+Unsure = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WIDTH|NAME=LOW..HIGH",
+        help="Neither present nor absent but unsure: all so near to their threshold, or NAME from LOW to below HIGH.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that `predict` and `localize` are told, by the options' long names; `filled` has typer fill it."""
+
+    paths: Paths = None
+    out: Out = "-"
+    format: Format = None
+    columns: Columns = None
+    explode: Explode = None
+    model: ModelName = None
+    faces: WhichFaces = "all"
+    boxes: Boxes = None
+    aligned: Aligned = False
+    draw: Draw = None
+    sidecar: Sidecar = None
+    crop_dir: CropDir = None
+    attributes: Attributes = None
+    exclude_attributes: ExcludeAttributes = None
+    threshold: Thresholds = None
+    unsure: Unsure = None
+    min_face: MinFace = 0
+    max_pixels: MaxPixels = None
+    strict: Strict = False
+    raw: RawFiles = "refuse"
+    no_recursive: NoRecursive = False
+    follow_links: FollowLinks = False
+    hidden: Hidden = False
+    exclude: Exclude = None
+    ext: Extensions = None
+    files_from: FilesFrom = None
+    null: Null = False
+    relative_to: RelativeTo = None
+    device: Device = "auto"
+    precision: Precision = "float32"
+    workers: Workers = None
+    batch: Batch = None
+    overwrite: Overwrite = False
+    retry_failed: RetryFailed = False
+    rehash: Rehash = False
+    prune: Prune = False
+    lock_wait: LockWait = 0
+    shard: Part = "1/1"
+    fail_on: FailOn = "any"
+    quiet: Quiet = False
+    verbose: Verbose = False
+    log_format: LogFormat = None
+
+
+#: Options that `localize` has not.
+OF_PREDICT = (
+    "boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure", "columns", "explode", "sidecar",
+    "crop_dir",
+)  # fmt: skip
+
+_Command = Callable[[typer.Context, Options], None]
+
+
+def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., None]]:
+    """Decorates a command of Options, so that typer sees a parameter for each field but those `without`."""
+
+    def decorate(command: _Command) -> Callable[..., None]:
+        def called(context: typer.Context, **words: Any) -> None:
+            command(context, Options(**words))
+
+        asked = [each for each in fields(Options) if each.name not in without]
+        kind = Parameter.KEYWORD_ONLY
+        parameters = [Parameter(each.name, kind, default=each.default, annotation=each.type) for each in asked]
+        context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        called.__signature__ = Signature([context, *parameters])  # type: ignore[attr-defined]
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        return called
+
+    return decorate
+
 
 def words(given: list[str] | None) -> list[str]:
     """The words of an option that may be repeated and may hold several, separated by commas."""
     return [word.strip() for text in given or () for word in text.split(",") if word.strip()]
 
 
-def inputs_of(
-    paths: list[str] | None,
-    files_from: str | None,
-    null: bool,
-    no_recursive: bool,
-    exclude: list[str] | None,
-    extensions: list[str] | None,
-    follow_links: bool,
-    hidden: bool,
-    relative_to: Path | None,
-    draw: Path | None,
-) -> "Discovery":
+def inputs_of(options: Options) -> "Discovery":
     """The stream of inputs that the command line names.
 
     Raises:
@@ -132,20 +256,21 @@ def inputs_of(
     """
     from facetag.images.discover import discover
 
-    if not paths and files_from is None:
+    paths, draw = options.paths or [], options.draw
+    if not paths and options.files_from is None:
         raise UsageError("nothing to read", "name photographs or folders, or use --files-from")
-    if draw and os.path.realpath(draw) in map(os.path.realpath, paths or []):
+    if draw and os.path.realpath(draw) in map(os.path.realpath, paths):
         raise UsageError(f"--draw {draw} is an input too, and drawings are none", "draw into another folder")
-    if null and files_from is None:
+    if options.null and options.files_from is None:
         raise UsageError("-0 says how --files-from is written", "add --files-from FILE")
     return discover(
-        _named(paths or [], files_from, null),
-        recursive=not no_recursive,
-        extensions=words(extensions) or None,
-        exclude=exclude or (),
-        follow_links=follow_links,
-        hidden=hidden,
-        relative_to=str(relative_to or ""),
+        _named(paths, options.files_from, options.null),
+        recursive=not options.no_recursive,
+        extensions=words(options.ext) or None,
+        exclude=options.exclude or (),
+        follow_links=options.follow_links,
+        hidden=options.hidden,
+        relative_to=str(options.relative_to or ""),
         drawings=str(draw or ""),
     )
 

@@ -44,6 +44,7 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     transpose, flip = _STEPS.get(orientation, (False, None))
     if transpose:
         pixels = np.asarray(cv2.transpose(pixels))
+        return pixels if flip is None else np.asarray(cv2.flip(pixels, flip, dst=pixels))  # no third copy
     return pixels if flip is None else np.asarray(cv2.flip(pixels, flip))
 
 

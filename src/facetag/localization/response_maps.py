@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -116,3 +117,20 @@ def find_peaks(layers: Sequence[Layer], settings: PeakSettings) -> list[tuple[Bo
             if scale is not None:
                 found.append((peak_to_box(layer, window, scale, settings), window.score))
     return found
+
+
+def largest_response(layers: Sequence[Layer], factor: float, width: int, height: int) -> NDArray[np.float32]:
+    """The largest of the layers at each pixel of a panel; see `spread`."""
+    panel = np.zeros((height, width), np.float32)
+    for layer in layers:
+        np.maximum(panel, spread(layer, factor, width, height), out=panel)
+    return panel
+
+
+def spread(layer: Layer, factor: float, width: int, height: int) -> NDArray[np.float32]:
+    """A layer over a panel (height, width) of `factor` pixels a pixel of its picture, 0 beyond the layer's cells."""
+    step = layer.step * factor
+    # pixel centres lie at half coordinates, and OpenCV counts pixel centres
+    matrix = np.array([[step, 0, layer.x * factor - 0.5], [0, step, layer.y * factor - 0.5]])
+    response = layer.response.astype(np.float32)
+    return np.asarray(cv2.warpAffine(response, matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)

@@ -8,8 +8,7 @@ from pathlib import Path
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.formats.path_encoding import unescape
 from facetag.geometry import Box
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection, Localizer
 from facetag.pipeline.loader import Photo
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
@@ -21,34 +20,18 @@ ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 class Found:
     """The faces of one photograph, the surest first, and one line about them; mostly empty."""
 
-    faces: tuple[Located, ...]
+    faces: tuple[Detection, ...]
     warning: str = ""
 
 
 Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 
-def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
+def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
     """A Finder that asks a localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
-    if isinstance(localizer, StudentLocalizer):
-        return _by_student(localizer, dominant)
 
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        images = [photo.at(max(photo.width, photo.height)) for photo in photos]
-        with clock.stage(Stage.LNET_O):
-            heads = localizer.heads(images, minimum=0.0 if dominant else None)
-        with clock.stage(Stage.LNET_S):
-            faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
-        chosen = [each[:1] if dominant else each for each in faces]
-        return [Found(tuple(each)) for each in chosen]
-
-    return find
-
-
-def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
-    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        with clock.stage(Stage.STUDENT):
-            faces = localizer.dominant(photos) if dominant else localizer(photos)
+        faces = localizer.detect(photos, "dominant" if dominant else "all", lambda name: clock.stage(Stage(name)))
         return [Found(tuple(each)) for each in faces]
 
     return find
@@ -57,7 +40,7 @@ def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
 def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
     """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
     factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
-    return [Found((Located(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
+    return [Found((Detection(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
 
 
 class GivenBoxes:
@@ -99,7 +82,7 @@ class GivenBoxes:
             return Found((), f"not in {self._file.name}")
         self.unused.discard(name)
         frame = Box(0, 0, photo.width, photo.height)
-        inside = tuple(Located(box, 1.0) for box in self._boxes[name] if box.intersection(frame) > 0)
+        inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if box.intersection(frame) > 0)
         outside = len(self._boxes[name]) - len(inside)
         return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
 from facetag.model import Model
 from facetag.pipeline.loader import ReadSettings
@@ -28,9 +27,10 @@ class Basis:
         model: its fingerprint.
         faces: all, thorough, dominant, aligned or boxes.
         boxes: SHA-256 of the user's boxes; then an answer belongs to a path and not to its content alone.
-        attributes: those answered, in the order of ATTRIBUTES; None when faces are only located.
+        attributes: those answered, in the model's order; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
         min_face, max_pixels, strict, precision: as the options of these names.
+        raw: what becomes of camera raw.
         answers: ANSWERS.
     """
 
@@ -45,6 +45,7 @@ class Basis:
     max_pixels: int = 0
     strict: bool = False
     precision: str = "float32"
+    raw: str = "refuse"
     answers: int = ANSWERS
 
     @property
@@ -54,8 +55,9 @@ class Basis:
 
     @property
     def text(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Canonical JSON; without `raw` where raw files are refused, as by earlier versions."""
+        asked = {key: value for key, value in asdict(self).items() if (key, value) != ("raw", "refuse")}
+        return json.dumps(asked, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def digest(self) -> bytes:
@@ -86,13 +88,14 @@ def basis_of(
         model=model.fingerprint,
         faces="boxes" if boxes else faces,
         boxes=_sha256(boxes) if boxes else "",
-        attributes=tuple(ATTRIBUTES[index] for index in tag.chosen) if tag else None,
+        attributes=tag.names if tag else None,
         thresholds=_chosen(tag, tag.thresholds) if tag else (),
         unsure_from=_chosen(tag, tag.unsure_from) if tag else (),
         min_face=float(cascade.min_face),
         max_pixels=reading.max_pixels,
         strict=reading.strict,
         precision=precision,
+        raw=reading.raw,
     )
 
 

@@ -33,7 +33,7 @@ class Recall:
         known, place = self.journal.known(path), settings.place(path)
         if known and not self.rehash and _is_unchanged(place, known.source) and self.suffices(known.record):
             return Settled(known.record, kept=True)
-        file = attempt(path, lambda: read_file(place))
+        file = attempt(path, lambda: read_file(place, raw=settings.raw))
         if isinstance(file, ImageRecord):
             return Settled(file)
         source = Source(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from facetag.errors import writing
 from facetag.formats.destination import Passing, beside, is_regular, open_output, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
-from facetag.pipeline.drawing import Drawer
+from facetag.pipeline.drawing import NOT_DRAWN, Drawer
+from facetag.pipeline.failures import remarked
 from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Answer, Cascade, answered_batches
 from facetag.pipeline.timing import Stage, Stopwatch
@@ -151,21 +153,28 @@ def _answer(
     with closing(batches):
         for batch in batches:
             with observers.clock.stage(Stage.WRITE):
-                for answer in batch:
-                    _note(journal, whole.places.popleft(), answer, observers.draw)
+                answered = [_drawn(answer, observers.draw) for answer in batch]
+                del batch  # its photographs are not kept while the next ones gather
+                for answer in answered:
+                    _note(journal, whole.places.popleft(), answer)
                 journal.commit()
-            kept += sum(answer.kept for answer in batch)
-            for answer in batch:
+            kept += sum(answer.kept for answer in answered)
+            for answer in answered:
                 observers.seen(answer.record)
             if observers.stop():
                 return Outcome(False, kept)
-            del batch  # its photographs are not kept while the next ones gather
     return Outcome(True, kept)
 
 
-def _note(journal: Journal, place: int, answer: Answer, draw: Drawer | None) -> None:
-    if draw and answer.photo:
-        draw(answer.photo, answer.record)
+def _drawn(answer: Answer, draw: Drawer | None) -> Answer:
+    """Without its photograph, which is drawn where that is asked for; one that cannot be has a remark."""
+    photo, record = answer.photo, answer.record
+    if draw and photo:
+        record = remarked(record, NOT_DRAWN, partial(draw, photo, record))
+    return replace(answer, record=record, photo=None)
+
+
+def _note(journal: Journal, place: int, answer: Answer) -> None:
     if answer.kept and answer.source is None:
         journal.keep(place, answer.record.path)
     else:
@@ -173,10 +182,13 @@ def _note(journal: Journal, place: int, answer: Answer, draw: Drawer | None) -> 
 
 
 def _suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
-    """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is."""
+    """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
+    be."""
 
     def suffices(record: ImageRecord) -> bool:
         if settings.retry_failed and record.status.is_failure:
+            return False
+        if NOT_DRAWN in record.error:
             return False
         return draw is None or not record.width or draw.has(record.path)
 
@@ -205,16 +217,15 @@ def _stream(
         with writing(document.name):
             writer = writer_of(document.format, stream, document.attributes, document.layout)
         for batch in batches:
-            for answer in batch:
-                if observers.draw and answer.photo:
-                    observers.draw(answer.photo, answer.record)
+            answered = [_drawn(answer, observers.draw) for answer in batch]
+            del batch  # its photographs are not kept while the next ones gather
+            for answer in answered:
                 with observers.clock.stage(Stage.WRITE), writing(document.name):
                     writer.write(answer.record)
                 observers.seen(answer.record)
             if observers.stop():
                 finished = False
                 break
-            del batch  # its photographs are not kept while the next ones gather
         with writing(document.name):
             writer.finish()
     return Outcome(finished)

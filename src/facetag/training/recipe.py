@@ -16,7 +16,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, UsageError
-from facetag.localization.center_localizer import StudentLocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizerSettings
 from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
@@ -255,7 +255,7 @@ class Recipe:
     student: tuple[StudentStage, ...] = ()
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
-    student_localizer: StudentLocalizerSettings = field(default_factory=StudentLocalizerSettings)
+    student_localizer: CenterLocalizerSettings = field(default_factory=CenterLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
 from facetag.errors import DataError
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
 from facetag.model import Model, save_model
 from facetag.networks.anet import FEATURES
 from facetag.settings import plain
@@ -110,7 +109,7 @@ def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) 
     """What will be saved."""
     return Model(
         name=name,
-        **_finder_of(sight.localizer),
+        **sight.localizer.model_fields(),
         anet=sight.anet.cpu(),
         svm=fitted.svm,
         calibration=fitted.calibration,
@@ -206,10 +205,3 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     boxes = face_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
-
-
-def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
-    """The fields of a Model that find faces."""
-    if isinstance(localizer, StudentLocalizer):
-        return {"lnet_o": None, "lnet_s": None, "student": localizer.net.cpu()}
-    return {"lnet_o": localizer.lnet_o, "lnet_s": localizer.lnet_s}

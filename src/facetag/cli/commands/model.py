@@ -24,7 +24,7 @@ def list_models() -> None:
     Example:
       facetag model list
     """
-    from facetag.model import shipped_models
+    from facetag.model_folder import shipped_models
 
     for name in shipped_models():
         print(name)
@@ -39,7 +39,7 @@ def info(name: Name = None) -> None:
       facetag model info
       facetag model info models/faithful
     """
-    from facetag.model import DEFAULT, find_model, read_description
+    from facetag.model_folder import DEFAULT, attributes_of, find_model, read_description
 
     folder = find_model(name or DEFAULT)
     description = read_description(folder)
@@ -47,7 +47,7 @@ def info(name: Name = None) -> None:
     print(f"name: {description['name']}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
-    print(f"attributes: {len(description['attributes'])}")
+    print(f"attributes: {len(attributes_of(description)[0])}")
     print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
@@ -64,7 +64,8 @@ def verify(name: Name = None) -> None:
       facetag model verify
       facetag model verify models/faithful
     """
-    from facetag.model import DEFAULT, load_model
+    from facetag.model import load_model
+    from facetag.model_folder import DEFAULT
 
     loaded = load_model(name or DEFAULT)
     print(f"{loaded.name}: whole, digest {loaded.fingerprint}")

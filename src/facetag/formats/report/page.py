@@ -6,13 +6,13 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from importlib.resources import files
 from typing import Any, TextIO
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facetag import __version__
 from facetag.formats.path_encoding import escape
 from facetag.formats.report.changes import KINDS, Change, Totals
 from facetag.formats.report.summary import BINS, PRESENT, UNSURE, Shown, Summary
@@ -72,8 +72,8 @@ def render(stream: TextIO, template: str, values: Mapping[str, Any], script: str
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     allowed = f"'sha256-{digest}'" if script else "'none'"
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
-    page = _environment().get_template(template)
-    for piece in page.generate(values, script=code, style=_text("style.css"), policy=policy, version=__version__):
+    common = {"script": code, "style": _text("style.css"), "policy": policy, "version": metadata.version("facetag")}
+    for piece in _environment().get_template(template).generate(values, **common):
         stream.write(piece)
 
 

@@ -45,7 +45,7 @@ class ParquetWriter(Writer):
 
     def rows(self, record: ImageRecord) -> Iterator[dict[str, Any]]:
         """The rows of one input."""
-        return _rows(record, self.attributes)
+        return rows(record, self.attributes)
 
     def _write_group(self) -> None:
         import pyarrow
@@ -74,8 +74,8 @@ def _schema(attributes: Sequence[str] | None) -> Any:
     return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
 
 
-def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    """The rows of one input, as in `writers.tables`; a column that is left out is null."""
+def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows of one input, as in `writers.csv`; a column that is left out is null."""
     looked_at = None if record.status.is_failure else len(record.faces)
     start = {**input_fields(record), "faces": looked_at}
     for number, face in enumerate(record.faces, 1):
