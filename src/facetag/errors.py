@@ -97,6 +97,10 @@ class ModelError(FacetagError):
     """A model folder is missing, incomplete, altered or of another version."""
 
 
+class SidecarError(FacetagError):
+    """A sidecar that lies beside an image cannot be used; it stays as it is."""
+
+
 class ImageError(FacetagError):
     """One image cannot be used; a batch turns it into that image's record and goes on."""
 

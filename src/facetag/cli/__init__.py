@@ -18,15 +18,19 @@ from facetag.cli.app import App
 from facetag.cli.commands import (
     attributes,
     data,
+    diff,
     doctor,
     eval,
     finetune,
     localize,
     merge,
     model,
+    paths,
     predict,
     pretrain,
+    report,
     schema,
+    untag,
 )
 from facetag.cli.config import PREFIX, every_option, load_config
 from facetag.cli.console import (
@@ -53,6 +57,10 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "merge": merge.merge,
     "attributes": attributes.attributes,
     "schema": schema.schema,
+    "report": report.report,
+    "diff": diff.diff,
+    "untag": untag.untag,
+    "paths": paths.paths,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.

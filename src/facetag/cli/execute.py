@@ -1,7 +1,7 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -23,8 +23,14 @@ from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
-def carry_out(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
-    """Run a command, say how it went, and write the run's record.
+def carry_out(
+    command: str,
+    request: Request,
+    inputs: Discovery,
+    tagger: FaceTagger,
+    note: Callable[[ImageRecord], None] = lambda record: None,
+) -> ExitCode:
+    """Run a command, say how it went, and write the run's record; `note` is told of each result too.
 
     Returns:
         OK, SOME_FAILED when the budget is spent at the end, or that of the signal that ended the run early.
@@ -36,7 +42,7 @@ def carry_out(command: str, request: Request, inputs: Discovery, tagger: FaceTag
     clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
     listing = Listing(inputs, request.how.shard.keeps)
     with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
-        outcome = _run(request, listing, tagger, basis, watch, clock)
+        outcome = _run(request, listing, tagger, basis, watch, clock, note)
     passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
     record = _record(request, tagger, basis, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
@@ -82,19 +88,26 @@ def _words(command: str, options: Options) -> dict[str, Any]:
 
 
 def _run(
-    request: Request, inputs: Listing, tagger: FaceTagger, basis: Basis, watch: Watch, clock: Stopwatch
+    request: Request,
+    inputs: Listing,
+    tagger: FaceTagger,
+    basis: Basis,
+    watch: Watch,
+    clock: Stopwatch,
+    note: Callable[[ImageRecord], None],
 ) -> Outcome:
     def seen(record: ImageRecord, fate: Fate) -> None:
         watch.seen(record, fate)
         if tagger.given:
             tagger.given.note(record)
+        note(record)
 
     def stop() -> bool:
         is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
         return bool(request.signals.received) or is_hopeless
 
     draw = tagger.drawer(request.options.draw) if request.options.draw else None
-    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide)
+    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide, request.layout)
     observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
     try:
         return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)

@@ -26,7 +26,34 @@ Paths = Annotated[
 ]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
 Format = Annotated[
-    str | None, typer.Option(metavar="NAME", help="csv, tsv, json, jsonl or parquet; else by the suffix of --out.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="csv, tsv, json, jsonl, parquet, exiftool-csv or exiftool-json; else by the suffix of --out.",
+    ),
+]
+Sidecar = Annotated[
+    Literal["xmp", "xmp-stem"] | None,
+    typer.Option(
+        "--sidecar",
+        help="Write tags and face regions next to each photo, merged into what is there: xmp to IMG.jpg.xmp, xmp-stem "
+        "to IMG.xmp. `facetag untag` takes them out again.",
+    ),
+]
+CropDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--crop-dir", metavar="DIR", help="Save each face as a JPEG here. Photos with faces are decoded once more."
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES", help="More columns in a table: decisions (present_NAME, 1 or 0), folder, image_name."
+    ),
+]
+Explode = Annotated[
+    Literal["attributes"] | None, typer.Option(help="A table with a row for each attribute of each face.")
 ]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
@@ -152,11 +179,15 @@ class Options:
     paths: Paths = None
     out: Out = "-"
     format: Format = None
+    columns: Columns = None
+    explode: Explode = None
     model: ModelName = None
     faces: WhichFaces = "all"
     boxes: Boxes = None
     aligned: Aligned = False
     draw: Draw = None
+    sidecar: Sidecar = None
+    crop_dir: CropDir = None
     attributes: Attributes = None
     exclude_attributes: ExcludeAttributes = None
     threshold: Thresholds = None
@@ -191,7 +222,10 @@ class Options:
 
 
 #: Options that `localize` has not.
-OF_PREDICT = ("boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure")
+OF_PREDICT = (
+    "boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure", "columns", "explode", "sidecar",
+    "crop_dir",
+)  # fmt: skip
 
 _Command = Callable[[typer.Context, Options], None]
 

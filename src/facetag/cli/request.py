@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from facetag.cli.console import is_quiet, say, shows_bars, speak_as
-from facetag.cli.options import Options
+from facetag.cli.options import Options, words
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
@@ -18,6 +18,7 @@ from facetag.model_folder import DEFAULT
 
 if TYPE_CHECKING:
     from facetag.cli.thresholds import Decisions
+    from facetag.formats.writers.layout import Layout
     from facetag.predictor import FaceTagger
     from facetag.runs.failure_budget import Budget
     from facetag.runs.run import RunSettings
@@ -33,6 +34,7 @@ class Request:
         budget: of failures.
         how: the run deals with an earlier one.
         signals: that came.
+        layout: of a table, where it is not the usual one.
     """
 
     options: Options
@@ -40,6 +42,7 @@ class Request:
     budget: "Budget"
     how: "RunSettings"
     signals: Signals
+    layout: "Layout | None" = None
 
     @property
     def name(self) -> str:
@@ -62,17 +65,20 @@ def request_of(context: typer.Context, options: Options) -> Request:
     """
     from facetag.formats.destination import refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
+    from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
 
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     see_folder(options.out)
     speak_as(options.log_format, options.quiet, options.verbose)
+    format = format_of(options.out, options.format)
     return Request(
         options=options,
-        format=format_of(options.out, options.format),
+        format=format,
         budget=budget_of(options.fail_on),
         how=_run_settings(options),
         signals=context.ensure_object(Session).signals,
+        layout=layout_of(words(options.columns), options.explode, format),
     )
 
 

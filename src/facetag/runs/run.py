@@ -9,7 +9,8 @@ from itertools import count
 
 from facetag.errors import writing
 from facetag.formats.destination import Passing, beside, is_regular, open_output, refuse_foreign, unheeded
-from facetag.formats.writers import WRITERS
+from facetag.formats.writers import writer_of
+from facetag.formats.writers.layout import Layout
 from facetag.pipeline.drawing import NOT_DRAWN, Drawer
 from facetag.pipeline.failures import remarked
 from facetag.pipeline.loader import ReadSettings, read
@@ -61,12 +62,14 @@ class Document:
         format: of WRITERS.
         attributes: those written; None when faces are only located.
         decide: from a stored result to what is written of it: the chosen attributes and the tags.
+        layout: of a table, where it is not the usual one.
     """
 
     out: str
     format: str
     attributes: Sequence[str] | None
     decide: Callable[[ImageRecord], ImageRecord] = lambda record: record
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +91,8 @@ class Observers:
 
     Attributes:
         draw: makes drawings too.
-        seen: told of each record and its Fate, in order, once nothing can take it back; what it raises ends the run.
+        seen: told of each record, as it is written, and its Fate, in order, once nothing can take it back; what it
+            raises ends the run.
         stop: asked after each batch whether to end early.
         clock: told where the time goes.
         before_writing: called when every input is answered; what it raises ends the run.
@@ -229,7 +233,7 @@ def _answer(
             both = zip(answered, fates, strict=True)
             unread += sum(answer.source is None and fate is Fate.CHANGED for answer, fate in both)
             for answer, fate in zip(answered, fates, strict=True):
-                observers.seen(answer.record, fate)
+                observers.seen(document.decide(answer.record), fate)
             if observers.stop():
                 return Outcome(False, kept)
     return Outcome(True, kept, -unread)  # they are forgotten, but not gone
@@ -275,7 +279,7 @@ def publish(records: Iterable[ImageRecord], document: Document, at: Passing = un
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for record in records:
             with writing(document.name):
                 writer.write(document.decide(record))
@@ -291,14 +295,14 @@ def _stream(
     batches = answered_batches(paths, cascade, reading, observers.clock, read)
     with closing(batches), open_output(document.out) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for batch in batches:
             answered = [_drawn(answer, document, observers.draw) for answer in batch]
             del batch  # its photographs are not kept while the next ones gather
             for answer in answered:
                 with observers.clock.stage(Stage.WRITE), writing(document.name):
                     writer.write(document.decide(answer.record))
-                observers.seen(answer.record, Fate.NEW)
+                observers.seen(document.decide(answer.record), Fate.NEW)
             if observers.stop():
                 finished = False
                 break
