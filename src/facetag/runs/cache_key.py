@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from facetag.errors import DataError
 from facetag.model import Model
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, Tagging
-from facetag.results import Decider
+from facetag.results import Decider, ImageResult
 from facetag.settings import settings_from
 
 #: Raised whenever facetag answers the same question about the same bytes otherwise than before.
@@ -55,6 +55,13 @@ class Basis:
     def by_path(self) -> bool:
         """Whether the same bytes under another name may have another answer."""
         return bool(self.boxes)
+
+    @property
+    def decide(self) -> Callable[[ImageResult], ImageResult]:
+        """From a stored result to what is written of it."""
+        if self.attributes is None:
+            return lambda result: result
+        return Decider(self.attributes, self.thresholds, self.unsure_from or self.thresholds)
 
     @property
     def text(self) -> str:
