@@ -17,7 +17,7 @@ from readback import read_bytes, read_csv, read_json, read_jsonl
 from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import ExitCode
 from facetag.formats.json_schema import json_schema
-from facetag.formats.writers import WRITERS
+from facetag.formats.readers import READERS
 from facetag.geometry import Box
 from facetag.images.orient import INVERSE, upright
 from facetag.results import Status
@@ -105,7 +105,7 @@ def test_every_format_says_the_same(facetag, tmp_path):
     png("in/a.png", 1)
     save("in/b.png", np.full((90, 120, 3), GREY, np.uint8))
     read = []
-    for name in WRITERS:
+    for name in READERS:
         assert facetag("predict", "in", "--out", f"tags.{name}")[0] == ExitCode.OK
         read.append(read_bytes(name, (tmp_path / f"tags.{name}").read_bytes()))
     Draft202012Validator(json_schema()).validate(json.loads((tmp_path / "tags.json").read_bytes()))

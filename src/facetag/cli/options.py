@@ -1,8 +1,10 @@
 """Options that `predict` and `localize` share, and what they mean."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -24,7 +26,34 @@ Paths = Annotated[
 ]
 Out = Annotated[str, typer.Option(metavar="FILE", help="Where to write; - is standard output.")]
 Format = Annotated[
-    str | None, typer.Option(metavar="NAME", help="csv, tsv, json, jsonl or parquet; else by the suffix of --out.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="csv, tsv, json, jsonl, parquet, exiftool-csv or exiftool-json; else by the suffix of --out.",
+    ),
+]
+Sidecar = Annotated[
+    Literal["xmp", "xmp-stem"] | None,
+    typer.Option(
+        "--sidecar",
+        help="Write tags and face regions next to each photo, merged into what is there: xmp to IMG.jpg.xmp, xmp-stem "
+        "to IMG.xmp. `facetag untag` takes them out again.",
+    ),
+]
+CropDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--crop-dir", metavar="DIR", help="Save each face as a JPEG here. Photos with faces are decoded once more."
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES", help="More columns in a table: decisions (present_NAME, 1 or 0), folder, image_name."
+    ),
+]
+Explode = Annotated[
+    Literal["attributes"] | None, typer.Option(help="A table with a row for each attribute of each face.")
 ]
 ModelName = Annotated[
     str | None, typer.Option("--model", metavar="DIR|NAME", help="A model folder, or a shipped model by name.")
@@ -83,6 +112,9 @@ Batch = Annotated[
     typer.Option(
         min=1, metavar="N", help="Photographs looked at together, at most; changes no answer.  [default: by the device]"
     ),
+]
+Append = Annotated[
+    bool, typer.Option("--append", help="Keep what is in the output, in its order, and put new inputs behind it.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
@@ -147,11 +179,15 @@ class Options:
     paths: Paths = None
     out: Out = "-"
     format: Format = None
+    columns: Columns = None
+    explode: Explode = None
     model: ModelName = None
     faces: WhichFaces = "all"
     boxes: Boxes = None
     aligned: Aligned = False
     draw: Draw = None
+    sidecar: Sidecar = None
+    crop_dir: CropDir = None
     attributes: Attributes = None
     exclude_attributes: ExcludeAttributes = None
     threshold: Thresholds = None
@@ -172,6 +208,7 @@ class Options:
     precision: Precision = "float32"
     workers: Workers = None
     batch: Batch = None
+    append: Append = False
     overwrite: Overwrite = False
     retry_failed: RetryFailed = False
     rehash: Rehash = False
@@ -185,7 +222,10 @@ class Options:
 
 
 #: Options that `localize` has not.
-OF_PREDICT = ("boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure")
+OF_PREDICT = (
+    "boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure", "columns", "explode", "sidecar",
+    "crop_dir",
+)  # fmt: skip
 
 _Command = Callable[[typer.Context, Options], None]
 
@@ -229,6 +269,12 @@ def inputs_of(options: Options) -> "Discovery":
         raise UsageError(f"--draw {draw} is an input too, and drawings are none", "draw into another folder")
     if options.null and options.files_from is None:
         raise UsageError("-0 says how --files-from is written", "add --files-from FILE")
+    if "-" in paths and not os.path.lexists("-"):
+        raise UsageError(
+            "photographs are not read from standard input", "use --files-from - for a list of paths, ./- for a file"
+        )
+    if options.files_from is not None and options.files_from != "-":
+        _check_list(options.files_from, options.null)
     return discover(
         _named(paths, options.files_from, options.null),
         recursive=not options.no_recursive,
@@ -247,9 +293,29 @@ def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str
     yield from paths
     if files_from is None:
         return
+    with _reading(files_from), _list(files_from) as stream:
+        yield from listed(stream, null)
+
+
+def _check_list(files_from: str, null: bool) -> None:
+    """See, before a model is loaded, that a list is there, and look at the beginning of one that can be read twice.
+
+    Raises:
+        UsageError, DataError: it is not.
+    """
+    from facetag.images.discover import check_list
+
+    with _reading(files_from):
+        mode = os.stat(files_from).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            with open(files_from, "rb") as stream:
+                check_list(stream.read(1 << 16), null)
+
+
+@contextmanager
+def _reading(files_from: str) -> Iterator[None]:
     try:
-        with _list(files_from) as stream:
-            yield from listed(stream, null)
+        yield
     except OSError as error:
         raise DataError(f"{files_from}: {error.strerror}", "name a file that holds paths") from error
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError
+from facetag.errors import DataError, UsageError
 from facetag.formats.path_encoding import one_line, unescape
 from facetag.formats.writers import format_of
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
+from facetag.formats.writers.layout import EXTRA, LONG, PRESENT, VERSION
 from facetag.geometry import Box
 from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, ImageResult, Status
 
@@ -24,6 +25,7 @@ _OF_THE_INPUT = COLUMNS[: COLUMNS.index("face")]
 _OF_TABLES = {*COLUMNS, *DECISIONS}
 
 _Object = Mapping[str, Any]
+_Reader = Callable[[BinaryIO, Sequence[str]], Iterator[_Object]]
 
 
 def read_results(file: str | os.PathLike[str], attributes: Sequence[str] = ATTRIBUTES) -> list[ImageResult]:
@@ -49,7 +51,7 @@ def read_records(file: str, format: str | None = None, attributes: Sequence[str]
         UsageError: the format is unknown, or what it needs is not installed.
         DataError: the file cannot be read, is malformed or of another schema version; names it and why.
     """
-    read = READERS[format_of(file, format)]
+    read = _reader_of(format_of(file, format))
     try:
         with open(file, "rb") as stream:
             for value in read(stream, attributes):
@@ -87,14 +89,20 @@ def _read_parquet(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Obje
     return _objects(row for batch in file.iter_batches() for row in batch.to_pylist())
 
 
-#: name of the format, as in WRITERS -> its objects, in the form of JSON.
-READERS: dict[str, Callable[[BinaryIO, Sequence[str]], Iterator[_Object]]] = {
+#: name of the format, as in WRITERS -> its objects, in the form of JSON. What ExifTool reads holds no whole answers.
+READERS: dict[str, _Reader] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "json": _read_json,
     "jsonl": _read_json_lines,
     "parquet": _read_parquet,
 }
+
+
+def _reader_of(format: str) -> _Reader:
+    if format not in READERS:
+        raise UsageError(f"{format} holds no whole answers", f"read an output in one of {', '.join(READERS)}")
+    return READERS[format]
 
 
 def _table(stream: BinaryIO, dialect: Mapping[str, Any], attributes: Sequence[str]) -> Iterator[_Object]:
@@ -110,7 +118,19 @@ def _table(stream: BinaryIO, dialect: Mapping[str, Any], attributes: Sequence[st
         yield row | lists
 
 
+def _is_extra(name: str) -> bool:
+    return name in EXTRA or name.startswith(PRESENT)
+
+
+def _is_probability(name: str) -> bool:
+    return name not in _OF_TABLES and not _is_extra(name)
+
+
 def _check_columns(names: Sequence[str], attributes: Sequence[str]) -> None:
+    """Refuse columns that are not ours; those that schema version 2 adds are passed over, its long form is refused."""
+    if tuple(names[len(COLUMNS) :][: len(LONG)]) == LONG:
+        raise ValueError("--explode attributes has rows for attributes, not for faces")
+    names = [name for name in names if not _is_extra(name)]
     answers = list(names[len(COLUMNS) :])
     if tuple(names[: len(COLUMNS)]) != COLUMNS or answers[: len(DECISIONS)] not in ([], list(DECISIONS)):
         raise ValueError("its columns are not ours")
@@ -142,12 +162,12 @@ def _object(rows: Sequence[_Object]) -> _Object:
 def _face_object(row: _Object) -> _Object:
     if DECISIONS[0] not in row:
         return row
-    return {**row, "probabilities": {name: value for name, value in row.items() if name not in _OF_TABLES}}
+    return {**row, "probabilities": {name: value for name, value in row.items() if _is_probability(name)}}
 
 
 def _record(value: _Object, attributes: Sequence[str]) -> ImageRecord:
-    if int(value["schema_version"]) != SCHEMA_VERSION:
-        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION}")
+    if int(value["schema_version"]) not in (SCHEMA_VERSION, VERSION):
+        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION} or {VERSION}")
     width, height = (int(value[name] or 0) for name in ("image_width", "image_height"))
     path, error = _text(value["path"]), _text(value["error"] or "")
     faces = tuple(_face(face, attributes) for face in value["faces"])

@@ -2,6 +2,7 @@
 
 import typer
 
+from facetag.cli.companions import Companions
 from facetag.cli.console import say
 from facetag.cli.options import Options, filled, inputs_of
 from facetag.cli.request import request_of, tagger_of
@@ -31,7 +32,8 @@ def predict(context: typer.Context, options: Options) -> None:
     from facetag.cli.execute import carry_out
 
     tagger = tagger_of(options, decisions)
-    code = carry_out("predict", request, inputs, tagger)
+    companions = Companions(options.sidecar, options.crop_dir, tagger.reading.place)
+    code = companions.conclude(carry_out("predict", request, inputs, tagger, companions), options.fail_on)
     unused = tagger.given.unused if tagger.given else ()
     if unused and request.how.shard.count == 1:  # else another shard may have asked
         images, were = ("image", "was") if len(unused) == 1 else ("images", "were")

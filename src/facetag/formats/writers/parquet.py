@@ -21,15 +21,15 @@ class ParquetWriter(Writer):
     def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
         from pyarrow import parquet
 
-        self._attributes = attributes
-        self._schema = _schema(attributes)
+        self.attributes = attributes
+        self._schema = self.schema(attributes)
         self._rows: list[dict[str, Any]] = []
         self._stream = stream.buffer
         self._held = io.BytesIO()  # pyarrow writes a last time when it is collected, which our stream may not outlive
         self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
     def write(self, record: ImageRecord) -> None:
-        self._rows.extend(rows(record, self._attributes))
+        self._rows.extend(self.rows(record))
         if len(self._rows) >= ROWS:
             self._write_group()
 
@@ -38,6 +38,14 @@ class ParquetWriter(Writer):
             self._write_group()
         self._file.close()
         self._pass_on()
+
+    def schema(self, attributes: Sequence[str] | None) -> Any:
+        """The columns and their types."""
+        return _schema(attributes)
+
+    def rows(self, record: ImageRecord) -> Iterator[dict[str, Any]]:
+        """The rows of one input."""
+        return rows(record, self.attributes)
 
     def _write_group(self) -> None:
         import pyarrow
