@@ -400,7 +400,7 @@ def test_a_centre_network_that_was_saved_comes_back_ready_for_use(taught, saved_
         torch.testing.assert_close(found.center_net(images), taught.center_net(images))
 
 
-def test_saving_a_loaded_student_gives_the_same_bytes(saved_center, tmp_path):
+def test_saving_a_loaded_centre_network_gives_the_same_bytes(saved_center, tmp_path):
     save_model(load_model(str(saved_center)), tmp_path / "again", "# Card\n")
     for name in (*CENTER_FILES, "model.json", "CARD.md"):
         assert (tmp_path / "again" / name).read_bytes() == (saved_center / name).read_bytes()

@@ -131,7 +131,7 @@ def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
     assert data["face"] is data["scoring"] is None and data["head"]["recall"] == 0.9
 
 
-def test_the_printed_convention_of_a_student_is_a_recipes_section():
+def test_the_printed_convention_of_a_centre_network_is_a_recipes_section():
     fitted = CenterLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
     convention = CenterConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
     text = report.convention_toml(convention)

@@ -84,7 +84,7 @@ def test_the_whole_report(monkeypatch):
     assert report.heads == len(LNetLocalizer(model).heads([speed.smooth_picture(90)])[0])
 
 
-def test_the_report_of_a_student_has_no_heads(monkeypatch):
+def test_the_report_of_a_centre_network_has_no_heads(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
     model = center_model()
     report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
