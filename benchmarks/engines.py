@@ -4,7 +4,7 @@
     python benchmarks/engines.py --threads 2
 
 Each net gets the inputs of its usual work: LNet_o a 300 x 300 picture at a longer side of 304, LNet_s sixteen crops,
-the centre network eight pictures, ANet eight regions with all their views. Every engine's answer is compared with torch's
+the centre network eight pictures, ANet eight regions with all views. Every engine's answer is compared with torch's
 before it is timed; medians of milliseconds, and the share of the machine's measured float32 matrix product rate that
 the net's multiply-adds make of it. An engine that is not installed, or cannot have the net, says so in its place.
 """

@@ -225,11 +225,13 @@ def test_a_centre_networks_boxes_follow_the_annotators_after_the_fit(tmp_path):
     fitted = fit_convention(finder, photographs)
     assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
     found = fitted.settings
-    assert (found.height, found.right, found.down) == pytest.approx((1.5, 0.05, 0.2), rel=1e-4)
-    assert replace(found, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
+    assert (found.width, found.height) == pytest.approx((1.5, 1.5), rel=1e-4)
+    assert (found.right, found.down) == pytest.approx((0.05, 0.2), rel=1e-4)
+    assert replace(found, width=1.0, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
     assert fitted.scoring.slope > 0 and fitted.scoring.recall == 1.0
     scoring = {name: getattr(fitted.scoring, name) for name in ("slope", "offset", "score")}
-    changed = with_settings(finder, height=found.height, right=found.right, down=found.down, **scoring)
+    boxes = {name: getattr(found, name) for name in ("width", "height", "right", "down")}
+    changed = with_settings(finder, **boxes, **scoring)
     after = measure_localization(examine(photographs, changed), changed.settings.score).single
     assert after.every[2] == 1.0 > before.every[2]
     assert sum(len(faces) for faces in changed([patches(160, 160, Box(80, 80, 8, 8), level=210)])) == 1
