@@ -93,7 +93,7 @@ def every_option(command, path=()):
 
 #: What a file that nobody named may not set: a new option belongs here or into config.HARMLESS.
 HARMFUL = {
-    "boxes", "card", "copy", "data", "device", "draw", "files-from", "follow-links", "format", "image", "images",
+    "append", "boxes", "crop-dir", "sidecar", "card", "copy", "data", "device", "draw", "files-from", "follow-links", "format", "image", "images",
     "install-completion", "json", "max-time", "model", "out", "overwrite", "prune", "recipe", "relative-to", "resume",
     "run", "sheet", "show-completion",
 }  # fmt: skip
