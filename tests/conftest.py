@@ -18,6 +18,12 @@ def speaking():
     console.speak("text", logging.INFO)
 
 
+@pytest.fixture(autouse=True)
+def nobodys_configuration(monkeypatch):
+    """Whoever runs the tests may have a configuration of their own; tests are not to heed it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     """The random model, saved."""

@@ -1,5 +1,6 @@
 """FaceTagger: a model, what finds its faces, what tags them and how images are read, put together in one place."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from facetag.attributes import attribute_indices
 from facetag.datasets.boxes import load_boxes_csv
-from facetag.errors import FacetagError, UsageError
+from facetag.errors import DataError, FacetagError, UsageError
 from facetag.images.decode import MAX_PIXELS, File, Raw, decode, read_file
 from facetag.images.discover import discover
 from facetag.images.in_memory import pil_image, reduced, rgb_pixels
@@ -29,7 +30,7 @@ from facetag.pipeline.face_sources import Finder, GivenBoxes, aligned, located_b
 from facetag.pipeline.failures import attempt
 from facetag.pipeline.loader import Item, Photo, ReadSettings, decoded_photo, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
-from facetag.results import ImageResult
+from facetag.results import Decider, ImageResult
 from facetag.tagger import Tagger
 
 Faces = Literal["all", "thorough", "dominant"]
@@ -63,6 +64,8 @@ class FaceTagger:
         model: a shipped model by name, a model folder, or a Model.
         device: auto, cpu, cuda or cuda:N.
         attributes: names and groups, in any case; None = all of the model's; empty = none, faces are only located.
+        stored: names and groups that a run's journal keeps beyond these, so that other attributes can be asked for
+            later without the networks; None = `attributes`.
         thresholds: name or group -> probability from which an attribute is present; else the model's.
         unsure: probabilities this near to a threshold are neither present nor absent.
         unsure_bands: name or group -> (low, high): unsure from low up to below high, present from there.
@@ -83,6 +86,7 @@ class FaceTagger:
             attributes.
         given: the boxes of the file; None without.
         cascade: from decoded images to results.
+        decide: from a stored result to one of `attributes`, with its tags.
         reading: how images are read.
 
     Raises:
@@ -97,6 +101,7 @@ class FaceTagger:
         *,
         device: str = "auto",
         attributes: Iterable[str] | None = None,
+        stored: Iterable[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
         unsure: float = 0.0,
         unsure_bands: Mapping[str, tuple[float, float]] | None = None,
@@ -117,13 +122,15 @@ class FaceTagger:
         self.model = model if isinstance(model, Model) else load_model(str(model))
         names = self.model.attributes
         chosen = range(len(names)) if attributes is None else attribute_indices(_listed(attributes), *self._known)
+        kept = chosen if stored is None else attribute_indices(_listed(stored), *self._known)
         edges = self._edges(thresholds or {}, unsure, unsure_bands or {})
         half = is_half(precision, self.device)
-        self.given = GivenBoxes(load_boxes_csv(Path(boxes)), Path(boxes), str(relative_to)) if boxes else None
+        self.given = _given(Path(boxes), str(relative_to)) if boxes else None
         self.localizer = None if boxes or aligned else self._localizer(half, faces)
         self.tagger = Tagger(self.model, self.device, half) if chosen else None
         self.attributes = tuple(names[index] for index in chosen)
-        tagging = Tagging(self.tagger, chosen, *edges) if self.tagger else None
+        tagging = Tagging(self.tagger, kept, *edges) if self.tagger else None
+        self.decide = Decider(self.attributes, *(tuple(map(float, each[list(chosen)])) for each in edges))
         self.cascade = Cascade(self._finder(faces), tagging, min_face)
         self.reading = ReadSettings(
             max_pixels or MAX_PIXELS,
@@ -251,6 +258,19 @@ def refuse_conflicts(faces: Faces, boxes: str | Path | None, aligned: bool) -> N
         raise UsageError(f"faces = {faces!r} is unknown", f"choose {', '.join(get_args(Faces))}")
     if sum((faces != "all", boxes is not None, aligned)) > 1:
         raise UsageError("--faces, --boxes and --aligned exclude each other", "use one of them")
+
+
+def _given(file: Path, folder: str) -> GivenBoxes:
+    """The boxes of a file, which is read once: it may be a pipe.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}", "check the path and its permissions") from error
+    return GivenBoxes(load_boxes_csv(file, data), file, folder, hashlib.sha256(data).hexdigest())
 
 
 def _is_path(value: Any) -> bool:

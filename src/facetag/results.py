@@ -1,7 +1,7 @@
 """What facetag answers: one ImageResult per input, one FaceResult per face in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -60,6 +60,34 @@ class FaceResult:
             "unsure": list(self.unsure),
             "probabilities": dict(self.probabilities),
         }
+
+
+@dataclass(frozen=True)
+class Decider:
+    """What is written of a stored result: the chosen attributes, and which of them are present or unsure.
+
+    Attributes:
+        names: of the chosen attributes, in the model's order.
+        present_from, unsure_from: of each, the probabilities from which it is present, and unsure.
+    """
+
+    names: tuple[str, ...]
+    present_from: tuple[float, ...]
+    unsure_from: tuple[float, ...]
+
+    def __call__(self, record: "ImageResult") -> "ImageResult":
+        """The record with these attributes alone, decided anew."""
+        return replace(record, faces=tuple(map(self._face, record.faces)))
+
+    def _face(self, face: FaceResult) -> FaceResult:
+        edges = zip(self.names, self.present_from, self.unsure_from, strict=True)
+        values = [(name, face.probabilities[name], present, unsure) for name, present, unsure in edges]
+        return replace(
+            face,
+            probabilities={name: value for name, value, _, _ in values},
+            tags=tuple(name for name, value, present, _ in values if value >= present),
+            unsure=tuple(name for name, value, present, unsure in values if unsure <= value < present),
+        )
 
 
 @dataclass(frozen=True)

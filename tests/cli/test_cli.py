@@ -1,5 +1,6 @@
 """The shell around every command: help, errors, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from facetag import __version__, cli
+from facetag.cli import console
 from facetag.errors import DataError, ExitCode, UsageError
 
 HEAVY = {"rich", "torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
@@ -58,6 +60,7 @@ def test_every_commands_help_has_an_example_that_names_it(command, capsys):
         (["predict", "x", "--faces", "some"], "'--faces'"),
         (["predict"], "nothing to read; name photographs or folders, or use --files-from"),
         (["localize", "x", "-0"], "add --files-from"),
+        (["predict", "-"], "photographs are not read from standard input; use --files-from - for a list of paths"),
         (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, "),
         (["predict", "x", "--attributes", "Smile"], "no attribute or group is called 'Smile'"),
         (["predict", "x", "--attributes", "Male", "--exclude-attributes", "demographic"], "no attribute is left"),
@@ -86,13 +89,15 @@ def test_a_command_without_its_words_is_answered_by_its_help(capsys):
 def test_version(capsys):
     assert cli.run(["--version"]) == ExitCode.OK
     assert capsys.readouterr().out == f"facetag {__version__}\n"
+    assert cli.run(["-V"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"facetag {__version__}\n"
 
 
-def failing(monkeypatch, error):
+def failing(monkeypatch, error, app=None):
     def command():
         raise error
 
-    app = cli.typer.Typer()
+    app = app or cli.typer.Typer()
     app.command("other")(lambda: None)
     app.command("command")(command)
     app.callback()(cli.facetag)
@@ -111,6 +116,67 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch, capsys):
     assert cli.run(["--debug", "command"]) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err and err.endswith("facetag: error: no; look\n")
+
+
+@pytest.mark.parametrize("words", [["command", "--debug"], ["--debug", "command"]])
+def test_debug_is_heard_before_and_behind_the_command(monkeypatch, capsys, words):
+    failing(monkeypatch, DataError("no", "look"), cli.App())
+    assert cli.run(words) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith("facetag: error: no; look\n")
+
+
+def test_what_nobody_foresaw_is_one_line_and_1(monkeypatch, capsys):
+    failing(monkeypatch, ZeroDivisionError("division\nby zero"))
+    assert cli.run(["command"]) == ExitCode.FATAL
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(
+        "facetag: error: facetag failed unexpectedly (ZeroDivisionError: division by zero); run it again"
+    )
+    assert cli.run(["--debug", "command"]) == ExitCode.FATAL
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--log-format", "json", "command"], 1),
+        (["--log-format=json", "--debug", "command"], 1),
+        (["bogus", "--log-format", "json"], 2),
+        (["--bogus", "--log-format=json"], 2),
+        (["--log-format", "json", "--config", "none.toml", "command"], 2),
+    ],
+)
+def test_every_error_is_an_object_when_lines_are_for_programs(monkeypatch, capsys, words, code):
+    failing(monkeypatch, ZeroDivisionError("division by zero"))
+    assert cli.run(words) == code
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["level"], line["exit_code"]) == ("error", code)
+    assert ("Traceback" in line.get("traceback", "")) is ("--debug" in words)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("words", ["predict a.jpg", "schema", "model list"])
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path, words):
+    command = f'cd "$1" && rmdir "$1" && exec "$0" -m facetag {words}'
+    (tmp_path / "gone").mkdir()
+    command = ["sh", "-c", command, sys.executable, str(tmp_path / "gone")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == ExitCode.USAGE
+    assert result.stderr == (
+        "facetag: error: the current folder cannot be used: No such file or directory; change into another one\n"
+    )
+
+
+def test_marks_that_turn_text_round_are_spelled_out(monkeypatch, capsys):
+    failing(monkeypatch, DataError("a\u202egpj.exe", "look"))
+    cli.run(["command"])
+    console.say("b\u2066\x1b[31m\u200fc")
+    assert capsys.readouterr().err.splitlines() == [
+        "facetag: error: a\\u202egpj.exe; look",
+        "facetag: b\\u2066\\x1b[31m\\u200fc",
+    ]
 
 
 def test_interruption_has_its_code(monkeypatch, capsys):

@@ -170,6 +170,7 @@ def test_no_data_is_said(tmp_path, model_folder):
         run("attributes", "--data", tmp_path, "--model", model_folder)
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from facetag.cli.commands.eval import app\n"

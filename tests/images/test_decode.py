@@ -343,6 +343,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.process
 def test_nothing_reaches_the_terminal(tmp_path):
     corrupt = bytearray(PHOTO)
     corrupt[300::40] = bytes(len(corrupt[300::40]))

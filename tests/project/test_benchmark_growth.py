@@ -83,6 +83,7 @@ def test_an_engine_that_cannot_is_said_in_its_place(
     assert said.count("% of the limit") == 1
 
 
+@pytest.mark.process
 def test_how_busy_a_gpu_is_counts_while_the_run_lasts(tmp_path: Path) -> None:
     speaker = "import time; print(10, flush=True); time.sleep(0.2); print(90, flush=True); time.sleep(60)"
     with gpu.watching((sys.executable, "-c", speaker)) as watch:

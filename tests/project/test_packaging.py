@@ -88,6 +88,7 @@ def test_the_version_is_said_once():
     assert PYPROJECT["project"]["version"] == __version__
 
 
+@pytest.mark.process
 def test_a_wheel_has_recipes_and_whole_models_but_nothing_beside_them(tmp_path):
     project = tmp_path / "project"
     for name, text in {

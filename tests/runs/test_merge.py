@@ -72,10 +72,8 @@ def test_merged_shards_are_one_run(given_records, count, name, random):
 
 def rows(out):
     with closing(sqlite3.connect(beside(str(out), ENDING))) as base:
-        inputs = base.execute("SELECT path, size, mtime_ns, sha256, basis, record FROM inputs ORDER BY path").fetchall()
-        places = base.execute(
-            "SELECT place, failure, path FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place"
-        ).fetchall()
+        inputs = base.execute("SELECT path, size, mtime_ns, sha256, key, result FROM inputs ORDER BY path").fetchall()
+        places = base.execute("SELECT place, path, failure FROM seen ORDER BY place").fetchall()
         return inputs, places, base.execute("SELECT name, value FROM facts ORDER BY name").fetchall()
 
 
@@ -100,7 +98,7 @@ def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
     known, text = rows(old), (tmp_path / "merged.csv").read_bytes()
     (one,) = shards(tmp_path, 1)
     with closing(sqlite3.connect(beside(one, ENDING))) as base:
-        base.execute("DELETE FROM met WHERE place = 11")
+        base.execute("DELETE FROM seen WHERE place = 11")
         base.commit()
     with pytest.raises(JournalError):
         merge([one], old)
@@ -195,15 +193,15 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("DELETE FROM met WHERE place = 5", r"input 6 of the run is not in its journals once"),
-        ("DELETE FROM met WHERE place = 11", r"input 12 of the run is not in its journals once"),
-        ("UPDATE met SET input = 99 WHERE place = 5", "cannot be read|is damaged"),
-        ("UPDATE inputs SET record = '{}'", "cannot be read|is damaged"),
+        ("DELETE FROM seen WHERE place = 5", r"input 6 of the run is not in its journals once"),
+        ("DELETE FROM seen WHERE place = 11", r"input 12 of the run is not in its journals once"),
+        ("UPDATE seen SET input = 99 WHERE place = 5", "cannot be read|is damaged"),
+        ("UPDATE inputs SET result = '{}'", "cannot be read|is damaged"),
         ("UPDATE facts SET value = '0/0' WHERE name = 'shard'", "is damaged"),
         ("UPDATE facts SET value = '{' WHERE name = 'basis'", "is damaged"),
         ("UPDATE facts SET value = x'00' WHERE name = 'inputs'", "is damaged"),
         ("DELETE FROM facts WHERE name = 'digest'", "is damaged"),
-        ("DROP TABLE facts", "cannot be read"),
+        ("DROP TABLE facts", "its tables are not facetag's"),
     ],
 )
 def test_a_damaged_journal_is_refused(tmp_path, change, reason):

@@ -21,7 +21,7 @@ from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.results import Status
 from facetag.runs.cache_key import Basis
-from facetag.runs.run import Document, Observers, RunSettings, run
+from facetag.runs.run import Document, Fate, Observers, RunSettings, run
 
 BASIS = Basis("localize", "a model")
 
@@ -277,7 +277,7 @@ def test_a_run_that_is_stopped_leaves_the_older_output_and_goes_on(archive):
 
 
 def test_an_observer_that_raises_loses_nothing_of_the_batch(archive):
-    def seen(record):
+    def seen(record, fate):
         raise FacetagError("enough")
 
     with pytest.raises(FacetagError, match="enough"):
@@ -387,7 +387,7 @@ def test_the_points_of_a_run(archive):
 def test_a_second_run_is_refused_at_once_or_waits(archive):
     inside, leave = threading.Event(), threading.Event()
 
-    def hold(record):
+    def hold(record, fate):
         inside.set()
         leave.wait(10)
 
@@ -413,9 +413,9 @@ def test_statuses_of_kept_records_are_seen(archive):
     (archive / "000002.jpg").write_bytes(b"")
     for _ in range(2):
         seen = []
-        go(observers=Observers(seen=seen.append))
-        assert [record.status for record in seen].count(Status.UNREADABLE) == 1
-        assert [os.path.basename(record.path) for record in seen] == names(*range(20))
+        go(observers=Observers(seen=lambda *told, seen=seen: seen.append(told)))
+        assert [record.status for record, _ in seen].count(Status.UNREADABLE) == 1
+        assert [os.path.basename(record.path) for record, _ in seen] == names(*range(20))
 
 
 def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):
@@ -438,3 +438,18 @@ def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):
     assert content().count(b"\r\n") == 1
     for word in ("--retry-failed", "--rehash", "--prune"):
         assert cli.run(["localize", "in", "--model", str(model_folder), word]) == ExitCode.USAGE
+
+
+def test_every_input_has_its_fate_and_what_is_gone_is_counted(archive):
+    def fates(**words):
+        met = []
+        outcome = go(observers=Observers(seen=lambda record, fate: met.append((record.path, fate))), **words)[1]
+        return {os.path.basename(path): fate.value for path, fate in met if fate is not Fate.REUSED}, outcome.gone
+
+    assert fates() == (dict.fromkeys(names(*range(20)), "new"), 0)
+    (archive / "000001.jpg").write_bytes((archive / "000001.jpg").read_bytes() + b"more")
+    (archive / "000002.jpg").rename(archive / "renamed.jpg")
+    (archive / "000003.jpg").unlink()
+    assert fates() == ({"000001.jpg": "changed"}, 2)
+    assert fates() == ({}, 0)
+    assert fates(basis=replace(BASIS, min_face=9))[0] == dict.fromkeys(os.listdir(archive), "changed")

@@ -424,8 +424,8 @@ def test_torn_journals(journal, changes):
         path.write_bytes(edited(path.read_bytes(), changes))
 
 
-CELLS = {"facts": ("name", "value"), "inputs": ("path", "size", "mtime_ns", "sha256", "basis", "record"),
-         "met": ("place", "input", "failure")}  # fmt: skip
+CELLS = {"facts": ("name", "value"), "inputs": ("path", "size", "mtime_ns", "sha256", "key", "result", "decoder"),
+         "seen": ("place", "path", "input", "failure")}  # fmt: skip
 cells = st.one_of(*(st.tuples(st.just(table), st.sampled_from(names)) for table, names in CELLS.items()))
 
 

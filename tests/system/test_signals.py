@@ -17,7 +17,11 @@ from facetag.runs.lock import locked
 
 pytestmark = pytest.mark.process
 
-ENDS = [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")]
+ENDS = [
+    (signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"),
+    (signal.SIGTERM, ExitCode.TERMINATED, "terminated"),
+    (signal.SIGHUP, ExitCode.HUNG_UP, "hung up"),
+]
 
 
 @pytest.fixture
@@ -96,6 +100,21 @@ def test_the_second_signal_ends_the_run_at_once(start, archive, number, code, wo
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (code, f"facetag: {word}\n")
     assert not (archive / "tags.csv").exists() and not list(archive.glob(".facetag*"))
+
+
+def test_a_hang_up_is_ignored_where_it_was_before(archive, model_folder):
+    """As nohup does."""
+    code = "import signal, runpy; signal.signal(signal.SIGHUP, signal.SIG_IGN); runpy.run_module('facetag')"
+    words = ["localize", "in", "-v", "--model", str(model_folder), "--out", "tags.csv", "--batch", "4"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=archive, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(process, "0.jpg: unreadable")
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == ExitCode.SOME_FAILED, err
+    assert (archive / "tags.csv").exists()
 
 
 def test_a_stream_ends_with_whole_records(start):

@@ -1,15 +1,16 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from facetag.cli.console import detail, say, take_leave
+from facetag.cli.console import complain, detail, say, take_leave
 from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
 from facetag.cli.request import Request
-from facetag.errors import BudgetSpent, ExitCode, OutputLocked
+from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import beside, is_regular
 from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
@@ -17,7 +18,8 @@ from facetag.pipeline.timing import Stopwatch
 from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import Basis, basis_of
-from facetag.runs.run import Document, Observers, Outcome, run
+from facetag.runs.listing import Listing
+from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
@@ -38,10 +40,11 @@ def carry_out(
         FacetagError: see `runs.run.run`.
     """
     clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
-    with request.signals.stepping(), Watch(request.shows_bar) as watch:
-        outcome = _run(request, inputs, tagger, basis, watch, clock, note)
-    _conclude(inputs, watch)
-    record = _record(request, tagger, basis, watch, clock, started, outcome)
+    listing = Listing(inputs, request.how.shard.keeps)
+    with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
+        outcome = _run(request, listing, tagger, basis, watch, clock, note)
+    passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
+    record = _record(request, tagger, basis, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
@@ -49,14 +52,33 @@ def carry_out(
         write_record(record, beside(request.options.out, ENDING))
     if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
-    return ExitCode.SOME_FAILED if request.budget.is_spent(watch.failed, watch.total) else ExitCode.OK
+    return _judged(request, watch)
+
+
+def _judged(request: Request, watch: Watch) -> ExitCode:
+    """The exit code of a finished run; one line when too many inputs failed, however quiet it is to be."""
+    if not request.budget.is_spent(watch.failed, watch.total):
+        return ExitCode.OK
+    error = InputsFailed(
+        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        "the column error says why",
+    )
+    complain(str(error), exit_code=int(error.exit_code))
+    return error.exit_code
 
 
 def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
     options = request.options
     faces = "aligned" if options.aligned else options.faces
     return basis_of(
-        command, tagger.model, tagger.cascade, tagger.reading, faces, options.boxes, precision=options.precision
+        command,
+        tagger.model,
+        tagger.cascade,
+        tagger.reading,
+        faces,
+        tagger.given.digest if tagger.given else "",
+        options.precision,
+        tagger.decide,
     )
 
 
@@ -67,31 +89,46 @@ def _words(command: str, options: Options) -> dict[str, Any]:
 
 def _run(
     request: Request,
-    inputs: Discovery,
+    inputs: Listing,
     tagger: FaceTagger,
     basis: Basis,
     watch: Watch,
     clock: Stopwatch,
     note: Callable[[ImageRecord], None],
 ) -> Outcome:
-    def seen(record: ImageRecord) -> None:
-        watch.seen(record)
+    def seen(record: ImageRecord, fate: Fate) -> None:
+        watch.seen(record, fate)
         if tagger.given:
             tagger.given.note(record)
         note(record)
 
     def stop() -> bool:
-        return bool(request.signals.received) or request.budget.stops(watch.failed, watch.total)
+        is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
+        return bool(request.signals.received) or is_hopeless
 
     draw = tagger.drawer(request.options.draw) if request.options.draw else None
-    document = Document(request.options.out, request.format, tagger.attributes or None, request.layout)
-    observers = Observers(draw, seen, stop, clock)
+    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide, request.layout)
+    observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
     try:
         return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
         return Outcome(False)  # it was stopped while it waited
+
+
+def _refuse_strange_boxes(tagger: FaceTagger, request: Request) -> None:
+    """No input has a name that the user's boxes have: the file is most likely of other images.
+
+    Raises:
+        UsageError: so it is.
+    """
+    given = tagger.given
+    if given and given.is_unused and given.unnamed and request.how.shard.count == 1:
+        raise UsageError(
+            f"no input has a name that {request.options.boxes} has",
+            "write its names as the inputs are named, or use --relative-to",
+        )
 
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:
@@ -102,13 +139,20 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
         return request.signals.exit_code
     raise BudgetSpent(
-        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        f"{watch.failed_now} of {watch.known_total} inputs failed, more than --fail-on {request.budget.name} allows",
         "see why with -v; when it is mended the same command with --retry-failed goes on",
     )
 
 
 def _record(
-    request: Request, tagger: FaceTagger, basis: Basis, watch: Watch, clock: Stopwatch, started: str, outcome: Outcome
+    request: Request,
+    tagger: FaceTagger,
+    basis: Basis,
+    watch: Watch,
+    clock: Stopwatch,
+    started: str,
+    outcome: Outcome,
+    passed_over: Mapping[str, int],
 ) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
@@ -127,17 +171,28 @@ def _record(
         inputs=watch.total,
         faces=watch.faces,
         kept=outcome.kept,
+        new=watch.fates[Fate.NEW],
+        changed=watch.fates[Fate.CHANGED],
+        gone=outcome.gone,
+        passed_over=passed_over,
         seconds=round(watch.seconds, 3),
         stages={stage.value: round(taken, 3) for stage, taken in clock.seconds.items()},
-        images_per_second=round((watch.total - outcome.kept) / watch.seconds, 3),
+        images_per_second=round(watch.rate, 3),
     )
 
 
-def _conclude(inputs: Discovery, watch: Watch) -> None:
+def _conclude(inputs: Discovery, watch: Watch, outcome: Outcome | None) -> dict[str, int]:
+    """Say how it went; `outcome` is None where no output lay there before.
+
+    Returns:
+        What discovery passed over, by reason.
+    """
+    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     if watch.total:
-        watch.tell()
+        gone = None if outcome is None else max(outcome.gone, 0) if outcome.finished else 0
+        watch.conclude(gone, sum(passed.values()))
     else:
         say("no image was found there")
-    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     listed = ", ".join(f"{count} {met}" for met, count in passed.items())
     detail(f"passed over: {listed or 'nothing'}", passed_over=passed)
+    return passed

@@ -1,8 +1,10 @@
 """Options that `predict` and `localize` share, and what they mean."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -111,6 +113,9 @@ Batch = Annotated[
         min=1, metavar="N", help="Photographs looked at together, at most; changes no answer.  [default: by the device]"
     ),
 ]
+Append = Annotated[
+    bool, typer.Option("--append", help="Keep what is in the output, in its order, and put new inputs behind it.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget what the run before found, and begin anew.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do again what failed in the run before.")]
 Rehash = Annotated[bool, typer.Option("--rehash", help="Read every file: its content says whether it changed.")]
@@ -203,6 +208,7 @@ class Options:
     precision: Precision = "float32"
     workers: Workers = None
     batch: Batch = None
+    append: Append = False
     overwrite: Overwrite = False
     retry_failed: RetryFailed = False
     rehash: Rehash = False
@@ -263,6 +269,12 @@ def inputs_of(options: Options) -> "Discovery":
         raise UsageError(f"--draw {draw} is an input too, and drawings are none", "draw into another folder")
     if options.null and options.files_from is None:
         raise UsageError("-0 says how --files-from is written", "add --files-from FILE")
+    if "-" in paths and not os.path.lexists("-"):
+        raise UsageError(
+            "photographs are not read from standard input", "use --files-from - for a list of paths, ./- for a file"
+        )
+    if options.files_from is not None and options.files_from != "-":
+        _check_list(options.files_from, options.null)
     return discover(
         _named(paths, options.files_from, options.null),
         recursive=not options.no_recursive,
@@ -281,9 +293,29 @@ def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str
     yield from paths
     if files_from is None:
         return
+    with _reading(files_from), _list(files_from) as stream:
+        yield from listed(stream, null)
+
+
+def _check_list(files_from: str, null: bool) -> None:
+    """See, before a model is loaded, that a list is there, and look at the beginning of one that can be read twice.
+
+    Raises:
+        UsageError, DataError: it is not.
+    """
+    from facetag.images.discover import check_list
+
+    with _reading(files_from):
+        mode = os.stat(files_from).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            with open(files_from, "rb") as stream:
+                check_list(stream.read(1 << 16), null)
+
+
+@contextmanager
+def _reading(files_from: str) -> Iterator[None]:
     try:
-        with _list(files_from) as stream:
-            yield from listed(stream, null)
+        yield
     except OSError as error:
         raise DataError(f"{files_from}: {error.strerror}", "name a file that holds paths") from error
 

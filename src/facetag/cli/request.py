@@ -1,5 +1,8 @@
 """What commands need before they run: from what the command line says to a request and its means."""
 
+import hashlib
+import json
+import os
 import sys
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -60,12 +63,13 @@ def request_of(context: typer.Context, options: Options) -> Request:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
             what is read.
     """
-    from facetag.formats.destination import refuse_to_replace
+    from facetag.formats.destination import refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
 
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
+    see_folder(options.out)
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(
@@ -91,6 +95,7 @@ def tagger_of(options: Options, decisions: "Decisions") -> "FaceTagger":
         options.model or DEFAULT,
         device=options.device,
         attributes=decisions.attributes,
+        stored=decisions.stored,
         thresholds=decisions.thresholds,
         unsure=decisions.unsure,
         unsure_bands=decisions.unsure_bands,
@@ -121,8 +126,19 @@ def _run_settings(options: Options) -> "RunSettings":
     from facetag.runs.run import RunSettings
     from facetag.runs.shards import Shard
 
-    values = {field.name: getattr(options, field.name) for field in fields(RunSettings)}
-    settings = RunSettings(**{**values, "shard": Shard.parse(options.shard)})
-    if (settings.retry_failed or settings.rehash or settings.prune) and not is_regular(options.out):
-        raise UsageError("--retry-failed, --rehash and --prune go on with a file", "add --out FILE")
+    words = {field.name: getattr(options, field.name) for field in fields(RunSettings) if field.name != "arguments"}
+    shard = Shard.parse(options.shard)
+    settings = RunSettings(**{**words, "shard": shard, "arguments": _arguments(options)})
+    goes_on = settings.retry_failed or settings.rehash or settings.prune or settings.append
+    if goes_on and not is_regular(options.out):
+        raise UsageError("--retry-failed, --rehash, --prune and --append go on with a file", "add --out FILE")
+    if settings.append and (settings.overwrite or settings.prune or shard.count > 1):
+        raise UsageError("--append keeps what is there, whole", "leave out --overwrite, --prune and --shard")
     return settings
+
+
+def _arguments(options: Options) -> str:
+    """Digest of what the command was given to read: names alone, not what they hold."""
+    names = [os.path.normpath(path) for path in options.paths or ()]
+    given = json.dumps([names, options.files_from, str(options.relative_to or "")])
+    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()

@@ -15,7 +15,8 @@ class Decisions:
     """What the command line changes in a model's decisions; as a FaceTagger takes it.
 
     Attributes:
-        attributes: those answered; None = all.
+        attributes: those written; None = all.
+        stored: those that the journal keeps, so that others may be written later; None = all.
         thresholds: attribute -> probability from which it is present.
         unsure: of every other attribute, the probabilities this near to its threshold are unsure.
         unsure_bands: attribute -> unsure from the first up to below the second, present from there.
@@ -25,6 +26,7 @@ class Decisions:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     unsure: float = 0.0
     unsure_bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    stored: Sequence[str] | None = None
 
 
 def decisions_of(options: Options) -> Decisions:
@@ -44,7 +46,8 @@ def decisions_of(options: Options) -> Decisions:
 
     chosen = chosen_attributes(options.attributes, options.exclude_attributes, known[0], names)
     thresholds = changed_thresholds(options.threshold, names)
-    return Decisions(chosen, thresholds, *unsure_bands(options.unsure, thresholds, names))
+    stored = chosen_attributes(None, options.exclude_attributes, known[0], names)
+    return Decisions(chosen, thresholds, *unsure_bands(options.unsure, thresholds, names), stored=stored)
 
 
 def chosen_attributes(

@@ -64,6 +64,7 @@ from facetag.images.raw import preview_of
 #: Raised whenever some file is decoded otherwise than before. Answers of earlier versions that CHANGED does not name
 #: still hold.
 DECODER_VERSION = 2
+CHANGED = frozenset({TIFF})  #: kinds of file of which sound ones may be decoded otherwise than by version 1
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 

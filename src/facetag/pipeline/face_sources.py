@@ -1,6 +1,7 @@
 """Where the faces of a batch of photographs are: found by the LNets, brought by the user, or known from the frame."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +54,18 @@ class GivenBoxes:
 
     Args:
         folder: that photographs' paths are seen from; empty for the current one.
+        digest: SHA-256 of the file's bytes, in hexadecimal.
 
     Attributes:
         unused: names in the file that no photograph has asked for.
+        unnamed: photographs that the file does not name, so far.
     """
 
-    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path, folder: str = "") -> None:
+    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path, folder: str = "", digest: str = "") -> None:
         self._boxes = boxes
         self._file = file
+        self.digest = digest
+        self.unnamed = 0
         self._folder = Path.cwd() / folder
         self.unused = set(boxes)
         self._places: dict[str, str] = {}
@@ -68,23 +73,43 @@ class GivenBoxes:
             for spell in (str, unescape):
                 for name in boxes:
                     self._places.setdefault(_place(seen_from, spell(name)), name)
+        self._composed: dict[str, str | None] = {}  # systems differ in how they write accents: None where both exist
+        for place, name in self._places.items():
+            key = unicodedata.normalize("NFC", place)
+            self._composed[key] = None if self._composed.get(key, name) != name else name
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no photograph has asked for any of its names."""
+        return len(self.unused) == len(self._boxes)
+
+    def _name(self, path: str) -> str | None:
+        place = _place(self._folder, path)
+        return self._places.get(place) or self._composed.get(unicodedata.normalize("NFC", place))
 
     def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, photos))
 
     def note(self, record: ImageRecord) -> None:
         """This input was answered, now or in an earlier run: its name in the file has been asked for."""
-        self.unused.discard(self._places.get(_place(self._folder, record.path), ""))
+        name = self._name(record.path)
+        self.unnamed += name is None
+        self.unused.discard(name or "")
 
     def _find(self, photo: Photo) -> Found:
-        name = self._places.get(_place(self._folder, photo.path))
+        name = self._name(photo.path)
         if name is None:
             return Found((), f"not in {self._file.name}")
         self.unused.discard(name)
-        frame = Box(0, 0, photo.width, photo.height)
-        inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if box.intersection(frame) > 0)
+        size = photo.width, photo.height
+        inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
         outside = len(self._boxes[name]) - len(inside)
         return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
+
+
+def _is_seen(box: Box) -> bool:
+    """Whether a box, cut to its image, is still one when it is written to a tenth of a pixel."""
+    return min(box.width, box.height) >= 0.05
 
 
 def _place(folder: Path, name: str) -> str:

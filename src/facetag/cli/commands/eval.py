@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from facetag.cli.app import App
 from facetag.cli.commands.measuring import (
     about,
     answer,
@@ -22,7 +23,7 @@ from facetag.cli.commands.stages import Quiet
 from facetag.cli.console import say
 from facetag.cli.options import Device, ModelName, Precision
 
-app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
+app = App(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too; - prints them alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, spread evenly over all.")]

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from facetag.cli.app import App
 from facetag.cli.commands import stages
 from facetag.cli.console import say
 
-app = typer.Typer(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
+app = App(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from facetag.cli.app import App
 from facetag.errors import ModelError
 
-app = typer.Typer(no_args_is_help=True, help="List, describe and verify models.")
+app = App(no_args_is_help=True, help="List, describe and verify models.")
 
 Name = Annotated[
     str | None, typer.Argument(metavar="NAME|DIR", help="A shipped model, or a model folder; else the default.")

@@ -1,10 +1,9 @@
 """`facetag pretrain lnet|anet` (paper, section 4)."""
 
-import typer
-
+from facetag.cli.app import App
 from facetag.cli.commands.stages import add_stage
 
-app = typer.Typer(no_args_is_help=True, help="Pre-train LNet+ on object categories, ANet on identities.")
+app = App(no_args_is_help=True, help="Pre-train LNet+ on object categories, ANet on identities.")
 
 add_stage(
     app,
