@@ -39,7 +39,10 @@ Draw = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw what was fo
 MinFace = Annotated[
     float, typer.Option(min=0, max=1_000_000, metavar="PX", help="Leave out faces less high, in pixels.")
 ]
-MaxPixels = Annotated[int | None, typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Refuse larger images; each pixel takes 6 bytes.  [default: 200000000]"),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse damaged JPEGs and damaged metadata, which else are a warning.")
 ]
