@@ -82,7 +82,7 @@ def test_odd_shapes_can_be_drawn(tmp_path, width, height):
 
 
 @pytest.mark.parametrize("box", [(3e9, 0, 9, 9), (-3e9, -3e9, 7e9, 7e9), (1, 1, 1e300, 1e300), (5, 5, 3e9, 20)])
-@pytest.mark.parametrize("localizer", [None, Localizer(random_model())], ids=["bare", "with maps"])
+@pytest.mark.parametrize("localizer", [None, LNetLocalizer(random_model())], ids=["bare", "with maps"])
 def test_boxes_of_any_size_are_clipped(tmp_path, box, localizer):
     assert Drawer(tmp_path, localizer).picture(photo(), record(box)).shape[0] == SIDE * 3 // 4
 
