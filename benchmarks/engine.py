@@ -73,7 +73,7 @@ def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings,
         engine = timed(lambda clock=clock: run_engine(paths, cascade, settings, clock))
         if turn:  # the first warms up
             rates.append((len(paths) / bare[0], len(paths) / engine[0], len(paths) / decode[0]))
-            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.STUDENT, Stage.ANET))
+            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.CENTER_NET, Stage.ANET))
             costs.append((engine[0] / bare[0] - 1, (engine[1] - decode[1]) / bare[1] - 1, 1 - inside / engine[0]))
     print(f"{len(paths)} photographs, {torch.get_num_threads()} threads of torch, {settings.workers} that decode")
     for name, rate in zip(("bare", "engine", "decode"), map(statistics.median, zip(*rates, strict=True)), strict=True):

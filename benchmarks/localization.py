@@ -115,7 +115,7 @@ def _beneath(localizer: Localizer, image: Image) -> list[Detection]:
 
 
 def ours(localizer: Localizer) -> Detector:
-    """The model's LNets or its student, faces down to score 0; a batch at once, as in `facetag predict`."""
+    """The model's LNets or its centre network, faces down to score 0; a batch at once, as in `facetag predict`."""
 
     def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Detection]], float]:
         start = time.perf_counter()

@@ -74,7 +74,7 @@ def multiply_adds(model: Model, files: Sequence[Path]) -> float:
 def nets_of(model: Model) -> list[nn.Module]:
     """All nets of a model."""
     lnets = [lnet.net for lnet in (model.lnet_o, model.lnet_s) if lnet]
-    return [*lnets, *([model.student] if model.student else []), model.anet]
+    return [*lnets, *([model.center_net] if model.center_net else []), model.anet]
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def compare(
         100 * float(np.mean(decisions)),
         float(np.mean(differences)),
         1000 * spent[Stage.DECODE] / len(photographs),
-        len(photographs) / sum(spent[stage] for stage in (Stage.DECODE, Stage.STUDENT, Stage.ANET)),
+        len(photographs) / sum(spent[stage] for stage in (Stage.DECODE, Stage.CENTER_NET, Stage.ANET)),
     )
 
 

@@ -31,9 +31,9 @@ def model_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def student_folder(tmp_path_factory):
-    """The random model behind a student, saved."""
-    return _saved("student_model", tmp_path_factory)
+def center_folder(tmp_path_factory):
+    """The random model behind a centre network, saved."""
+    return _saved("center_model", tmp_path_factory)
 
 
 def _saved(name, tmp_path_factory):

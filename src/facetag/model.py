@@ -1,7 +1,7 @@
 """The model folder: load, verify, save. The only reader and writer of weights.
 
     models/<name>/  lnet_o, lnet_s, anet, svm .safetensors   model.json   CARD.md
-    models/<name>/  student, anet, svm .safetensors          model.json   CARD.md
+    models/<name>/  center_net, anet, svm .safetensors          model.json   CARD.md
 
 Loading runs no code: weights are safetensors, everything else is JSON.
 """
@@ -27,13 +27,13 @@ from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description, read_whole
 from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
-from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
-STUDENT_FILES = ("student.safetensors", *FILES[2:])
+CENTER_FILES = ("center_net.safetensors", *FILES[2:])
 
 _HALF = 65504.0  #: the largest number of fp16, as which nets are saved
 _SMALLEST = 1e-12  #: of what SVM weights are divided by
@@ -68,8 +68,8 @@ class Model:
         name: of the folder.
         attributes: names of what the SVMs answer, in their order.
         groups: of attributes, by name.
-        lnet_o, lnet_s: what finds faces; None where a student does.
-        student: what finds faces in their place, ready for use; None where the LNets do.
+        lnet_o, lnet_s: what finds faces; None where a centre network does.
+        center_net: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
         localizer, tagger: settings of those stages, as plain data.
         training: how it was made: recipe, data counts, figures.
@@ -87,12 +87,12 @@ class Model:
     tagger: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    student: Student | None = None
+    center_net: CenterNet | None = None
     attributes: tuple[str, ...] = ATTRIBUTES
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: GROUPS)
 
     def __post_init__(self) -> None:
-        assert (self.student is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
+        assert (self.center_net is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
 
 
 def load_model(name_or_folder: str = DEFAULT) -> Model:
@@ -133,7 +133,7 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _files(description: Mapping[str, Any]) -> tuple[str, ...]:
-    return STUDENT_FILES if "student" in description else FILES
+    return CENTER_FILES if "center_net" in description else FILES
 
 
 def _digest(description: Mapping[str, Any]) -> str:
@@ -194,14 +194,14 @@ def _per_attribute(values: Any, count: int) -> NDArray[np.float64]:
 
 def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of Model that find faces."""
-    if "student" in description:
-        student = _load_student(folder / "student.safetensors", description["student"])
-        return {"lnet_o": None, "lnet_s": None, "student": student}
+    if "center_net" in description:
+        net = _load_center_net(folder / "center_net.safetensors", description["center_net"])
+        return {"lnet_o": None, "lnet_s": None, "center_net": net}
     return {name: _load_lnet(folder / f"{name}.safetensors", description[name]) for name in ("lnet_o", "lnet_s")}
 
 
-def _load_student(path: Path, values: Mapping[str, Any]) -> Student:
-    net = Student(settings_from(StudentSettings, values["settings"], "model.json"))
+def _load_center_net(path: Path, values: Mapping[str, Any]) -> CenterNet:
+    net = CenterNet(settings_from(CenterNetSettings, values["settings"], "model.json"))
     net.load_state_dict(_tensors(path))
     return channels_last(net.eval().requires_grad_(False))
 
@@ -240,8 +240,8 @@ def _write(model: Model, folder: Path, card: str) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     for name, lnet in _lnets(model).items():
         _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
-    if model.student is not None:
-        _save_half(folder / "student.safetensors", model.student.state_dict())
+    if model.center_net is not None:
+        _save_half(folder / "center_net.safetensors", model.center_net.state_dict())
     _save_half(folder / "anet.safetensors", model.anet.state_dict())
     # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
     svm = {
@@ -271,7 +271,7 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "attributes": list(model.attributes),
         "groups": {name: list(members) for name, members in model.groups.items()},
         **{name: {"settings": plain(lnet.net.settings), "bias": lnet.bias} for name, lnet in _lnets(model).items()},
-        **({} if model.student is None else {"student": {"settings": plain(model.student.settings)}}),
+        **({} if model.center_net is None else {"center_net": {"settings": plain(model.center_net.settings)}}),
         "anet": {"settings": plain(model.anet.settings)},
         "localizer": dict(model.localizer),
         "tagger": dict(model.tagger),

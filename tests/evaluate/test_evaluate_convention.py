@@ -14,13 +14,13 @@ from toy_localizers import patch_scene as scene
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
 from facetag.evaluate.convention import (
+    CenterConvention,
     Looked,
-    StudentConvention,
     face_layers,
+    fit_center_boxes,
     fit_convention,
     fit_peaks,
     fit_scores,
-    fit_student,
     medians,
     near,
     strongest,
@@ -34,7 +34,7 @@ from facetag.localization.center_localizer import CenterLocalizer, CenterLocaliz
 from facetag.localization.lnet_localizer import logit_of
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.scale_space import Layer
-from models import student_model
+from models import center_model
 
 TRUE = PeakSettings(threshold=0.1, height=60.0, ratio=0.8, right=0.05, down=0.3)
 
@@ -215,27 +215,29 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
     return photographs
 
 
-def bright_student() -> CenterLocalizer:
-    return CenterLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+def bright_net() -> CenterLocalizer:
+    return CenterLocalizer(replace(center_model(), center_net=Bright(TALL)), settings=SETTINGS)
 
 
-def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
-    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_student()
+def test_a_centre_networks_boxes_follow_the_annotators_after_the_fit(tmp_path):
+    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_net()
     before = measure_localization(examine(photographs, finder), 0.0).single
     fitted = fit_convention(finder, photographs)
-    assert isinstance(fitted, StudentConvention) and fitted.photographs == 20
+    assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
     found = fitted.settings
-    assert (found.height, found.right, found.down) == pytest.approx((1.5, 0.05, 0.2), rel=1e-4)
-    assert replace(found, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
+    assert (found.width, found.height) == pytest.approx((1.5, 1.5), rel=1e-4)
+    assert (found.right, found.down) == pytest.approx((0.05, 0.2), rel=1e-4)
+    assert replace(found, width=1.0, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
     assert fitted.scoring.slope > 0 and fitted.scoring.recall == 1.0
     scoring = {name: getattr(fitted.scoring, name) for name in ("slope", "offset", "score")}
-    changed = with_settings(finder, height=found.height, right=found.right, down=found.down, **scoring)
+    boxes = {name: getattr(found, name) for name in ("width", "height", "right", "down")}
+    changed = with_settings(finder, **boxes, **scoring)
     after = measure_localization(examine(photographs, changed), changed.settings.score).single
     assert after.every[2] == 1.0 > before.every[2]
     assert sum(len(faces) for faces in changed([patches(160, 160, Box(80, 80, 8, 8), level=210)])) == 1
 
 
-def test_a_student_that_finds_no_face_is_said(tmp_path):
+def test_a_centre_network_that_finds_no_face_is_said(tmp_path):
     lost = [replace(photograph, boxes=(Box(0, 150, 6, 8),)) for photograph in white_cells(tmp_path, 2, 0)]
-    with pytest.raises(DataError, match="the student responds near none of the faces; train it longer"):
-        fit_student(bright_student(), lost)
+    with pytest.raises(DataError, match="the centre network responds near none of the faces; train it longer"):
+        fit_center_boxes(bright_net(), lost)

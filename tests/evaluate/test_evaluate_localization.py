@@ -14,7 +14,7 @@ from facetag.errors import DataError
 from facetag.evaluate.localization import IOUS, RATES, Examined, examine, holds, load_photographs, measure_localization
 from facetag.geometry import Box
 from facetag.localization.base import Detection
-from models import student_model
+from models import center_model
 
 FACE = Box(10, 10, 40, 50)
 FAR = Box(150, 150, 40, 50)
@@ -167,8 +167,8 @@ def test_no_photograph_left_is_said(tmp_path):
 def test_photographs_are_decoded_as_predict_decodes_them(tmp_path):
     """A large JPEG is seen at a fraction of its size, boxes are in pixels of the whole."""
     Image.fromarray(smooth_picture(1, 600, 800)).save(tmp_path / "a.jpg", quality=95)
-    settings = {**student_model().localizer, "read_side": 128}
-    model = replace(student_model(), localizer=settings)
+    settings = {**center_model().localizer, "read_side": 128}
+    model = replace(center_model(), localizer=settings)
     tagger = FaceTagger(model, device="cpu", attributes=[])
     (examined,) = examine([Photograph(tmp_path / "a.jpg", (), "tune")], tagger.localizer)
     assert examined.longer == 800
@@ -176,5 +176,5 @@ def test_photographs_are_decoded_as_predict_decodes_them(tmp_path):
     kept = [round(face.score, 4) for face in examined.found if face.score >= score]
     shipped = tagger(tmp_path / "a.jpg").faces
     assert kept and kept == [face.score for face in shipped]
-    whole = FaceTagger(student_model(), device="cpu", attributes=[])(tmp_path / "a.jpg").faces
+    whole = FaceTagger(center_model(), device="cpu", attributes=[])(tmp_path / "a.jpg").faces
     assert [face.score for face in whole] != kept

@@ -10,7 +10,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate import report
 from facetag.evaluate.attributes import AttributeReport, GroupReport
-from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConvention
+from facetag.evaluate.convention import CenterConvention, Convention, Fitted, Scoring
 from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
 from facetag.evaluate.speed import Comparison, Counts, SpeedReport
@@ -131,13 +131,13 @@ def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
     assert data["face"] is data["scoring"] is None and data["head"]["recall"] == 0.9
 
 
-def test_the_printed_convention_of_a_student_is_a_recipes_section():
+def test_the_printed_convention_of_a_centre_network_is_a_recipes_section():
     fitted = CenterLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
-    convention = StudentConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
+    convention = CenterConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
     text = report.convention_toml(convention)
     values = tomllib.loads(text)
-    assert set(values) == {"student_localizer"}
-    settings = settings_from(CenterLocalizerSettings, values["student_localizer"], "text")
+    assert set(values) == {"center_localizer"}
+    settings = settings_from(CenterLocalizerSettings, values["center_localizer"], "text")
     assert (settings.height, settings.right, settings.down) == (1.2346, -0.02, 0.31)
     assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
     assert text.startswith("# Fitted on 50 photographs with one face.\n")

@@ -8,7 +8,7 @@ from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.tagger import Tagger
-from models import random_anet, random_model, student_model
+from models import center_model, random_anet, random_model
 
 
 @pytest.mark.parametrize(("height", "width", "shipped", "full"), [(71, 63, 2.38, 0.77), (300, 300, 3.30, 2.72)])
@@ -84,8 +84,8 @@ def test_the_whole_report(monkeypatch):
     assert report.heads == len(LNetLocalizer(model).heads([speed.smooth_picture(90)])[0])
 
 
-def test_the_report_of_a_student_has_no_heads(monkeypatch):
+def test_the_report_of_a_centre_network_has_no_heads(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
-    model = student_model()
+    model = center_model()
     report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
     assert report.heads == 0 and min(report.localization, report.features) > 0

@@ -12,10 +12,10 @@ from facetag.errors import UsageError
 from facetag.localization.base import Localizer
 from facetag.localization.center_localizer import CenterLocalizer, localizer_of
 from facetag.localization.lnet_localizer import LNetLocalizer
-from models import random_model, student_model
+from models import center_model, random_model
 
 SOURCES = Path(facetag.__file__).parent
-MODELS = {"lnets": random_model, "student": student_model}
+MODELS = {"lnets": random_model, "center_net": center_model}
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 
 
@@ -38,7 +38,7 @@ def test_nothing_else_asks_which_localizer_it_has():
 
 def test_a_model_has_the_localizer_of_its_nets():
     assert isinstance(localizer_of(random_model()), LNetLocalizer)
-    assert isinstance(localizer_of(student_model()), CenterLocalizer)
+    assert isinstance(localizer_of(center_model()), CenterLocalizer)
 
 
 def test_all_dominant_and_every_are_of_one_detection(localizer):
@@ -56,7 +56,7 @@ def test_whoever_measures_is_told_the_stages(localizer):
         return torch.inference_mode()
 
     localizer.detect([IMAGE], timed=timed)
-    assert told == (["lnet_o", "lnet_s"] if isinstance(localizer, LNetLocalizer) else ["student"])
+    assert told == (["lnet_o", "lnet_s"] if isinstance(localizer, LNetLocalizer) else ["center_net"])
 
 
 def test_what_a_localizer_gives_makes_a_model_again(localizer):

@@ -162,7 +162,7 @@ def test_one_that_is_small_keeps_nothing_to_decode_again(tmp_path: Path) -> None
     assert item.whole is None and item.at(5000) is item.pixels
 
 
-def test_a_reading_side_is_none_or_enough_for_the_student() -> None:
+def test_a_reading_side_is_none_or_enough_for_the_network() -> None:
     CenterLocalizerSettings(side=256, read_side=256)
     with pytest.raises(UsageError, match="read_side = 255"):
         CenterLocalizerSettings(side=256, read_side=255)

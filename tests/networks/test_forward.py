@@ -17,7 +17,7 @@ from facetag.networks.execution import gpu
 from facetag.networks.execution.forward import Forward
 from facetag.networks.execution.gpu import MOST_GRAPHS, RECURRING, GpuFunction
 from facetag.tagger import FeatureExtractor, TaggerSettings
-from models import random_model, student_model
+from models import center_model, random_model
 
 CPU = torch.device("cpu")
 
@@ -218,7 +218,7 @@ def test_nobody_keeps_a_function_of_a_net_that_is_gone():
     """Graphs are to go at once, not when cycles are sought, perhaps in the middle of a capture."""
     gc.disable()
     try:
-        kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), CenterLocalizer(student_model())]
+        kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), CenterLocalizer(center_model())]
         kept.append(LNetLocalizer(random_model()))
         kept[-1].heads([np.zeros((80, 90, 3), np.uint8)])
         known = [weakref.ref(each) for each in kept]

@@ -15,7 +15,7 @@ from facetag.localization.response_maps import Frame, PeakSettings, as_layer, sp
 from facetag.pipeline.drawing import SIDE, Drawer, file_name
 from facetag.pipeline.loader import Photo
 from facetag.results import FaceRecord, ImageRecord, Status
-from models import random_model, student_model
+from models import center_model, random_model
 
 
 def photo(path="a.jpg", width=120, height=90):
@@ -68,9 +68,9 @@ def test_both_response_maps_stand_beside(tmp_path):
     assert whole.mean() > faces.mean()  # one square of the picture, and the whole of it
 
 
-def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
-    with_student, without = Drawer(tmp_path, CenterLocalizer(student_model())), Drawer(tmp_path, None)
-    drawn = with_student.picture(photo(), record((30, 30, 30, 40)))
+def test_a_centre_network_has_no_response_maps_to_stand_beside(tmp_path):
+    with_net, without = Drawer(tmp_path, CenterLocalizer(center_model())), Drawer(tmp_path, None)
+    drawn = with_net.picture(photo(), record((30, 30, 30, 40)))
     assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
     np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))
 

@@ -22,7 +22,7 @@ from facetag.geometry import Box
 from facetag.model import save_model
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import FaceRecord, ImageRecord, Status
-from models import CARD, student_model
+from models import CARD, center_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -39,9 +39,9 @@ def test_crowds_are_as_large_as_asked_and_no_two_alike() -> None:
 
 
 def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_model(student_model(), tmp_path / "model", CARD)
+    save_model(center_model(), tmp_path / "model", CARD)
     row = growth.grown(growth.squares(3), str(tmp_path / "model"))
-    assert row.images > 0 and row.memory > 50 and {"decode", "student"} <= set(row.stages)
+    assert row.images > 0 and row.memory > 50 and {"decode", "center_net"} <= set(row.stages)
     growth.show("three", row)
     assert capsys.readouterr().out.startswith("three ")
 
@@ -100,7 +100,7 @@ def test_how_busy_a_gpu_is_counts_while_the_run_lasts(tmp_path: Path) -> None:
 def test_the_gpu_benchmark_works_without_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(student_model(), tmp_path / "model", CARD)
+    save_model(center_model(), tmp_path / "model", CARD)
     words = [
         "gpu.py",
         "--device",

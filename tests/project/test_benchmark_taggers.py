@@ -24,7 +24,7 @@ from facetag.errors import DataError, FacetagError
 from facetag.evaluate.speed import multiply_adds
 from facetag.model import load_model, save_model
 from facetag.networks.anet import HEIGHT, WIDTH, ANet
-from models import CARD, random_model, student_model
+from models import CARD, center_model, random_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 #: Two faces in every file; says what it was started as, and ends at a file that is not there.
@@ -116,7 +116,7 @@ def test_multiply_adds_are_those_of_the_layers():
         machine.multiply_adds_of(nn.Bilinear(1, 1, 1), torch.zeros(1, 1))
 
 
-@pytest.mark.parametrize("make", [random_model, student_model])
+@pytest.mark.parametrize("make", [random_model, center_model])
 def test_a_models_multiply_adds_are_counted_in_a_real_run(make, photographs):
     model = make()
     assert machine.multiply_adds(model, photographs.files) > 1e6
@@ -225,7 +225,7 @@ def test_what_cannot_be_installed_says_why(tmp_path, monkeypatch):
 
 @pytest.mark.process
 def test_facetag_runs_as_people_run_it(rival, tmp_path, monkeypatch, capsys):
-    save_model(student_model("tiny"), tmp_path / "tiny", CARD)
+    save_model(center_model("tiny"), tmp_path / "tiny", CARD)
     words = ["--environments", str(tmp_path), "--models", str(tmp_path / "tiny"), "missing", "--rivals", "rival"]
     words += ["--sides", "64", "--count", "1", "--turns", "1", "--json", str(tmp_path / "speed.json")]
     monkeypatch.setattr(sys, "argv", ["taggers.py", *words])

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.model import RespondingLNet
-from facetag.networks import student
+from facetag.networks import center_net
 from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_side
 from models import random_model
 
@@ -65,6 +65,7 @@ def patch_scene(width, height, *boxes, level=255):
 
 
 TALL = 40.0  #: pixels of the net's input that it takes every face to be high
+WIDE = 0.8  #: width of its faces over their height
 
 
 class Bright(nn.Module):
@@ -76,9 +77,10 @@ class Bright(nn.Module):
 
     def forward(self, images):
         self.batches.append(tuple(images.shape))
-        grey = F.avg_pool2d(images.mean(1, keepdim=True), student.STRIDE)
-        size = torch.full_like(grey, np.log(self.tall / student.STRIDE))
-        return torch.cat([20 * grey - 10, size, torch.zeros_like(grey), torch.zeros_like(grey)], 1)
+        grey = F.avg_pool2d(images.mean(1, keepdim=True), center_net.STRIDE)
+        size = torch.full_like(grey, np.log(self.tall / center_net.STRIDE))
+        nothing = torch.zeros_like(grey)
+        return torch.cat([20 * grey - 10, nothing, nothing, size + np.log(WIDE), size], 1)
 
 
 def flat_scene(width, height, *boxes, level=255):

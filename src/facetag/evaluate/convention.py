@@ -78,8 +78,8 @@ class Convention:
 
 
 @dataclass(frozen=True)
-class StudentConvention:
-    """The fitted convention of a student's boxes, in settings whose scores are older, and its scores."""
+class CenterConvention:
+    """The fitted convention of a centre localizer's boxes, in settings whose scores are older, and its scores."""
 
     photographs: int
     settings: CenterLocalizerSettings
@@ -100,7 +100,7 @@ def fit_convention(
     photographs: Sequence[Photograph],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> Convention | StudentConvention:
+) -> Convention | CenterConvention:
     """Fit what a localizer's boxes and scores follow, in the way that is registered for its class.
 
     Args:
@@ -139,28 +139,30 @@ def _check(photographs: Sequence[Photograph]) -> None:
 
 
 @fit_convention.register
-def fit_student(
+def fit_center_boxes(
     localizer: CenterLocalizer,
     photographs: Sequence[Photograph],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> StudentConvention:
-    """What a student's boxes are resized and moved by, as medians over the surest box near each face; then the scores.
+) -> CenterConvention:
+    """What a centre network's boxes are resized and moved by, as medians over the surest box near each face; then the
+    scores.
 
     Raises:
         DataError: no box lies near its face, or logits do not tell right boxes from wrong ones.
     """
     _check(photographs)
-    plain = with_settings(localizer, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
+    plain = with_settings(localizer, width=1.0, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
     examined = examine(photographs, plain, progress)
     surest = [(one.found[0].box, one.photograph.boxes[0]) for one in examined if one.found]
     close = [(box, truth) for box, truth in surest if near(box, truth)]
     if not close:
-        raise DataError("the student responds near none of the faces", "train it longer")
+        raise DataError("the centre network responds near none of the faces", "train it longer")
     moved = medians(PeakSettings(height=1.0, right=0.0, down=0.0), close)
-    settings = replace(localizer.settings, height=moved.height, right=moved.right, down=moved.down)
-    asked = with_settings(plain, height=moved.height, right=moved.right, down=moved.down)
-    return StudentConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
+    wider = float(np.exp(np.median([np.log(truth.width / box.width) for box, truth in close])))
+    changes: dict[str, Any] = {"width": wider, "height": moved.height, "right": moved.right, "down": moved.down}
+    settings, asked = replace(localizer.settings, **changes), with_settings(plain, **changes)
+    return CenterConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
 
 
 def with_settings(localizer: Looking, **changes: Any) -> Looking:

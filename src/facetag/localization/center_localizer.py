@@ -1,4 +1,5 @@
-"""Localisation by a student: one look at a picture, and finer ones for small faces, in place of LNet_o and LNet_s.
+"""Localisation by a centre network: one look at a picture, one with a border for a face that fills it, and finer
+ones for small faces, in place of LNet_o and LNet_s.
 
 Images in, face boxes out, as from `localization.lnet_localizer`, an order of magnitude faster. It is no part of the
 paper.
@@ -22,11 +23,11 @@ from facetag.images.resample import Image, resize
 from facetag.localization.base import Detection, Localizer, SizedImage, Timed, Which, untimed
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import require
-from facetag.method.middles import find_middles
+from facetag.method.center_heatmap import find_centers
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model
+from facetag.networks.center_net import DEEPEST, RIGHT, STRIDE, CenterNet
 from facetag.networks.execution.forward import Forward
-from facetag.networks.student import DEEPEST, RIGHT, STRIDE, Student
 from facetag.settings import settings_from
 
 #: Pixels that the net sees at once: as many pictures of a shape as have them, whose maps a processor's caches still
@@ -39,13 +40,17 @@ FAINT = -3.5  #: logits of small faces below it are of no account as hints
 
 @dataclass(frozen=True)
 class CenterLocalizerSettings:
-    """How the student's maps become faces.
+    """How the centre network's maps become faces.
 
     Attributes:
         side: the longer side in pixels at which it sees a picture.
         read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels,
             and again, larger, for a finer look; 0 = whole.
         mirror: the maps are the mean of the picture's and its mirror image's.
+        close_side: pixels of the look for faces that fill the picture or leave it, a border included; 0 = none.
+        border: of that look, on each side, as a fraction of the picture's longer side.
+        close: faces of that look have at least this height, as a fraction of the picture's longer side.
+        close_hint: it is taken only where the first look has no face that is smaller with at least this logit.
         finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
         small: faces are, for one of these looks, that are less high than so many pixels there.
         enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
@@ -53,8 +58,8 @@ class CenterLocalizerSettings:
             have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many with
             less (seen in two looks, a face counts twice). Empty = all are taken.
         thorough: further longer sides, for a search that takes every look without a hint.
-        ratio: width of a face over its height.
-        height, right, down: what a box is resized by, and moved by in its heights, to follow annotators' convention.
+        width, height, right, down: what a box's sides are resized by, and what it is then moved by in its heights, to
+            follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
         slope, offset: a face's score is sigmoid(slope x logit + offset), so that it says how sure the face is.
         score: faces below it are dropped.
@@ -67,12 +72,16 @@ class CenterLocalizerSettings:
     side: int = 256
     read_side: int = 0
     mirror: bool = False
+    close_side: int = 0
+    border: float = 0.25
+    close: float = 0.3
+    close_hint: float = 100.0
     finer: tuple[int, ...] = ()
     small: float = 64.0
     enlarged: float = 1.0
     hints: tuple[float, ...] = ()
     thorough: tuple[int, ...] = ()
-    ratio: float = 0.8
+    width: float = 1.0
     height: float = 1.0
     right: float = 0.0
     down: float = 0.0
@@ -94,8 +103,10 @@ class CenterLocalizerSettings:
         require(one_each, "hints", list(self.hints), "empty, or one of each of finer")
         enough = self.read_side == 0 or self.read_side >= self.side
         require(enough, "read_side", self.read_side, "0, or no less than side")
-        for name in ("ratio", "height", "slope"):
+        for name in ("width", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
+        require(self.close_side % DEEPEST == 0, "close_side", self.close_side, f"0, or a multiple of {DEEPEST}")
+        require(0 <= self.border <= 2, "border", self.border, "0 to 2")
         require(self.small >= STRIDE, "small", self.small, f"{STRIDE} pixels or more")
         require(1 <= self.enlarged <= 8, "enlarged", self.enlarged, "1 to 8")
         for name in ("score", "double_iou", "double_containment"):
@@ -132,12 +143,12 @@ class FinerLook:
 
 
 class CenterLocalizer(Localizer):
-    """The student's faces.
+    """The centre network's faces.
 
     `half` runs the net in bfloat16: faster where the processor has it.
 
     Raises:
-        ModelError: the model has no student.
+        ModelError: the model has no centre network.
     """
 
     def __init__(
@@ -147,14 +158,14 @@ class CenterLocalizer(Localizer):
         settings: CenterLocalizerSettings | None = None,
         half: bool = False,
     ) -> None:
-        if model.student is None:
-            raise ModelError(f"{model.name} has no student", "localise by its LNets")
+        if model.center_net is None:
+            raise ModelError(f"{model.name} has no centre network", "localise by its LNets")
         self.settings: CenterLocalizerSettings = settings or settings_from(
             CenterLocalizerSettings, model.localizer, "model.json"
         )
         self.name = model.name
         self.device, self.half = device or torch.device("cpu"), half
-        self.net = model.student.to(self.device)
+        self.net = model.center_net.to(self.device)
         self._maps = Forward(self.net, self.device, half)
         self._mean_maps = Forward(partial(_with_mirror_image, self.net), self.device, half)
 
@@ -175,7 +186,7 @@ class CenterLocalizer(Localizer):
         self, images: Sequence[Image | SizedImage], which: Which = "all", timed: Timed = untimed
     ) -> list[list[Detection]]:
         """The faces of each image, highest score first."""
-        with timed("student"):
+        with timed("center_net"):
             faces = self.faces(images, self.settings.score if which == "all" else 0.0)
         return [found[:1] for found in faces] if which == "dominant" else faces
 
@@ -190,7 +201,7 @@ class CenterLocalizer(Localizer):
         return list(self.net.state_dict().values())
 
     def model_fields(self) -> dict[str, Any]:
-        return {"lnet_o": None, "lnet_s": None, "student": self.net.cpu()}
+        return {"lnet_o": None, "lnet_s": None, "center_net": self.net.cpu()}
 
     def faces(self, images: Sequence[Image | SizedImage], minimum: float) -> list[list[Detection]]:
         """The faces of each image with at least this score, the surest first."""
@@ -200,6 +211,7 @@ class CenterLocalizer(Localizer):
         looks = [FinerLook(*look) for look in zip(settings.finer, hints, strict=True)]
         least = min(minimum, self._score_of(FAINT)) if settings.hints else minimum
         found = self._found(pictures, settings.side, settings.mirror, least)
+        self._look_close(pictures, found, least)
         # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
         turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
         for turn in turns:
@@ -210,6 +222,27 @@ class CenterLocalizer(Localizer):
                 for i, faces in zip(again, answered, strict=True):
                     found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
         return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
+
+    def _look_close(self, pictures: Sequence[SizedImage], found: list[list[Detection]], least: float) -> None:
+        """Add faces that fill pictures or leave them, which are seen whole inside a border."""
+        settings = self.settings
+        if not settings.close_side:
+            return
+        chosen = [i for i, picture in enumerate(pictures) if not self._has_smaller(picture, found[i])]
+        again = [pictures[i] for i in chosen]
+        answered = self._found(again, settings.close_side, settings.mirror, least, settings.border)
+        for i, faces in zip(chosen, answered, strict=True):
+            found[i] += [face for face in faces if self._is_close(face, pictures[i])]
+
+    def _has_smaller(self, picture: SizedImage, faces: Sequence[Detection]) -> bool:
+        """Whether a face is sure that is no close one, and no close one is likely."""
+        least = self._score_of(self.settings.close_hint)
+        likely = self._score_of(FAINT)
+        close = any(face.score >= likely for face in faces if self._is_close(face, picture))
+        return not close and any(face.score >= least for face in faces)
+
+    def _is_close(self, face: Detection, picture: SizedImage) -> bool:
+        return face.box.height >= self.settings.close * max(picture.width, picture.height)
 
     def _is_worth(self, look: FinerLook, picture: SizedImage, faces: Sequence[Detection]) -> bool:
         """Whether the picture is to be looked at again so."""
@@ -223,48 +256,58 @@ class CenterLocalizer(Localizer):
     def _is_small(self, face: Detection, picture: SizedImage, side: int) -> bool:
         return face.box.height * side < self.settings.small * max(picture.width, picture.height)
 
-    def _found(self, pictures: Sequence[SizedImage], side: int, mirror: bool, minimum: float) -> list[list[Detection]]:
+    def _found(
+        self, pictures: Sequence[SizedImage], side: int, mirror: bool, minimum: float, border: float = 0.0
+    ) -> list[list[Detection]]:
         """All that the net answers of each picture at this side with at least this score, doubles too."""
-        views = [self.view(picture, side) for picture in pictures]
+        views = [self.view(picture, side, border) for picture in pictures]
         found: list[list[Detection]] = [[] for _ in pictures]
-        for shape in sorted({view.shape for view, _ in views}):
-            members = [index for index, (view, _) in enumerate(views) if view.shape == shape]
+        for shape in sorted({pixels.shape for pixels, *_ in views}):
+            members = [index for index, (pixels, *_) in enumerate(views) if pixels.shape == shape]
             maps = self._look(np.stack([views[index][0] for index in members]), mirror)
             for index, answered in zip(members, maps, strict=True):
-                found[index] = self._faces(answered, views[index][1], minimum)
+                found[index] = self._faces(answered, *views[index][1:], minimum)
         return found
 
-    def view(self, picture: SizedImage, side: int) -> tuple[Image, tuple[float, float]]:
-        """A picture as the net sees it, (H, W, 3), and how many of its pixels one of these is, across and down.
+    def view(self, picture: SizedImage, side: int, border: float = 0.0) -> tuple[Image, tuple[float, float], int]:
+        """A picture as the net sees it, (H, W, 3), how many of its pixels one of these is, across and down, and how
+        many of these lie to its left and above.
 
-        The longer side becomes `side`; what the shorter lacks to a multiple of a quarter of it repeats the last row
-        or column, so that few shapes are met and pictures of like shape go through the net together."""
-        factor = side / max(picture.width, picture.height)
+        The longer side becomes `side`, of which a border takes its part; there the picture's last row or column is
+        repeated. What the shorter lacks to a multiple of a quarter of it is filled likewise, so that few shapes are met
+        and pictures of like shape go through the net together."""
+        longer = round(side / (1 + 2 * border))
+        around = (side - longer) // 2
+        factor = longer / max(picture.width, picture.height)
         height, width = (max(round(length * factor), 1) for length in (picture.height, picture.width))
-        small = resize(picture.at(self._pixels_for(side)), width, height)
+        small = resize(picture.at(self._pixels_for(longer)), width, height)
         step = max(side // 4 // DEEPEST, 1) * DEEPEST
-        below, beside = (min(ceil(length / step) * step, side) - length for length in (height, width))
-        filled = np.pad(small, ((0, below), (0, beside), (0, 0)), mode="edge")
-        return filled, (picture.width / width, picture.height / height)
+        below, beside = (
+            min(ceil((length + 2 * around) / step) * step, side) - length - around for length in (height, width)
+        )
+        filled = np.pad(small, ((around, below), (around, beside), (0, 0)), mode="edge")
+        return filled, (picture.width / width, picture.height / height), around
 
     def _pixels_for(self, side: int) -> int:
         """What to ask of a picture for a look: where that is more than was read, what the finest one needs, so that it
         is decoded again once."""
         settings = self.settings
-        return side if side <= max(settings.side, settings.read_side) else settings.finer[-1]
+        return side if side <= max(settings.side, settings.read_side) else max((side, *settings.finer))
 
     def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
-        """Maps (4, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
+        """Maps (5, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
         forward = self._mean_maps if mirror else self._maps
         return forward(batch, together(*batch.shape[1:3]))
 
-    def _faces(self, maps: NDArray[np.float32], scale: tuple[float, float], minimum: float) -> list[Detection]:
+    def _faces(
+        self, maps: NDArray[np.float32], scale: tuple[float, float], around: int, minimum: float
+    ) -> list[Detection]:
         settings = self.settings
         found = []
         least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
-        for middle in find_middles(maps, STRIDE, settings.ratio, least):
-            box = self._by_convention(middle.box.scaled(*scale))
-            found.append(Detection(box, self._score_of(middle.logit)))
+        for center in find_centers(maps, STRIDE, least):
+            box = center.box.shifted(-around, -around).scaled(*scale)
+            found.append(Detection(self._by_convention(box), self._score_of(center.logit)))
         return found
 
     def _score_of(self, logit: float) -> float:
@@ -287,11 +330,11 @@ class CenterLocalizer(Localizer):
 
     def _by_convention(self, box: Box) -> Box:
         settings = self.settings
-        resized = box.enlarged(settings.height)
+        resized = box.enlarged(settings.width, settings.height)
         return resized.shifted(settings.right * resized.height, settings.down * resized.height)
 
 
-def _with_mirror_image(net: Student, images: torch.Tensor) -> torch.Tensor:
+def _with_mirror_image(net: CenterNet, images: torch.Tensor) -> torch.Tensor:
     """The mean of the maps of pictures and of their mirror images, turned back."""
     turned = net(images.flip(3)).float().flip(3)
     turned[:, RIGHT] *= -1
@@ -305,7 +348,7 @@ def together(height: int, width: int) -> int:
 
 
 def localizer_of(model: Model, device: torch.device | None = None, half: bool = False) -> Localizer:
-    """What finds the faces in a model: its student, or else its LNets. `half` runs it in bfloat16."""
-    if model.student is None:
+    """What finds the faces in a model: its centre network, or else its LNets. `half` runs it in bfloat16."""
+    if model.center_net is None:
         return LNetLocalizer(model, device, half=half)
     return CenterLocalizer(model, device, half=half)

@@ -134,7 +134,7 @@ class LNetLocalizer(Localizer):
         alike: bool = False,
     ) -> None:
         if model.lnet_o is None or model.lnet_s is None:
-            raise ModelError(f"{model.name} has no LNets", "localise by its student")
+            raise ModelError(f"{model.name} has no LNets", "localise by its centre network")
         self.settings: LocalizerSettings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
         self.name = model.name
         self.device = device or torch.device("cpu")
@@ -166,7 +166,7 @@ class LNetLocalizer(Localizer):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"--faces thorough is a student's, and {self.name} has LNets", "use --model fast")
+        raise UsageError(f"--faces thorough is a centre network's, and {self.name} has LNets", "use --model fast")
 
     def precision(self) -> torch.dtype:
         return self.dtype

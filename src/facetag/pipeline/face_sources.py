@@ -19,10 +19,14 @@ ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of one photograph, the surest first, and one line about them; mostly empty."""
+    """The faces of one photograph, the surest first, and one line about them; mostly empty.
+
+    `given` boxes are the user's and written as they are; others are written as far as the photograph shows them.
+    """
 
     faces: tuple[Detection, ...]
     warning: str = ""
+    given: bool = False
 
 
 Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
@@ -104,7 +108,7 @@ class GivenBoxes:
         size = photo.width, photo.height
         inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
         outside = len(self._boxes[name]) - len(inside)
-        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
+        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "", given=True)
 
 
 def _is_seen(box: Box) -> bool:

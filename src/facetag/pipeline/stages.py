@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,8 @@ class Cascade:
     def __call__(self, photos: Sequence[Photo], clock: Stopwatch | None = None) -> list[ImageRecord]:
         """One record a photograph, in order; the stages' time goes to the clock."""
         clock = clock or Stopwatch()
-        found = [self._large_enough(each) for each in self.find(photos, clock)]
+        located = zip(photos, self.find(photos, clock), strict=True)
+        found = [self._large_enough(photo, each) for photo, each in located]
         if self.tag is None:
             faces = [tuple(map(untagged, each.faces)) for each in found]
         else:
@@ -108,8 +109,10 @@ class Cascade:
                 faces = self.tag(photos, found)
         return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
 
-    def _large_enough(self, found: Found) -> Found:
-        return replace(found, faces=tuple(face for face in found.faces if _tenths(face.box.height) >= self.min_face))
+    def _large_enough(self, photo: Photo, found: Found) -> Found:
+        boxes = [_shown(face.box, photo, found) for face in found.faces]
+        large = [_tenths(box.height) >= self.min_face for box in boxes]
+        return replace(found, faces=tuple(compress(found.faces, large)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,8 +215,7 @@ def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
 
 def untagged(face: Detection) -> FaceRecord:
     """A face with its box to a tenth of a pixel and its score to four decimals, as they are written."""
-    x, y, width, height = (_tenths(side) for side in (face.box.x, face.box.y, face.box.width, face.box.height))
-    return FaceRecord(Box(x, y, width, height), round(face.score, 4))
+    return FaceRecord(_in_tenths(face.box), round(face.score, 4))
 
 
 def _tenths(value: float) -> float:
@@ -224,4 +226,14 @@ def record_of(photo: Photo, found: Found, faces: tuple[FaceRecord, ...]) -> Imag
     """The record of a photograph that was looked at."""
     status = Status.OK if faces else Status.NO_FACE
     remarks = one_line("; ".join(filter(None, (photo.warning, found.warning))))
-    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, faces)
+    written = tuple(replace(face, box=_in_tenths(_shown(face.box, photo, found))) for face in faces)
+    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, written)
+
+
+def _shown(box: Box, photo: Photo, found: Found) -> Box:
+    """The part of a box that the photograph shows; all of a box that the user gave. Tags are read from all of it."""
+    return box if found.given else box.clipped(photo.width, photo.height)
+
+
+def _in_tenths(box: Box) -> Box:
+    return Box(*(_tenths(side) for side in (box.x, box.y, box.width, box.height)))

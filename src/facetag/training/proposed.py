@@ -13,9 +13,9 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.settings import plain
 from facetag.training.examples import read_rgb
 from facetag.training.loop import RunOptions
-from facetag.training.propose import Boxes, aligned_boxes, kept, propose_all_faces, propose_faces, propose_heads
+from facetag.training.propose import Boxes, aligned_boxes, kept, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
-from facetag.training.trained import by_finder, trained_localizer, trained_student
+from facetag.training.trained import by_finder, trained_center_net, trained_localizer
 
 Paths = Sequence[Path] | Sequence[str]
 
@@ -25,8 +25,8 @@ def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str,
     stage, usual = recipe.anet_attributes, recipe.localizer
     if stage.boxes == "aligned":
         return lambda name, paths: aligned_boxes(len(paths))
-    if recipe.finder == "student":
-        finder: Localizer = trained_student(run, recipe, options.device)
+    if recipe.finder == "center_net":
+        finder: Localizer = trained_center_net(run, recipe, options.device)
     else:
         quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
         half = recipe.lnet_s.loop.precision == "bfloat16"
@@ -41,14 +41,6 @@ def proposed_faces(run: Path, part: str, localizer: Localizer, images: Paths, op
     report = progress(f"faces of {part}", options)
     path = run / "proposals" / f"faces_{part}.npz"
     return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
-
-
-def proposed_crowds(run: Path, localizer: LNetLocalizer, paths: Sequence[str], options: RunOptions) -> Boxes:
-    """All that the LNets find in these photographs (`propose_all_faces`), kept in run/proposals."""
-    key = _key(localizer, [Path(path).name for path in paths])
-    report = progress("faces of photographs", options)
-    path = run / "proposals" / "faces_photographs.npz"
-    return kept(path, key, lambda: propose_all_faces(localizer, read_rgb, paths, report))
 
 
 def proposed_heads(

@@ -23,8 +23,8 @@ from facetag.training.fit import Features, Fitted, Photographs, fit, require_ide
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box
 from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
-from facetag.training.recipe import Recipe, StudentStage
-from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
+from facetag.training.recipe import Recipe
+from facetag.training.trained import by_finder, has_stage, trained_attribute_net, trained_finder
 
 
 def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
@@ -151,25 +151,20 @@ def _stages_behind(recipe: Recipe) -> list[str]:
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
-        **dict.fromkeys(_rounds(recipe), recipe.finder == "student"),
+        "center_net": recipe.finder == "center_net",
         "anet_attributes": recipe.finder == "lnets" or recipe.anet_attributes.start == "attributes",
         by_finder("anet_attributes", recipe): True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
 
 
-def _rounds(recipe: Recipe) -> dict[str, StudentStage]:
-    """The student's rounds by their folders."""
-    return {student_folder(number): stage for number, stage in enumerate(recipe.student, 1)}
-
-
 def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
     """True when the stage's checkpoint says these settings; False when there is none any more, and of the ANet that a
-    student's goes on from, as how that was trained is for its own recipe to say."""
-    from_elsewhere = recipe.finder == "student" and name == "anet_attributes"
+    centre network's goes on from, as how that was trained is for its own recipe to say."""
+    from_elsewhere = recipe.finder == "center_net" and name == "anet_attributes"
     if from_elsewhere or not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
-    own: dict[str, Any] = {**_rounds(recipe), by_finder("anet_attributes", recipe): recipe.anet_attributes}
+    own: dict[str, Any] = {by_finder("anet_attributes", recipe): recipe.anet_attributes}
     stage = own[name] if name in own else getattr(recipe, name)
     try:
         checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))

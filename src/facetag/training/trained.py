@@ -14,8 +14,8 @@ from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet
 from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.center_net import CenterNet
 from facetag.networks.execution.layout import channels_last
-from facetag.networks.student import Student
 from facetag.training import checkpoint, finetune
 from facetag.training.recipe import Recipe
 
@@ -47,18 +47,17 @@ def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: boo
     )
 
 
-def trained_student(run: Path, recipe: Recipe, device: torch.device) -> CenterLocalizer:
-    """The student of a run after its last round, with the recipe's settings, folded, rounded to fp16 as it will be
-    saved."""
-    net = Student(recipe.student[-1].net)
-    checkpoint.load_best(run / student_folder(len(recipe.student)), net)
-    student = channels_last(net.eval().folded().half().float().requires_grad_(False))
-    return CenterLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
+def trained_center_net(run: Path, recipe: Recipe, device: torch.device) -> CenterLocalizer:
+    """The centre network of a run with the recipe's settings, folded, rounded to fp16 as it will be saved."""
+    net = CenterNet(recipe.center_net.net)
+    checkpoint.load_best(run / "center_net", net)
+    folded = channels_last(net.eval().folded().half().float().requires_grad_(False))
+    return CenterLocalizer(_model(recipe, center_net=folded), device, recipe.center_localizer)
 
 
 def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> Localizer:
     """What finds faces in this recipe's model."""
-    return (trained_student if recipe.finder == "student" else trained_localizer)(run, recipe, device)
+    return (trained_center_net if recipe.finder == "center_net" else trained_localizer)(run, recipe, device)
 
 
 def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
@@ -72,18 +71,13 @@ def _model(
     recipe: Recipe,
     lnet_o: RespondingLNet | None = None,
     lnet_s: RespondingLNet | None = None,
-    student: Student | None = None,
+    center_net: CenterNet | None = None,
 ) -> Model:
     """A model that only localises, while the rest is not trained yet."""
     nothing = np.zeros(0)
     svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
     decide = (svm, Calibration(nothing, nothing), nothing)
-    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, student=student)
-
-
-def student_folder(number: int) -> str:
-    """The folder of the student's round, which are counted from 1."""
-    return "student" if number == 1 else f"student_{number}"
+    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, center_net=center_net)
 
 
 def by_finder(name: str, recipe: Recipe) -> str:

@@ -48,13 +48,13 @@ def cascade_of(
 
 
 def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[Localizer, bool]":
-    """The LNets or the student of a training run, and whether there is no LNet_s yet."""
+    """The LNets or the centre network of a training run, and whether there is no LNet_s yet."""
     from facetag.networks.execution.device import torch_device
     from facetag.training.recipe import load_recipe
     from facetag.training.trained import has_stage, head_localizer, trained_finder
 
     loaded, place = load_recipe(recipe), torch_device(device)
-    if loaded.finder == "student" or has_stage(run, "lnet_s"):
+    if loaded.finder == "center_net" or has_stage(run, "lnet_s"):
         return trained_finder(run, loaded, place), False
     return head_localizer(run, loaded, place), True
 
