@@ -237,6 +237,15 @@ def test_utf_16_and_a_declaration_are_read(path):
     assert texts(path) == ["Zürich", "Bald"]
 
 
+def test_comments_are_no_keywords_and_stay(path):
+    theirs = sidecar(bag(SUBJECT, "Paris"), regions(region(0.8, 0.8, 0.1, 0.1)))
+    path.write_text(theirs.replace("<rdf:li", "<!--c--><rdf:li"))
+    tag_sidecar(str(path), record(face("Bald")), 1)
+    assert texts(path) == ["Paris", "Bald"] and texts(path, DIGIKAM) == ["Paris", "facetag/Bald"]
+    untag_sidecar(str(path))
+    assert path.read_text().count("<!--c-->") == 2 and texts(path) == ["Paris"]
+
+
 def test_nothing_is_written_through_links(path, tmp_path):
     victim = tmp_path / "victim.txt"
     victim.write_text(sidecar())

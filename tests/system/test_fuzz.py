@@ -33,6 +33,7 @@ from facetag.formats.destination import beside
 from facetag.formats.path_encoding import escape
 from facetag.formats.readers import READERS, read_records
 from facetag.formats.result_json import record_from_json, record_to_json
+from facetag.formats.xmp.sidecar import tag_sidecar, untag_sidecar
 from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
@@ -87,7 +88,8 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-PICTURES = sorted({content for family in (b"turned", b"modes") for _, content, is_ in FAMILIES[family]() if is_ == OK})
+USED = (b"turned", b"modes", b"spoilt")
+PICTURES = sorted({content for family in USED for _, content, is_ in FAMILIES[family]() if is_ == OK})
 
 
 @more
@@ -443,3 +445,28 @@ def test_journals_with_odd_values(journal, cell, row, value):
                 f"UPDATE {table} SET {column} = ? WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1 OFFSET ?)",
                 (None if isinstance(value, list) else value, row),
             )
+
+
+#: A sidecar with keywords and regions of somebody's own, as facetag left it.
+SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
+ xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/">
+<dc:subject><rdf:Bag><rdf:li>Paris</rdf:li></rdf:Bag></dc:subject><mwg-rs:Regions rdf:parseType="Resource">
+<mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource"><mwg-rs:Type>Face</mwg-rs:Type><mwg-rs:Area
+ stArea:x="0.8" stArea:y="0.8" stArea:w="0.1" stArea:h="0.1"/></rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@more
+@given(edits)
+def test_sidecars(folder, changes):
+    path, face = folder / "photo.jpg.xmp", FaceRecord(Box(1, 2, 30, 40), 0.9, {"Bald": 0.9}, ("Bald",))
+    path.write_bytes(SIDECAR)
+    tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+    path.write_bytes(damaged := edited(path.read_bytes(), changes))
+    with one_line_at_most(changes):
+        untag_sidecar(os.fspath(path))
+        damaged = path.read_bytes() if path.exists() else b""
+        tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+        damaged = path.read_bytes()
+    assert not path.exists() or path.read_bytes() == damaged, "what is refused stays as it was"

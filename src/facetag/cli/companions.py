@@ -34,7 +34,8 @@ class Companions:
         """Say how many were written; OK becomes SOME_FAILED when some were not and `fail_on` is any."""
         for part in self._parts:
             failed = f", {part.refused} not written" if part.refused else ""
-            say(f"{part.written} {part.noun}{failed}", **{part.noun: part.written, "refused": part.refused})
+            noun = part.noun if part.written != 1 else part.noun.removesuffix("s")
+            say(f"{part.written} {noun}{failed}", **{part.noun: part.written, "refused": part.refused})
         spoilt = any(part.refused for part in self._parts) and fail_on == "any"
         return ExitCode.SOME_FAILED if spoilt and code == ExitCode.OK else code
 

@@ -136,7 +136,7 @@ class Packet:
             if self.text(prefixed):
                 raise SidecarError(f"its {prefixed} is no list", "mend it with the program that wrote it")
             return []
-        return list(array_of(element, prefixed))
+        return entries(array_of(element, prefixed))
 
     def texts(self, prefixed: str) -> list[str]:
         """The texts of a list."""
@@ -174,6 +174,11 @@ def array_of(element: Element, prefixed: str) -> Element:
     if len(arrays) != 1:
         raise SidecarError(f"its {prefixed} is no list", "mend it with the program that wrote it")
     return arrays[0]
+
+
+def entries(array: Element) -> list[Element]:
+    """The rdf:li elements of an array; comments between them are none."""
+    return list(array.iterchildren(name("rdf:li")))
 
 
 def structure(element: Element) -> Element:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 
 from facetag.formats.keywords import keyword
-from facetag.formats.xmp.packet import Element, Packet, array_of, child, drop, field, name, structure
+from facetag.formats.xmp.packet import Element, Packet, array_of, child, drop, entries, field, name, structure
 from facetag.geometry import Box
 from facetag.images.orient import is_turned, stored_box
 from facetag.results import ImageRecord
@@ -60,12 +60,12 @@ def remove_regions(packet: Packet) -> list[Element]:
     if listed is None:
         return []
     array = array_of(listed, LIST)
-    for item in list(array):
+    for item in entries(array):
         if _is_ours(item):
             drop(item)
     if not len(array) and all(each.tag in (name(LIST), name(DIMENSIONS)) for each in structure(regions)):
         packet.remove(REGIONS)
-    return list(array)
+    return entries(array)
 
 
 def _is_ours(item: Element) -> bool:
