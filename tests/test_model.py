@@ -474,3 +474,63 @@ def test_lnets_are_not_looked_for_where_there_is_a_student_but_a_student_is(fold
     assert "lnet_o.safetensors" in refused(student_copy)
     rewrite(folder, student={"settings": {}})
     assert "student.safetensors" in refused(folder)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e38])
+@pytest.mark.parametrize("name", ["lnet_o", "anet"])
+def test_weights_that_would_answer_nothing_in_silence_are_refused(folder, name, number):
+    tensors = {key: tensor.float() for key, tensor in load_file(folder / f"{name}.safetensors").items()}
+    next(iter(tensors.values())).view(-1)[0] = number
+    save_file(tensors, folder / f"{name}.safetensors")
+    rewrite(folder)
+    assert "holds numbers that are no weights" in refused(folder)
+
+
+@pytest.mark.parametrize(("name", "number"), [("weights", float("nan")), ("bias", float("inf")), ("scale", 0.0)])
+def test_svms_that_are_no_numbers_are_refused(folder, name, number):
+    tensors = load_file(folder / "svm.safetensors")
+    tensors[name].view(-1)[0] = number
+    save_file(tensors, folder / "svm.safetensors")
+    rewrite(folder)
+    refused(folder)
+
+
+@pytest.mark.parametrize("name", ["anet.safetensors", "svm.safetensors"])
+@pytest.mark.parametrize("kind", ["endless", "fifo", "folder"])
+def test_a_weight_file_that_is_no_file_is_refused_at_once(folder, name, kind):
+    (folder / name).unlink()
+    if kind == "endless":
+        (folder / name).symlink_to("/dev/zero")
+    elif kind == "fifo":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).mkdir()
+    assert name in refused(folder)
+
+
+def _header(text, length=None):
+    data = text.encode()
+    return (len(data) if length is None else length).to_bytes(8, "little") + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        _header("{}", 2**63),
+        _header("{}", 100),
+        _header("[" * 100_000),
+        _header('{"a":' * 50_000),
+        _header('{"a":{"dtype":"F32","shape":[1073741824,1073741824],"data_offsets":[0,4]}}') + bytes(4),
+        _header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}') + bytes(4),
+        _header('{"a":{"dtype":"OBJECT","shape":[1],"data_offsets":[0,4]}}') + bytes(4),
+        _header('{"c1.weight":{"dtype":"BOOL","shape":[0],"data_offsets":[0,0]}}'),
+        pickle.dumps(os.getcwd),
+        b"PK\x03\x04" + bytes(100),
+    ],
+    ids=range(11),
+)
+def test_hostile_weight_files_are_refused_in_one_line(folder, content):
+    (folder / "anet.safetensors").write_bytes(content)
+    rewrite(folder)
+    refused(folder)

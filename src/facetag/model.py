@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
-from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description
+from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description, read_whole
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
@@ -33,6 +34,9 @@ from facetag.settings import plain, settings_from
 
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
 STUDENT_FILES = ("student.safetensors", *FILES[2:])
+
+_HALF = 65504.0  #: the largest number of fp16, as which nets are saved
+_SMALLEST = 1e-12  #: of what SVM weights are divided by
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
@@ -121,7 +125,7 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
         raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
     for name in _files(description):
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            found = hashlib.sha256(read_whole(folder / name)).hexdigest()
         except OSError as error:
             raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
         if found != expected.get(name):
@@ -141,11 +145,13 @@ def _digest(description: Mapping[str, Any]) -> str:
 
 
 def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
-    svm = {name: tensor.float().numpy() for name, tensor in load_file(folder / "svm.safetensors").items()}
+    svm = {name: tensor.numpy() for name, tensor in _tensors(folder / "svm.safetensors", inf).items()}
     attributes, groups = attributes_of(description)
     count = len(attributes)
     if svm["weights"].shape[0] != count:
         raise ValueError(f"its SVMs are not of its {count} attributes")
+    if not (svm["scale"] > _SMALLEST).all():
+        raise ValueError("its SVMs' scale is not positive")
     return Model(
         name=description["name"],
         **_load_finder(folder, description),
@@ -160,6 +166,22 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
         training=description["training"],
         fingerprint=hashlib.sha256((folder / "model.json").read_bytes()).hexdigest(),
     )
+
+
+def _tensors(path: Path, largest: float = _HALF) -> dict[str, Tensor]:
+    """The tensors of a weight file, float32. What is not finite, or would not stay so in a forward pass, would answer
+    nothing in silence.
+
+    Raises:
+        ValueError: a number in it is out of range.
+    """
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    for name, tensor in tensors.items():
+        if not (torch.isfinite(tensor).all() and (tensor.abs() <= largest).all()):
+            raise ValueError(f"{path.name} holds numbers that are no weights")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise ValueError(f"{path.name} holds a negative variance")
+    return tensors
 
 
 def _per_attribute(values: Any, count: int) -> NDArray[np.float64]:
@@ -180,23 +202,26 @@ def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]
 
 def _load_student(path: Path, values: Mapping[str, Any]) -> Student:
     net = Student(settings_from(StudentSettings, values["settings"], "model.json"))
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    net.load_state_dict(_tensors(path))
     return channels_last(net.eval().requires_grad_(False))
 
 
 def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
-    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    tensors = _tensors(path)
     weights = tensors.pop("response_weights")
     if weights.shape != (CHANNELS,):
         raise ValueError(f"{path.name} does not weight the {CHANNELS} channels of C5")
     net = LNet(settings_from(LNetSettings, values["settings"], "model.json"))
     net.load_state_dict(tensors)
-    return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, float(values["bias"]))
+    bias = float(values["bias"])
+    if not isfinite(bias):
+        raise ValueError(f"the bias of {path.stem} is not finite")
+    return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, bias)
 
 
 def _load_anet(path: Path, values: Mapping[str, Any]) -> ANet:
     net = ANet(settings_from(ANetSettings, values["settings"], "model.json"))
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    net.load_state_dict(_tensors(path))
     return net.eval().requires_grad_(False)
 
 

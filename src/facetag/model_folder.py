@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from facetag.errors import ModelError
 
 FORMAT = 1
 DEFAULT = "fast"
+LARGEST = 1 << 30  #: bytes of one file; the largest that is shipped has a hundredth of it
 
 
 def models_folder() -> Path:
@@ -40,6 +42,21 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in models_folder().glob("*/model.json"))
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a model's file. What would never end, or wait for a writer, is not opened for reading.
+
+    Raises:
+        ModelError: it is no regular file, or larger than any model's.
+        OSError: it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as stream:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise ModelError(f"{path} is not a regular file of at most {LARGEST} bytes", "install facetag again")
+        return stream.read()
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """model.json as data.
 
@@ -48,7 +65,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = folder / "model.json"
     try:
-        description = json.loads(path.read_bytes())
+        description = json.loads(read_whole(path))
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
     except (ValueError, RecursionError) as error:

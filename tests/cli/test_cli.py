@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -34,6 +35,50 @@ def test_completion_loads_nothing_heavy():
     lines = python(code, text=True, env={**os.environ, **words}).stdout.splitlines()
     assert lines[:-1] == ["--exclude-attributes"]
     assert HEAVY.isdisjoint(lines[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("predict --format j", ["json", "jsonl"]),
+        ("predict --attributes Male,Smi", ["Male,Smiling"]),
+        ("predict --exclude-attributes demo", ["demographic"]),
+        ("predict --threshold Smi", ["Smiling=0.5"]),
+        ("predict --model fa", ["faithful", "fast"]),
+        ("eval speed --model fai", ["faithful"]),
+        ("model info fai", ["faithful"]),
+        ("predict --faces do", ["dominant"]),
+        ("predict --device cu", ["cuda"]),
+        ("finetune student --recipe fas", ["fast"]),
+    ],
+)
+@pytest.mark.process
+def test_values_are_completed_and_nothing_heavy_is_loaded(words, offered):
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from facetag import cli; cli.run([])"
+    typed = f"facetag {words}"
+    asked = {"_FACETAG_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    lines = python(code, text=True, env={**os.environ, **asked}).stdout.splitlines()
+    assert lines[:-1] == offered
+    assert HEAVY.isdisjoint(lines[-1].split())
+
+
+def test_options_stand_in_panels(capsys):
+    cli.run(["predict", "--help"])
+    text = capsys.readouterr().out
+    heads = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert heads == ["Arguments", "Input", "Faces", "Attributes", "Output", "Runs", "Machine", "Options"]
+    panel = {name: head for head, part in zip(heads, re.split(r"^\w+:$", text, flags=re.M)[1:], strict=True) for name in
+             re.findall(r"(?<= )--[a-z-]+(?= )", part.replace("\n", " \n"))}  # fmt: skip
+    assert panel["--files-from"] == "Input" and panel["--boxes"] == "Faces" and panel["--unsure"] == "Attributes"
+    assert panel["--out"] == "Output" and panel["--prune"] == "Runs" and panel["--model"] == "Machine"
+    assert "-o, --out FILE" in text
+
+
+@pytest.mark.parametrize("group", ["pretrain", "finetune", "eval", "data", "model"])
+def test_every_groups_help_has_examples(group, capsys):
+    assert cli.run([group, "--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert "Examples:\n" in text and f"    facetag {group} " in text
 
 
 def every_command(app, path=()):

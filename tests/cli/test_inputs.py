@@ -83,7 +83,7 @@ def test_a_list_that_is_none_is_one_line_before_a_model_is_loaded(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     if content is not None:
         (tmp_path / "list").write_bytes(content)
-    words = ["predict", "--files-from", "list", "--model", "none", "--out", "tags.csv"]
+    words = ["predict", "--files-from", "list", "--model", "fast", "--out", "tags.csv"]
     assert cli.run(words) in (ExitCode.USAGE, ExitCode.FATAL)
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and message in err and not list(tmp_path.glob("tags*"))

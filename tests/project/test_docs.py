@@ -92,6 +92,13 @@ def test_every_error_has_its_remedy_and_no_more_than_placeholders_are_unknown():
     assert [error for error in errors if error.remedy == error.remedy.upper()] == []
 
 
+def test_the_longest_literal_part_of_every_message_is_found_as_a_user_would_look_for_it():
+    page = read("errors.md").replace(r"\|", "|")
+    parts = [" ".join(part.split()) for part in GENERATE["literal_parts"]()]
+    assert len(parts) > 300
+    assert [part for part in parts if part not in page] == []
+
+
 def test_the_example_of_configuration_is_understood():
     example = re.search(r"```toml\n(.*?)```", read("configuration.md"), re.DOTALL)[1]
     command = get_command(cli.app)

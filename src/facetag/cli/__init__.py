@@ -146,9 +146,8 @@ def main() -> None:
 
 
 def _is_looking() -> bool:
-    from facetag.pipeline.workers import LOOKING
-
-    return any(thread.name.startswith(LOOKING) for thread in threading.enumerate())
+    workers = sys.modules.get("facetag.pipeline.workers")  # to import it would load torch
+    return workers is not None and any(thread.name.startswith(workers.LOOKING) for thread in threading.enumerate())
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -28,6 +28,7 @@ _BEGINNINGS = (b"schema_version", b'{"schema_version"', b'[{"schema_version"', b
 #: Other names of what this process has open.
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
 _HEAD, _TAIL = 1024, 1 << 16  #: bytes of a file by which its writer is told
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  #: Unicode's bidirectional marks
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
@@ -140,9 +141,17 @@ def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
             yield stream
 
 
+class _Shown(io.TextIOWrapper):
+    """Text for a terminal: marks that would turn what follows them round are spelled out."""
+
+    def write(self, text: str) -> int:
+        return super().write(_TURNING.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text))
+
+
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", line_buffering=True)
+    wrapper = _Shown if sys.stdout.isatty() else io.TextIOWrapper
+    stream = wrapper(sys.stdout.buffer, encoding="utf-8", newline="", line_buffering=True)
     try:
         yield stream
     finally:

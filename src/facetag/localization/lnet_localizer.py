@@ -83,8 +83,12 @@ class LocalizerSettings:
     def __post_init__(self) -> None:
         require(min(self.sides, default=0) >= 1, "sides", self.sides, "one side or more, each 1 or more")
         require(list(self.sides) == sorted(set(self.sides)), "sides", self.sides, "ascending")
+        require(max(self.sides) <= 4096 and len(self.sides) <= 64, "sides", self.sides, "at most 64, each up to 4096")
         require(min(self.zooms, default=0) > 0, "zooms", self.zooms, "one zoom or more, each over 0")
         require(list(self.zooms) == sorted(set(self.zooms)), "zooms", self.zooms, "ascending")
+        require(max(self.zooms) <= 16 and len(self.zooms) <= 16, "zooms", self.zooms, "at most 16, each up to 16")
+        require(self.crop_side <= 4096, "crop_side", self.crop_side, "4096 or less")
+        require(self.heads <= 1000, "heads", self.heads, "1000 or less")
         require(self.enlarge > 0, "enlarge", self.enlarge, "over 0")
         require(self.crop_side >= MIN_SIDE, "crop_side", self.crop_side, f"{MIN_SIDE} or more")
         symmetric = self.crop_side % STRIDE == 3  # else the mirror image's cells lie elsewhere

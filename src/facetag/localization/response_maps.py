@@ -48,8 +48,8 @@ class PeakSettings:
 
     def __post_init__(self) -> None:
         require(self.threshold >= 0, "threshold", self.threshold, "0 or more")
-        require(self.refine >= 1, "refine", self.refine, "1 or more")
-        require(self.smooth >= 0, "smooth", self.smooth, "0 or more")
+        require(1 <= self.refine <= 64, "refine", self.refine, "1 to 64")
+        require(0 <= self.smooth <= 100, "smooth", self.smooth, "0 to 100")
         require(self.height > 0, "height", self.height, "over 0")
         require(self.ratio > 0, "ratio", self.ratio, "over 0")
 

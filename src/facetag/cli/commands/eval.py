@@ -23,7 +23,15 @@ from facetag.cli.commands.stages import Quiet
 from facetag.cli.console import say
 from facetag.cli.options import Device, ModelName, Precision
 
-app = App(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
+_HELP = """Measure attributes, their robustness, localisation and speed; fit boxes.
+
+\b
+Examples:
+  facetag eval attributes --data data --partition val
+  facetag eval tags labels.csv --images photos --sheet mistakes.jpg
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too; - prints them alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, spread evenly over all.")]

@@ -9,7 +9,15 @@ from facetag.cli.app import App
 from facetag.cli.commands import stages
 from facetag.cli.console import say
 
-app = App(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
+_HELP = """Fine-tune the LNets and ANet, train the student, fit the SVMs.
+
+\b
+Examples:
+  facetag finetune all --run runs/faithful --out models/faithful --resume
+  facetag finetune student --run runs/faithful --recipe fast
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
 

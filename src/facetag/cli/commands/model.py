@@ -7,13 +7,27 @@ from typing import Annotated
 
 import typer
 
+from facetag.cli import completion
 from facetag.cli.app import App
-from facetag.errors import ModelError
+from facetag.errors import ModelError, visible
 
-app = App(no_args_is_help=True, help="List, describe and verify models.")
+_HELP = """List, describe and verify models.
+
+\b
+Examples:
+  facetag model list
+  facetag model info faithful
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME|DIR", help="A shipped model, or a model folder; else the default.")
+    str | None,
+    typer.Argument(
+        metavar="NAME|DIR",
+        help="A shipped model, or a model folder; else the default.",
+        autocompletion=completion.models,
+    ),
 ]
 
 
@@ -65,15 +79,18 @@ def verify(name: Name = None) -> None:
       facetag model verify
       facetag model verify models/faithful
     """
-    from facetag.model import load_model
     from facetag.model_folder import DEFAULT
+    from facetag.predictor import FaceTagger
 
-    loaded = load_model(name or DEFAULT)
+    loaded = FaceTagger(name or DEFAULT, device="cpu").model
     print(f"{loaded.name}: whole, digest {loaded.fingerprint}")
 
 
 def _card(path: Path) -> str:
+    from facetag.model_folder import read_whole
+
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        lines = read_whole(path).decode("utf-8", "replace").splitlines()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "install facetag again") from error
+    return "".join(f"{visible(line)}\n" for line in lines)  # a stranger's card is not to steer the terminal

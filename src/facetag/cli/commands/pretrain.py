@@ -3,7 +3,15 @@
 from facetag.cli.app import App
 from facetag.cli.commands.stages import add_stage
 
-app = App(no_args_is_help=True, help="Pre-train LNet+ on object categories, ANet on identities.")
+_HELP = """Pre-train LNet+ on object categories, ANet on identities.
+
+\b
+Examples:
+  facetag pretrain lnet --data data --run runs/faithful --max-time 20m
+  facetag pretrain anet --data data --run runs/faithful
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 add_stage(
     app,

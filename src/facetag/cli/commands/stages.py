@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facetag.cli import completion
 from facetag.cli.console import metrics_reporter, say, seconds
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
@@ -18,7 +19,9 @@ Data = Annotated[
     Path, typer.Option(help="Folder with celeba/, objects/, backgrounds/, webfaces/ (see `facetag data`).")
 ]
 Run = Annotated[Path, typer.Option(help="Folder of this training: checkpoints, metrics, results; one folder a stage.")]
-Recipe = Annotated[str, typer.Option(help="A shipped recipe by name, or a TOML file.")]
+Recipe = Annotated[
+    str, typer.Option(help="A shipped recipe by name, or a TOML file.", autocompletion=completion.recipes)
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare pictures; 0 = none.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
