@@ -81,6 +81,18 @@ def test_odd_shapes_can_be_drawn(tmp_path, width, height):
     assert max(picture.shape[:2]) == SIDE
 
 
+@pytest.mark.parametrize("box", [(3e9, 0, 9, 9), (-3e9, -3e9, 7e9, 7e9), (1, 1, 1e300, 1e300), (5, 5, 3e9, 20)])
+@pytest.mark.parametrize("localizer", [None, LNetLocalizer(random_model())], ids=["bare", "with maps"])
+def test_boxes_of_any_size_are_clipped(tmp_path, box, localizer):
+    assert Drawer(tmp_path, localizer).picture(photo(), record(box)).shape[0] == SIDE * 3 // 4
+
+
+def test_a_box_that_covers_all_has_no_edge_in_the_picture(tmp_path):
+    drawn = Drawer(tmp_path, None).picture(photo(), record((-3e9, -3e9, 7e9, 7e9)))
+    plain = Drawer(tmp_path, None).picture(photo(), record())
+    np.testing.assert_array_equal(drawn[100:-9, 200:-9], plain[100:-9, 200:-9])
+
+
 names = st.binary(min_size=1, max_size=40).filter(lambda name: 0 not in name)
 
 

@@ -15,7 +15,7 @@ from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, Out
 from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.localization.base import Detection
-from facetag.pipeline.drawing import Drawer
+from facetag.pipeline.drawing import Drawer, file_name
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
@@ -293,6 +293,23 @@ def test_answers_to_boxes_belong_to_paths(archive):
     os.utime(archive / "000001.jpg")
     assert go(basis=basis)[0] == ["zz.jpg"]
     assert go(basis=replace(basis, boxes="another"))[0] == sorted(os.listdir(archive))
+
+
+@pytest.mark.parametrize("out", ["out.csv", "/dev/stdout"])
+def test_a_drawing_that_fails_is_its_images_remark_and_tried_again(archive, tmp_path, out):
+    draw, told = Drawer(tmp_path / "drawn", None), []
+    blocked = tmp_path / "drawn" / file_name("in/000003.jpg")
+    blocked.mkdir()
+    _, outcome = go(out, observers=Observers(draw, seen=told.append))
+    assert outcome.finished and len(told) == 20
+    remarks = {record.path: record.error for record in told if record.error}
+    assert list(remarks) == ["in/000003.jpg"] and remarks["in/000003.jpg"].startswith(
+        "could not be drawn: cannot write"
+    )
+    if out == "out.csv":
+        blocked.rmdir()
+        assert go(observers=Observers(draw))[0] == names(3)
+        assert "could not be drawn" not in (tmp_path / out).read_text()
 
 
 def test_drawings_that_are_not_there_are_made(archive, tmp_path):

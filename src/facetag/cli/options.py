@@ -107,7 +107,12 @@ MinFace = Annotated[
 ]
 MaxPixels = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Refuse larger images.  [default: 200000000]", rich_help_panel=INPUT),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Refuse larger images; each pixel takes 6 bytes.  [default: 200000000]",
+        rich_help_panel=INPUT,
+    ),
 ]
 Strict = Annotated[
     bool,

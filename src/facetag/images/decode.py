@@ -61,10 +61,10 @@ from facetag.images.orient import is_turned, upright
 from facetag.images.pixels import MOST_BYTES, budget, bytes_to_decode, load_rgb, rgb_of
 from facetag.images.raw import preview_of
 
-#: Raised whenever some file is decoded otherwise than before. Answers of earlier versions that CHANGED does not name
-#: still hold.
+#: Raised whenever some file is decoded otherwise than before.
 DECODER_VERSION = 2
-CHANGED = frozenset({TIFF})  #: kinds of file of which sound ones may be decoded otherwise than by version 1
+#: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
+CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,))}
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 

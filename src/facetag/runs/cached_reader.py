@@ -87,7 +87,10 @@ def _holds(known: Known, file: File) -> bool:
     """Whether this version of the decoder would read the file as the one before did."""
     if known.decoder == DECODER_VERSION:
         return True
-    return not known.record.status.is_failure and not known.record.error and kind_of(file.data) not in CHANGED
+    if known.record.status.is_failure or known.record.error:
+        return False
+    versions = range(known.decoder + 1, DECODER_VERSION + 1)
+    return not any(kind_of(file.data) in CHANGED[version] for version in versions)
 
 
 def _is_unchanged(path: str, source: Source) -> bool:
