@@ -1,6 +1,8 @@
 """`predict --sidecar`, `--crop-dir` and `facetag untag` from end to end, on pictures that the test makes."""
 
 import os
+import sqlite3
+from contextlib import closing
 
 import cv2
 import pytest
@@ -105,3 +107,23 @@ def test_a_planted_link_is_not_written_through(facetag, tmp_path):
     facetag("predict", "photos/000000.jpg", "--crop-dir", "faces")
     assert victim.read_text() == "mine" and cv2.imread(str(faces / name)) is not None
     assert list(discover(["faces"])) == []
+
+
+def test_a_dry_run_tells_what_would_be_read_and_changes_nothing(facetag, tmp_path):
+    def everything():
+        files = [path for path in sorted(tmp_path.rglob("*")) if path.is_file() and "sqlite" not in path.name]
+        with closing(sqlite3.connect(tmp_path / "tags.csv.facetag.sqlite")) as journal:
+            return [(path, path.read_bytes()) for path in files], list(journal.iterdump())
+
+    before = set(tmp_path.rglob("*"))
+    code, out, err = facetag("predict", "photos", "--out", "tags.csv", "--dry-run", "--sidecar", "xmp")
+    assert code == ExitCode.OK and out.split() == [f"photos/00000{number}.jpg" for number in range(3)]
+    assert "3 inputs: 0 kept, 0 changed, 3 new" in err and set(tmp_path.rglob("*")) == before
+    facetag("predict", "photos", "--out", "tags.csv")
+    (tmp_path / "photos" / "000001.jpg").write_bytes((tmp_path / "photos" / "000000.jpg").read_bytes() + b"more")
+    (tmp_path / "photos" / "new.jpg").write_bytes((tmp_path / "photos" / "000000.jpg").read_bytes())
+    before = everything()
+    _, out, err = facetag("predict", "photos", "--out", "tags.csv", "--dry-run")
+    assert out.split() == ["photos/000001.jpg", "photos/new.jpg"]
+    assert "4 inputs: 2 kept, 1 changed, 1 new; 2 would be read" in err and everything() == before
+    assert len(facetag("predict", "photos", "--out", "tags.csv", "--dry-run", "--overwrite")[1].split()) == 4

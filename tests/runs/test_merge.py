@@ -58,12 +58,12 @@ def unique(records):
 @given(some_records, st.integers(1, 4), st.sampled_from(list(WRITERS)), st.randoms(use_true_random=False))
 def test_merged_shards_are_one_run(given_records, count, name, random):
     attributes, records = given_records
-    records, basis = unique(records), replace(BASIS, attributes=attributes)
+    records, basis = unique(records), replace(BASIS, attributes=attributes, thresholds=(0.5,) * len(attributes or ()))
     with tempfile.TemporaryDirectory() as folder:
         parts = [
             shard_run(f"{folder}/{index}.csv", records, Shard(index, count), basis) for index in range(1, count + 1)
         ]
-        publish(iter(records), Document(f"{folder}/one.{name}", name, attributes))
+        publish(iter(records), Document(f"{folder}/one.{name}", name, attributes, basis.decide))
         random.shuffle(parts)
         assert merge(parts, f"{folder}/merged.{name}") == len(records)
         with open(f"{folder}/one.{name}", "rb") as one, open(f"{folder}/merged.{name}", "rb") as merged:

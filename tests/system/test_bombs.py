@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 ANSWERED = {Status.OK, Status.NO_FACE}
+BESIDE = 12_000_000  #: bytes of the nets' work and of the files themselves, which an idle run has not
 SIDE = 4100  #: pixels; a little more than are decoded in Pillow's own memory
 
 
@@ -72,7 +73,7 @@ def test_a_row_each_in_bounded_memory(tmp_path, tiny_folder, workers):  # noqa: 
     found, most = peak(tmp_path, tiny_folder, list(expected), *words)
     assert list(found) == list(expected)
     assert {name: status for name, status in found.items() if status not in expected[name]} == {}
-    assert (most - idle) * 1024 < MOST_BYTES * SIDE * SIDE
+    assert (most - idle) * 1024 < MOST_BYTES * SIDE * SIDE + BESIDE
 
 
 def test_nobody_waits_for_a_decoder_at_a_second_ctrl_c(tmp_path, tiny_folder):  # noqa: F811

@@ -1,6 +1,7 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,12 +13,13 @@ from facetag.cli.progress import Watch
 from facetag.cli.request import Request
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import beside, is_regular
-from facetag.formats.path_encoding import one_line
+from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.timing import Stopwatch
 from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import Basis, basis_of
+from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
@@ -65,6 +67,21 @@ def _judged(request: Request, watch: Watch) -> ExitCode:
     )
     complain(str(error), exit_code=int(error.exit_code))
     return error.exit_code
+
+
+def foresee(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
+    """Print what a run would read, say what it would keep, and change nothing."""
+    out, counts = request.options.out, Counter[Prospect]()
+    basis = _basis(command, request, tagger)
+    for path, prospect in dry_run(inputs, tagger.cascade, tagger.reading, out, basis, request.how):
+        counts[prospect] += 1
+        if prospect is not Prospect.KEPT:
+            print(escape(path))
+    told = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
+    asked = counts[Prospect.CHANGED] + counts[Prospect.NEW]
+    fields = {str(prospect): count for prospect, count in counts.items()}
+    say(f"{counts.total()} inputs: {told}; {asked} would be read, and tagged unless their content is known", **fields)
+    return ExitCode.OK
 
 
 def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:

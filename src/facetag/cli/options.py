@@ -68,6 +68,14 @@ Explode = Annotated[
     Literal["attributes"] | None,
     typer.Option(help="A table with a row for each attribute of each face.", rich_help_panel=OUTPUT),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only print what would be read, and say what is kept; write and change nothing.",
+        rich_help_panel=RUNS,
+    ),
+]
 ModelName = Annotated[
     str | None,
     typer.Option(
@@ -338,6 +346,7 @@ class Options:
     retry_failed: RetryFailed = False
     rehash: Rehash = False
     prune: Prune = False
+    dry_run: DryRun = False
     lock_wait: LockWait = 0
     shard: Part = "1/1"
     fail_on: FailOn = "any"
@@ -349,7 +358,7 @@ class Options:
 #: Options that `localize` has not.
 OF_PREDICT = (
     "boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure", "columns", "explode", "sidecar",
-    "crop_dir",
+    "crop_dir", "dry_run",
 )  # fmt: skip
 
 _Command = Callable[[typer.Context, Options], None]

@@ -6,7 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_DEPTHS = (0, 1, 2, 4, 8, 16, 24, 32, 64)  #: bits a pixel that some BMP has; 0 of one that holds a JPEG or a PNG
 _BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+
+
+def unsupported(data: bytes, reason: str) -> str:
+    """What is not decoded of a BMP (or the one in an ICO) that Pillow refused for this reason; "" of a damaged one."""
+    words = "Unsupported BMP"
+    if not reason.startswith(words):
+        return ""
+    planes_and_bits = data[26:30] if data[14:15] != b"\x0c" else data[22:26]
+    is_sound = data[:2] != b"BM" or any(planes_and_bits == struct.pack("<HH", 1, bits) for bits in _DEPTHS)
+    return reason.removeprefix("Unsupported ") if is_sound else ""
 
 
 def in_common_layout(data: bytes) -> bytes:

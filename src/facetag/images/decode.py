@@ -302,8 +302,8 @@ def _refuse_unsupported(kind: str, data: bytes, error: Exception) -> None:
         what = jpeg.unsupported(data)
     elif kind == TIFF:
         what = tiff.unsupported(data) or ("TIFF with such pixels" if "unknown pixel mode" in str(error) else "")
-    elif kind in (BMP, ICO) and str(error).startswith("Unsupported BMP"):
-        what = str(error).removeprefix("Unsupported ")
+    elif kind in (BMP, ICO):
+        what = bmp.unsupported(data, str(error))
     if what:
         raise UnsupportedImage(f"{what} is not supported", "convert it to JPEG or PNG") from error
 

@@ -35,11 +35,8 @@ class Recall:
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
         known, place = self.journal.known(path), settings.place(path)
-        if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(place, known.source):
-            kept = self._kept(known.record)
-            if kept and self.suffices(kept):
-                # a row that changes is written again
-                return Settled(kept, None if kept is known.record else known.source, kept=True)
+        if settled := self._unopened(known, place):
+            return settled
         file = attempt(path, lambda: read_file(place, raw=settings.raw))
         if isinstance(file, ImageRecord):
             return Settled(file)
@@ -49,6 +46,18 @@ class Recall:
         if kept and self.suffices(renamed := replace(kept, path=path)):
             return Settled(renamed, source, kept=True)
         return _decoded(path, file, source, settings)
+
+    def unopened(self, path: str, settings: ReadSettings) -> Settled | None:
+        """The answer to a path whose file need not be opened; None when it has to be read."""
+        return self._unopened(self.journal.known(path), settings.place(path))
+
+    def _unopened(self, known: Known | None, place: str) -> Settled | None:
+        if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(place, known.source):
+            kept = self._kept(known.record)
+            if kept and self.suffices(kept):
+                # a row that changes is written again
+                return Settled(kept, None if kept is known.record else known.source, kept=True)
+        return None
 
     def _answer_to(self, source: Source, known: Known | None) -> Known | None:
         if not source.sha256:

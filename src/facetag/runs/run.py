@@ -183,7 +183,7 @@ def _go_on(
 ) -> Outcome:
     """Answer what the journal does not know, and write the document from it."""
     stored = cascade.tag.names if cascade.tag else None
-    recall = Recall(journal, settings.rehash, journal.basis.by_path, _suffices(settings, observers.draw), stored)
+    recall = Recall(journal, settings.rehash, journal.basis.by_path, suffices(settings, observers.draw), stored)
     free = journal.begin(settings.append)
     whole = Enumeration(paths, settings.shard, _places(journal, free) if settings.append else None)
     outcome = _answer(whole, cascade, reading, document, recall, observers)
@@ -261,18 +261,18 @@ def _note(journal: Journal, place: int, answer: Answer) -> None:
         journal.add(place, answer.record, answer.source)
 
 
-def _suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
+def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
     """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
     be."""
 
-    def suffices(record: ImageRecord) -> bool:
+    def is_enough(record: ImageRecord) -> bool:
         if settings.retry_failed and record.status.is_failure:
             return False
         if NOT_DRAWN in record.error:
             return False
         return draw is None or not record.width or draw.has(record.path)
 
-    return suffices
+    return is_enough
 
 
 def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:

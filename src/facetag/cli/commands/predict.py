@@ -29,9 +29,11 @@ def predict(context: typer.Context, options: Options) -> None:
     if sum((options.faces != "all", options.boxes is not None, options.aligned)) > 1:
         raise UsageError("--faces, --boxes and --aligned exclude each other", "use one of them")
 
-    from facetag.cli.execute import carry_out
+    from facetag.cli.execute import carry_out, foresee
 
     tagger = tagger_of(options, decisions)
+    if options.dry_run:
+        raise typer.Exit(foresee("predict", request, inputs, tagger))
     companions = Companions(options.sidecar, options.crop_dir, tagger.reading.place)
     code = companions.conclude(carry_out("predict", request, inputs, tagger, companions), options.fail_on)
     unused = tagger.given.unused if tagger.given else ()
