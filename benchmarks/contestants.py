@@ -19,7 +19,7 @@ from pictures import Pictures
 
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import FacetagError
-from facetag.model import find_model
+from facetag.model_folder import find_model
 
 SCRIPTS = Path(__file__).resolve().parent / "rivals"
 PRODUCT, CONVOLUTION = "matrix products", "3x3 convolutions"

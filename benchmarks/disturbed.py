@@ -5,6 +5,7 @@
 Photographs with one face, spread evenly over the half (`--limit`), each disturbed in one way at a time and looked at as
 `facetag predict` does. For each way and model: percent of the faces found at IoU 0.5 by the boxes of at least the
 model's score, percent at 0.1 false positives an image, and how many boxes an image hold none at the model's score.
+Boxes and faces are compared as far as the picture shows them.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from facetag.evaluate.localization import IOUS, RATES, Examined, load_photograph
 from facetag.evaluate.pictures import evenly, read_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer, localizer_of
-from facetag.model import load_model
+from facetag.localization.base import Localizer
+from facetag.predictor import FaceTagger
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,15 +105,14 @@ WAYS: dict[str, Callable[[Shown], Shown]] = {
 }
 
 
-def figures(
-    finder: AnyLocalizer, photographs: Sequence[Photograph], way: Callable[[Shown], Shown]
-) -> tuple[float, ...]:
+def figures(finder: Localizer, photographs: Sequence[Photograph], way: Callable[[Shown], Shown]) -> tuple[float, ...]:
     """Recall at the score, recall at 0.1 false positives an image, false positives an image at the score."""
     examined = []
     for photograph in photographs:
         shown = way(Shown(read_picture(photograph.path), photograph.boxes[0]))
-        found = finder.every([shown.image])[0]
-        truth = replace(photograph, boxes=(shown.face,))
+        high, wide = shown.image.shape[:2]
+        found = [replace(face, box=face.box.clipped(wide, high)) for face in finder.every([shown.image])[0]]
+        truth = replace(photograph, boxes=(shown.face.clipped(wide, high),))
         examined.append(Examined(truth, found, max(shown.image.shape[:2])))
     single = measure_localization(examined, finder.settings.score).single
     row = IOUS.index(0.5)
@@ -129,7 +129,7 @@ def main() -> None:
     asked = parser.parse_args()
     single = load_photographs(asked.images, asked.boxes, asked.half).single
     chosen = [single[index] for index in evenly(len(single), asked.limit)]
-    finders = {name: localizer_of(load_model(name)) for name in asked.models}
+    finders = {name: FaceTagger(name, device="cpu").localizer for name in asked.models}
     print(
         f"{len(chosen)} photographs of {asked.half}; found at the score and at 0.1 false positives an image, percent;"
     )

@@ -22,20 +22,18 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from photographs import make_photographs  # noqa: E402
 
 from facetag.attributes import ATTRIBUTES  # noqa: E402
 from facetag.formats.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
-from facetag.localization.center_localizer import localizer_of  # noqa: E402
-from facetag.model import Model, load_model, save_model  # noqa: E402
-from facetag.pipeline.face_sources import located_by  # noqa: E402
+from facetag.model import load_model, save_model  # noqa: E402
 from facetag.pipeline.loader import Photo, ReadSettings, read  # noqa: E402
-from facetag.pipeline.stages import Cascade, Tagging, answers  # noqa: E402
+from facetag.pipeline.stages import Cascade, answers  # noqa: E402
 from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
-from facetag.tagger import Tagger  # noqa: E402
+from facetag.predictor import FaceTagger  # noqa: E402
 from models import CARD, tiny_model  # noqa: E402
 
 
@@ -59,15 +57,10 @@ def main() -> None:
         paths = list(discover([str(photos)]))[: options.count]
         model = load_model(options.model) if options.model else tiny_model()
         settings = ReadSettings(workers=options.workers, batch=options.batch)
-        report_speed(paths, cascade_of(model, torch.device(options.device)), settings, options.turns)
+        report_speed(paths, FaceTagger(model, device=options.device).cascade, settings, options.turns)
         named = options.model or save_model(model, place / "tiny", CARD) or str(place / "tiny")
         for number in options.memory:
             report_memory(place, number, named, options)
-
-
-def cascade_of(model: Model, device: torch.device) -> Cascade:
-    tagging = Tagging(Tagger(model, device), range(len(ATTRIBUTES)), model.thresholds)
-    return Cascade(located_by(localizer_of(model, device)), tagging)
 
 
 def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings, turns: int) -> None:
@@ -80,7 +73,7 @@ def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings,
         engine = timed(lambda clock=clock: run_engine(paths, cascade, settings, clock))
         if turn:  # the first warms up
             rates.append((len(paths) / bare[0], len(paths) / engine[0], len(paths) / decode[0]))
-            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.STUDENT, Stage.ANET))
+            inside = sum(clock.seconds[stage] for stage in (Stage.LNET_O, Stage.LNET_S, Stage.CENTER_NET, Stage.ANET))
             costs.append((engine[0] / bare[0] - 1, (engine[1] - decode[1]) / bare[1] - 1, 1 - inside / engine[0]))
     print(f"{len(paths)} photographs, {torch.get_num_threads()} threads of torch, {settings.workers} that decode")
     for name, rate in zip(("bare", "engine", "decode"), map(statistics.median, zip(*rates, strict=True)), strict=True):

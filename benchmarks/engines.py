@@ -4,7 +4,7 @@
     python benchmarks/engines.py --threads 2
 
 Each net gets the inputs of its usual work: LNet_o a 300 x 300 picture at a longer side of 304, LNet_s sixteen crops,
-the student eight pictures, ANet eight regions with all their views. Every engine's answer is compared with torch's
+the centre network eight pictures, ANet eight regions with all views. Every engine's answer is compared with torch's
 before it is timed; medians of milliseconds, and the share of the machine's measured float32 matrix product rate that
 the net's multiply-adds make of it. An engine that is not installed, or cannot have the net, says so in its place.
 """
@@ -56,7 +56,7 @@ class Views(nn.Module):
 
 def works() -> list[Work]:
     faithful, fast = load_model("faithful"), load_model("fast")
-    assert faithful.lnet_o and faithful.lnet_s and fast.student
+    assert faithful.lnet_o and faithful.lnet_s and fast.center_net
     torch.manual_seed(0)
 
     def pictures(*shape: int) -> Tensor:
@@ -65,7 +65,7 @@ def works() -> list[Work]:
     return [
         Work("LNet_o, 1 x 304 x 304", faithful.lnet_o.net, pictures(1, 3, 304, 304)),
         Work("LNet_s, 16 x 195 x 195", faithful.lnet_s.net, pictures(16, 3, 195, 195)),
-        Work("student, 8 x 256 x 256", fast.student, pictures(8, 3, 256, 256)),
+        Work("centre network, 8 x 256 x 256", fast.center_net, pictures(8, 3, 256, 256)),
         Work("ANet, 8 x 63 x 55, 9 views", Views(fast.anet, 4), torch.rand(8, 3, 63, 55)),
     ]
 

@@ -30,7 +30,7 @@ from facetag.images.resample import Image, resize
 NUMBERS = (100, 1000, 10000)  #: of photographs, 300 x 300
 MEGAPIXELS = (0.1, 0.3, 1, 3, 12, 50)  #: with one face, a third of the height
 FACES = (0, 1, 10, 30, 100)
-STAGES = ("decode", "lnet_o", "lnet_s", "student", "anet", "write")
+STAGES = ("decode", "lnet_o", "lnet_s", "center_net", "anet", "write")
 
 
 @dataclass(frozen=True)

@@ -41,18 +41,17 @@ from facetag.evaluate.report import Table, localization_json, plain_text, to_jso
 from facetag.evaluate.speed import smooth_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer, localizer_of
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection, Localizer
 from facetag.localization.response_maps import PeakSettings
 from facetag.method import detection_metrics as recall
-from facetag.model import load_model
+from facetag.predictor import FaceTagger
 from facetag.settings import plain
 
 SHOWN = (0.3, 0.5, 0.7)  #: of IOUS
 IOU = 0.5  #: at which the threshold has `RATE` false positives an image
 
 #: Faces of each picture, the surest first, and the seconds that finding them took. The files hold the same pictures.
-Detector = Callable[[Sequence[Image], Sequence[Path]], tuple[list[list[Located]], float]]
+Detector = Callable[[Sequence[Image], Sequence[Path]], tuple[list[list[Detection]], float]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Worker(Process):
     def __init__(self, python: Path, script: Path, variant: str) -> None:
         super().__init__((python, script, variant))
 
-    def __call__(self, images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
+    def __call__(self, images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Detection]], float]:
         """A `Detector`.
 
         Raises:
@@ -103,22 +102,22 @@ class Worker(Process):
         answers = [self._find(file) for file in files]
         return [found for found, _ in answers], sum(seconds for _, seconds in answers)
 
-    def _find(self, file: Path) -> tuple[list[Located], float]:
+    def _find(self, file: Path) -> tuple[list[Detection], float]:
         answer = self.ask(str(file))
         pairs = zip(answer["boxes"], answer["scores"], strict=True)
-        found = [Located(Box(*box), score) for box, score in pairs]
+        found = [Detection(Box(*box), score) for box, score in pairs]
         return sorted(found, key=lambda face: -face.score), answer["seconds"]
 
 
-def _beneath(localizer: AnyLocalizer, image: Image) -> list[Located]:
+def _beneath(localizer: Localizer, image: Image) -> list[Detection]:
     """What responds most where nothing is found, at score 0, since where the surest lies is asked at any score."""
     return [replace(face, score=0.0) for face in localizer.dominant([image])[0]]
 
 
-def ours(localizer: AnyLocalizer) -> Detector:
-    """The model's LNets or its student, faces down to score 0; a batch at once, as in `facetag predict`."""
+def ours(localizer: Localizer) -> Detector:
+    """The model's LNets or its centre network, faces down to score 0; a batch at once, as in `facetag predict`."""
 
-    def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Located]], float]:
+    def detect(images: Sequence[Image], files: Sequence[Path]) -> tuple[list[list[Detection]], float]:
         start = time.perf_counter()
         found = localizer.every(images)
         seconds = time.perf_counter() - start
@@ -139,7 +138,8 @@ def look(photographs: Sequence[Photograph], detectors: Mapping[str, Detector]) -
         warm = [smooth_picture()]
         for detect in detectors.values():
             detect(warm, save(warm, Path(folder)))
-        for images in read_batches([one.path for one in photographs], _progress):
+        for photos in read_batches([one.path for one in photographs], _progress):
+            images = [photo.pixels for photo in photos]
             files = save(images, Path(folder))
             for name, detect in detectors.items():
                 found, seconds = detect(images, files)
@@ -157,7 +157,7 @@ def save(images: Sequence[Image], folder: Path) -> list[Path]:
 
 
 def _add(
-    examined: list[Examined], photographs: Sequence[Photograph], images: Sequence[Image], found: list[list[Located]]
+    examined: list[Examined], photographs: Sequence[Photograph], images: Sequence[Image], found: list[list[Detection]]
 ) -> None:
     for image, faces in zip(images, found, strict=True):
         examined.append(Examined(photographs[len(examined)], faces, max(image.shape[:2])))
@@ -201,7 +201,7 @@ def convert(box: Box, settings: PeakSettings) -> Box:
 def converted(examined: Sequence[Examined], settings: PeakSettings) -> list[Examined]:
     """All of a rival's boxes by the convention."""
     return [
-        Examined(one.photograph, [Located(convert(face.box, settings), face.score) for face in one.found], one.longer)
+        Examined(one.photograph, [Detection(convert(face.box, settings), face.score) for face in one.found], one.longer)
         for one in examined
     ]
 
@@ -294,7 +294,8 @@ def main() -> None:
     asked = arguments()
     photographs = load_photographs(asked.images).chosen
     chosen, tuning = (part(photographs, half, asked.limit) for half in (asked.half, "tune"))
-    models = [load_model(name) for name in asked.models]
+    taggers = [FaceTagger(name, device="cpu") for name in asked.models]
+    models = [tagger.model for tagger in taggers]
     scripts = Path(__file__).parent / "rivals"
     with ExitStack() as stack:
         rivals = {
@@ -303,7 +304,7 @@ def main() -> None:
             )
             for name, rival in (RIVALS if asked.environments else {}).items()
         }
-        mine = {model.name: ours(localizer_of(model)) for model in models}
+        mine = {tagger.model.name: ours(tagger.localizer) for tagger in taggers}
         measured, conventions = compare(chosen, tuning, mine, rivals)
     alone = sum(len(one.boxes) == 1 for one in chosen)
     title = f"WebFaces, {asked.half} half: {len(chosen)} photographs, {alone} with one face"

@@ -11,16 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facetag.attributes import ATTRIBUTES
 from facetag.images.decode import read_image
-from facetag.localization.center_localizer import localizer_of
 from facetag.model import Model
 from facetag.networks.locally_shared import LocallyShared
-from facetag.pipeline.batch_size import suiting
-from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
-from facetag.pipeline.stages import Cascade, Tagging, answers
-from facetag.tagger import Tagger
+from facetag.pipeline.stages import answers
+from facetag.predictor import FaceTagger
 
 SIDE = 1024  #: of the matrices
 CHANNELS, MAP = 256, 64  #: of the convolution, and the side of its map
@@ -67,11 +63,10 @@ def _decode(file: Path) -> None:
 def multiply_adds(model: Model, files: Sequence[Path]) -> float:
     """Multiply-adds of a model's nets an image, in a real run over these files: mirror images, views and what fills
     up groups of fixed size are in it, the scaling of pictures and the SVMs are not."""
-    device = torch.device("cpu")
-    tagging = Tagging(Tagger(model, device), range(len(ATTRIBUTES)), model.thresholds)
-    cascade = Cascade(located_by(localizer_of(model, device)), tagging)
+    tagger = FaceTagger(model, device="cpu", workers=1)
+    reading = ReadSettings(batch=tagger.reading.batch)
     with counting(nets_of(model)) as counted:
-        for _ in answers(map(str, files), cascade, ReadSettings(batch=suiting(device))):
+        for _ in answers(map(str, files), tagger.cascade, reading):
             pass
     return sum(counted) / len(files)
 
@@ -79,7 +74,7 @@ def multiply_adds(model: Model, files: Sequence[Path]) -> float:
 def nets_of(model: Model) -> list[nn.Module]:
     """All nets of a model."""
     lnets = [lnet.net for lnet in (model.lnet_o, model.lnet_s) if lnet]
-    return [*lnets, *([model.student] if model.student else []), model.anet]
+    return [*lnets, *([model.center_net] if model.center_net else []), model.anet]
 
 
 @contextmanager

@@ -20,15 +20,12 @@ from PIL import Image
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate.localization import load_photographs
-from facetag.localization.center_localizer import localizer_of
 from facetag.method.detection_metrics import match
-from facetag.model import load_model
-from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
-from facetag.pipeline.stages import Cascade, Tagging, answers
+from facetag.pipeline.stages import Cascade, answers
 from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
-from facetag.tagger import Tagger
 
 IOU = 0.5
 
@@ -86,7 +83,7 @@ def compare(
         100 * float(np.mean(decisions)),
         float(np.mean(differences)),
         1000 * spent[Stage.DECODE] / len(photographs),
-        len(photographs) / sum(spent[stage] for stage in (Stage.DECODE, Stage.STUDENT, Stage.ANET)),
+        len(photographs) / sum(spent[stage] for stage in (Stage.DECODE, Stage.CENTER_NET, Stage.ANET)),
     )
 
 
@@ -99,9 +96,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     photographs = load_photographs(options.data, half="tune").chosen
-    model = load_model(options.model)
-    tagging = Tagging(Tagger(model), range(len(ATTRIBUTES)), model.thresholds)
-    cascade = Cascade(located_by(localizer_of(model)), tagging)
+    tagger = FaceTagger(options.model, device="cpu")
+    model, cascade = tagger.model, tagger.cascade
     looked(photographs[:20], cascade, 0)  # warm
     print(f"model {model.name}")
     print("photographs  side  recall  again  overlap  decisions  probability  decode ms  images/s")

@@ -1,4 +1,5 @@
-"""Writes the pages of docs/ that the code says itself: every command, and every error with its remedy.
+"""Writes the pages of docs/ that the code says itself: every command, also as a man page, and every error with its
+remedy.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    only says whether they are up to date; tests do the same
@@ -11,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from facetag import cli, errors
+from facetag import __version__, cli, errors
 
 DOCS = Path(__file__).parent
 SOURCES = DOCS.parent / "src/facetag"
@@ -63,6 +65,16 @@ def every_error() -> Iterator[Error]:
                 kind, said = node.func.id, [words.of(argument) for argument in node.args]
                 remedy = said[1] if len(said) > 1 else REMEDIES.get(kind, "")
                 yield Error(int(ERRORS[kind].exit_code), kind, said[0], remedy)
+
+
+def literal_parts() -> Iterator[str]:
+    """The longest part that stands word for word in the code, of every error's message and remedy."""
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
+                for argument in node.args[:2]:
+                    texts = [each.value for each in ast.walk(argument) if isinstance(each, ast.Constant)]
+                    yield max((text for text in texts if isinstance(text, str)), key=len, default="")
 
 
 class Words:
@@ -123,10 +135,75 @@ def error_table() -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;").replace("*", r"\*").replace("_", r"\_")
+    """As code, in which nothing but the bar is spelled otherwise: who looks for a line that he was told finds it."""
+    words, ticks = " ".join(text.split()).replace("|", r"\|"), "``" if "`" in text else "`"
+    padding = " " if words.startswith("`") or words.endswith("`") else ""
+    return f"{ticks}{padding}{words}{padding}{ticks}" if words else ""
 
 
-PAGES = {"commands.md": commands, "errors.md": error_table}
+def manual() -> str:
+    """The man page: every command with its help and its options."""
+    lines = [
+        r".\" Written by `python docs/generate.py`; change the code instead.",
+        f'.TH FACETAG 1 "" "facetag {__version__}" "User Commands"',
+        ".SH NAME",
+        r"facetag \- find faces in photographs and tag each with attributes",
+        ".SH SYNOPSIS",
+        r".B facetag",
+        r"[\fIOPTIONS\fR] \fICOMMAND\fR [\fIARGS\fR]...",
+        ".SH COMMANDS",
+        *_manual_of(get_command(cli.app), "facetag"),
+        ".SH EXIT STATUS",
+        *(line for code in errors.ExitCode for line in (".TP", f"\\fB{code.value}\\fR", _roff(_EXITS[code.name]))),
+        ".SH FILES",
+        *(line for name, what in _FILES.items() for line in (".TP", f"\\fI{_roff(name)}\\fR", _roff(what))),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+#: The man page's words for exit codes; docs/exit-codes.md has more.
+_EXITS = {
+    "OK": "All went well; an image without a face is well.",
+    "FATAL": "An error ended the command; nothing that was there is lost.",
+    "USAGE": "The options do not fit together.",
+    "SOME_FAILED": "Some inputs failed, more than --fail-on allows.",
+    "LOCKED": "Another run writes this output.",
+    "HUNG_UP": "Stopped by SIGHUP.",
+    "INTERRUPTED": "Stopped by Ctrl-C.",
+    "TERMINATED": "Stopped by SIGTERM.",
+}
+_FILES = {
+    "facetag.toml": "Defaults of options, read from the current folder.",
+    "OUT.facetag.sqlite": "What the run at OUT knows, so that the same command goes on.",
+    "OUT.run.json": "The record of the run that wrote OUT.",
+}
+
+
+def _manual_of(command: Any, path: str) -> Iterator[str]:
+    """The section of a command and those of the commands below it."""
+    yield f".SS {_roff(path)}"
+    for line in (command.help or "").replace("\b", "").splitlines():
+        blank, inner = not line.strip(), line.startswith("  ")
+        yield ".PP" if blank else (".br\n" if inner else "") + _roff(line.strip())
+    for parameter in command.params:
+        yield from _option(parameter)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _manual_of(below, f"{path} {name}")
+
+
+def _option(parameter: Any) -> Iterator[str]:
+    record = parameter.get_help_record(typer.Context(get_command(cli.app), info_name="facetag"))
+    if record:
+        yield from (".TP", f"\\fB{_roff(record[0])}\\fR", _roff(" ".join(record[1].split()) or "See above."))
+
+
+def _roff(text: str) -> str:
+    """Text as troff sets it: no letter of it is a command."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return rf"\&{text}" if text.startswith((".", "'")) else text
+
+
+PAGES = {"commands.md": commands, "errors.md": error_table, "facetag.1": manual}
 
 
 def main() -> int:

@@ -1,27 +1,19 @@
-"""Tag one photograph from Python: the same model and stages as `facetag predict`.
+"""Tag one photograph from Python: the same model, stages and answers as `facetag predict`.
 
 python examples/tag_one_photo.py examples/photos/astronaut.jpg
 """
 
 import sys
 
-from facetag.attributes import ATTRIBUTES
-from facetag.images.decode import read_image
-from facetag.localization.center_localizer import localizer_of
-from facetag.model import load_model
-from facetag.tagger import Tagger
+import facetag
 
 
 def main(path: str) -> None:
-    model = load_model()
-    localizer, tagger = localizer_of(model), Tagger(model)
-    pixels = read_image(path).pixels
-    (faces,) = localizer([pixels])
-    tags = tagger([tagger.region(pixels, face.box) for face in faces])
-    for face, present in zip(faces, tags.present, strict=True):
+    tagger = facetag.FaceTagger()
+    image = tagger(path)
+    for face in image.faces:
         box = face.box
-        names = [name for name, is_present in zip(ATTRIBUTES, present, strict=True) if is_present]
-        print(f"{box.x:.0f},{box.y:.0f} {box.width:.0f}x{box.height:.0f} ({face.score:.2f}): {' '.join(names)}")
+        print(f"{box.x:.0f},{box.y:.0f} {box.width:.0f}x{box.height:.0f} ({face.score:.2f}): {' '.join(face.tags)}")
 
 
 if __name__ == "__main__":

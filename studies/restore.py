@@ -4,10 +4,10 @@ python studies/restore.py --run runs/restored
 python studies/restore.py --run runs/taught --nets fast
 python studies/restore.py --run runs/objects --nets objects
 
-LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
-LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
+LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16. LNet_o
+and LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
 already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the older one
-that its own goes on from; `objects` are older LNets, which start from LNet+ and taught the student's first three
+that its own goes on from; `objects` are older LNets, which start from LNet+ and taught an earlier localizer's
 rounds, and that ANet, which was trained on their faces; figures.json has the convention of these LNets for a recipe.
 """
 
@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
 from facetag.networks.anet import AttributeNet
+from facetag.networks.center_net import CenterNet
 from facetag.networks.lnet import ClassifyingLNet
-from facetag.networks.student import Student
 from facetag.training.checkpoint import save_best
 from facetag.training.finetune import ANY, OUTPUTS
 from facetag.training.recipe import load_recipe
-from facetag.training.trained import has_stage, student_folder
+from facetag.training.trained import has_stage
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "models"
@@ -118,16 +118,15 @@ class Part(nn.Module):
 def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
     """Each stage's net and the validation figures that chose it, with LNets and their ANet by a name of NETS."""
     fast = load_recipe("fast")
-    last = student_folder(len(fast.student))
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
         **NETS[name](),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
-        last: Student(fast.student[-1].net),
-        "anet_attributes_student": AttributeNet(len(ATTRIBUTES), fast.anet),
+        "center_net": CenterNet(fast.center_net.net),
+        "anet_attributes_center_net": AttributeNet(len(ATTRIBUTES), fast.anet),
     }
-    nets[last].load_state_dict(floats(HERE / "student.safetensors"))
-    nets["anet_attributes_student"].load_state_dict(floats(HERE / "anet_student.safetensors"))
+    nets["center_net"].load_state_dict(floats(HERE / "center_net.safetensors"))
+    nets["anet_attributes_center_net"].load_state_dict(floats(HERE / "anet_center_net.safetensors"))
     kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
     figures = validation("faithful") | validation("fast") | {"lnet_plus": kept["lnet_plus"]}
     figures |= {"faithful": validation("faithful"), "fast": {}, "objects": kept["objects"]}[name]

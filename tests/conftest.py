@@ -18,14 +18,45 @@ def speaking():
     console.speak("text", logging.INFO)
 
 
+@pytest.fixture(autouse=True)
+def nobodys_configuration(monkeypatch):
+    """Whoever runs the tests may have a configuration of their own; tests are not to heed it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """The random model, saved."""
+    return _saved("random_model", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def center_folder(tmp_path_factory):
+    """The random model behind a centre network, saved."""
+    return _saved("center_model", tmp_path_factory)
+
+
+def _saved(name, tmp_path_factory):
+    import models
+    from facetag.model import save_model
+
+    model = getattr(models, name)()
+    folder = tmp_path_factory.mktemp(name) / model.name
+    save_model(model, folder, models.CARD)
+    return folder
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
+    parser.addoption("--system", action="store_true", help="run the tests that ask exiftool, exiv2, Chromium or jq")
 
 
 def pytest_collection_modifyitems(config, items):
     """Skipped tests are listed with their reason at the end of every run (-ra)."""
     if not config.getoption("--slow"):
         _skip(items, "slow", "takes minutes; run with --slow")
+    if not config.getoption("--system"):
+        _skip(items, "system", "asks other programs; run with --system")
     if any(item.get_closest_marker("gpu") for item in items):
         import torch
 

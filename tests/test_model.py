@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 
 import numpy as np
@@ -17,26 +18,24 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from facetag import model as module
+from facetag import model_folder as folders
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import FacetagError, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import (
+    CENTER_FILES,
     FILES,
-    STUDENT_FILES,
     Model,
     RespondingLNet,
-    find_model,
     load_model,
-    models_folder,
-    read_description,
     save_model,
-    shipped_models,
     verify_model,
 )
+from facetag.model_folder import find_model, models_folder, read_description, shipped_models
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import LNet, LNetSettings
-from models import NARROW, random_student
+from models import NARROW, random_center_net
 
 
 def made_model(seed=0, fc_inputs="c3_c4"):
@@ -183,11 +182,11 @@ def test_another_format_is_refused(folder, number):
 
 
 @pytest.mark.parametrize(
-    "attributes", [[], list(ATTRIBUTES[::-1]), list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], None, "Young", 3]
+    "attributes", [[], list(ATTRIBUTES[:-1]), [*ATTRIBUTES, "Extra"], ["Young"] * 40, None, "Young", 3]
 )
-def test_other_attributes_or_another_order_are_refused(folder, attributes):
+def test_attributes_that_do_not_fit_the_rest_are_refused(folder, attributes):
     rewrite(folder, attributes=attributes)
-    assert "not a facetag model" in refused(folder)
+    assert re.search("not a facetag model|attributes or groups in model.json are malformed", refused(folder))
 
 
 @pytest.mark.parametrize("changes", [
@@ -203,7 +202,7 @@ def test_a_description_that_does_not_fit_is_refused(folder, changes):
     refused(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "attributes", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
+@pytest.mark.parametrize("key", ["name", "lnet_o", "anet", "localizer", "tagger", "training", "slope"])
 def test_a_missing_key_is_refused(folder, key):
     description = json.loads((folder / "model.json").read_text())
     del description[key]
@@ -332,10 +331,10 @@ def umask():
 
 def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
     assert find_model(str(saved)) == saved
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     assert find_model("made") == saved and shipped_models() == ["made"]
     monkeypatch.chdir(saved.parent)
-    monkeypatch.setattr(module, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(folders, "models_folder", lambda: tmp_path)
     assert find_model("made").resolve() == saved
     assert shipped_models() == []
 
@@ -343,7 +342,7 @@ def test_found_by_path_and_by_name(saved, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["nobody", "", ".", "..", "no/body", "a\0b"])
 def test_what_is_not_there_names_what_is(saved, tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "models_folder", lambda: saved.parent)
+    monkeypatch.setattr(folders, "models_folder", lambda: saved.parent)
     with pytest.raises(ModelError, match=r"no model at .*; shipped models: made"):
         find_model(name)
 
@@ -369,56 +368,56 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 
 @pytest.fixture(scope="module")
 def taught(original):
-    """The made model behind a student."""
+    """The made model behind a centre network."""
     return dataclasses.replace(
-        original, lnet_o=None, lnet_s=None, student=random_student(0), localizer={"side": 64, "down": 0.25}
+        original, lnet_o=None, lnet_s=None, center_net=random_center_net(0), localizer={"side": 64, "down": 0.25}
     )
 
 
 @pytest.fixture(scope="module")
-def saved_student(taught, tmp_path_factory):
+def saved_center(taught, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "taught"
     save_model(taught, folder, "# Card\n")
     return folder
 
 
 @pytest.fixture
-def student_copy(saved_student, tmp_path):
+def center_copy(saved_center, tmp_path):
     """A copy to spoil."""
-    return shutil.copytree(saved_student, tmp_path / "student")
+    return shutil.copytree(saved_center, tmp_path / "center_net")
 
 
-def test_a_student_that_was_saved_comes_back_ready_for_use(taught, saved_student):
-    assert {path.name for path in saved_student.iterdir()} == {*STUDENT_FILES, "model.json", "CARD.md"}
-    found = load_model(str(saved_student))
+def test_a_centre_network_that_was_saved_comes_back_ready_for_use(taught, saved_center):
+    assert {path.name for path in saved_center.iterdir()} == {*CENTER_FILES, "model.json", "CARD.md"}
+    found = load_model(str(saved_center))
     assert found.lnet_o is found.lnet_s is None
-    assert found.student.settings == dataclasses.replace(NARROW, normalisation="folded")
-    assert_same_tensors(found.student, taught.student)
-    assert not found.student.training and not any(weight.requires_grad for weight in found.student.parameters())
+    assert found.center_net.settings == dataclasses.replace(NARROW, normalisation="folded")
+    assert_same_tensors(found.center_net, taught.center_net)
+    assert not found.center_net.training and not any(weight.requires_grad for weight in found.center_net.parameters())
     assert (found.localizer, found.tagger) == (taught.localizer, taught.tagger)
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(found.student(images), taught.student(images))
+        torch.testing.assert_close(found.center_net(images), taught.center_net(images))
 
 
-def test_saving_a_loaded_student_gives_the_same_bytes(saved_student, tmp_path):
-    save_model(load_model(str(saved_student)), tmp_path / "again", "# Card\n")
-    for name in (*STUDENT_FILES, "model.json", "CARD.md"):
-        assert (tmp_path / "again" / name).read_bytes() == (saved_student / name).read_bytes()
+def test_saving_a_loaded_centre_network_gives_the_same_bytes(saved_center, tmp_path):
+    save_model(load_model(str(saved_center)), tmp_path / "again", "# Card\n")
+    for name in (*CENTER_FILES, "model.json", "CARD.md"):
+        assert (tmp_path / "again" / name).read_bytes() == (saved_center / name).read_bytes()
 
 
-def test_a_student_in_place_of_lnets_and_the_other_way_round(original, taught, folder):
+def test_a_centre_network_in_place_of_lnets_and_the_other_way_round(original, taught, folder):
     save_model(taught, folder, "")
-    assert load_model(str(folder)).student is not None
+    assert load_model(str(folder)).center_net is not None
     save_model(original, folder, "")
-    assert load_model(str(folder)).student is None
+    assert load_model(str(folder)).center_net is None
 
 
-def test_a_model_has_lnets_or_a_student(original, taught):
+def test_a_model_has_lnets_or_a_centre_network(original, taught):
     for model, changes in (
-        (original, {"student": taught.student}),
+        (original, {"center_net": taught.center_net}),
         (original, {"lnet_s": None}),
-        (taught, {"student": None}),
+        (taught, {"center_net": None}),
     ):
         with pytest.raises(AssertionError):
             dataclasses.replace(model, **changes)
@@ -429,49 +428,109 @@ def test_a_model_has_lnets_or_a_student(original, taught):
     lambda path: os.truncate(path, 0), lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"),
     lambda path: torch.save({"outputs.bias": torch.zeros(4)}, path),
 ])  # fmt: skip
-def test_a_damaged_or_missing_student_is_named(student_copy, spoil):
-    spoil(student_copy / "student.safetensors")
-    assert "student.safetensors" in refused(student_copy)
+def test_a_damaged_or_missing_centre_network_is_named(center_copy, spoil):
+    spoil(center_copy / "center_net.safetensors")
+    assert "center_net.safetensors" in refused(center_copy)
 
 
-def test_a_student_that_is_not_what_model_json_says_is_refused(student_copy):
-    (student_copy / "student.safetensors").write_bytes(b"\0" * 100)
-    rewrite(student_copy)
-    assert "not a facetag model" in refused(student_copy)
+def test_a_centre_network_that_is_not_what_model_json_says_is_refused(center_copy):
+    (center_copy / "center_net.safetensors").write_bytes(b"\0" * 100)
+    rewrite(center_copy)
+    assert "not a facetag model" in refused(center_copy)
 
 
-@pytest.mark.parametrize("student", [
-    None, [], 3, "student", {}, {"settings": None}, {"settings": {"depths": "deep"}}, {"settings": {"tpyo": 1}},
+@pytest.mark.parametrize("center_net", [
+    None, [], 3, "center_net", {}, {"settings": None}, {"settings": {"blocks": "deep"}}, {"settings": {"tpyo": 1}},
     {"settings": {}}, {"settings": {"widths": [4, 8]}}, {"settings": {"widths": [4, 8, 8, 12, 13]}},
     {"settings": {"widths": [-4, 8, 8, 12, 12]}},
     {"settings": {"widths": [4.5, 8, 8, 12, 12]}}, {"settings": {"widths": []}}, {"settings": {"neck": -1}},
-    {"settings": {"widths": [4, 8, 8, 12, 12], "depths": [1, 1, 2, 2], "neck": 8, "normalisation": "folded"}},
-    {"settings": {"widths": [4, 8, 8, 12, 12], "depths": [1, 1, 2, 1, 1], "neck": 8, "normalisation": "folded"}},
-    {"settings": {"widths": [4, 8, 8, 12, 12], "depths": [1, 1, 2, 1], "neck": 8, "normalisation": "batch"}},
+    {"settings": {"widths": [4, 8, 8, 12, 12], "blocks": [1, 1, 1], "neck": 8, "normalisation": "folded"}},
+    {"settings": {"widths": [4, 8, 8, 12, 12], "blocks": [1, 1, 0, 0], "neck": 8, "normalisation": "folded"}},
+    {"settings": {"widths": [4, 8, 8, 12, 12], "blocks": [1, 1, 0], "neck": 8, "normalisation": "batch"}},
 ])  # fmt: skip
-def test_a_description_of_another_student_is_refused(student_copy, student):
-    rewrite(student_copy, student=student)
-    assert "not a facetag model" in refused(student_copy)
+def test_a_description_of_another_centre_network_is_refused(center_copy, center_net):
+    rewrite(center_copy, center_net=center_net)
+    assert "not a facetag model" in refused(center_copy)
 
 
 @pytest.mark.parametrize("spoil", [
     lambda tensors: tensors.pop("outputs.bias"),
     lambda tensors: tensors.update(extra=torch.zeros(1)),
-    lambda tensors: tensors.update({"outputs.weight": torch.zeros(4, 9, 1, 1).half()}),
+    lambda tensors: tensors.update({"outputs.weight": torch.zeros(5, 9, 1, 1).half()}),
 ])  # fmt: skip
-def test_weights_of_another_student_are_refused(student_copy, spoil):
-    tensors = load_file(student_copy / "student.safetensors")
+def test_weights_of_another_centre_network_are_refused(center_copy, spoil):
+    tensors = load_file(center_copy / "center_net.safetensors")
     spoil(tensors)
-    save_file(tensors, student_copy / "student.safetensors")
-    rewrite(student_copy)
-    assert "not a facetag model" in refused(student_copy)
+    save_file(tensors, center_copy / "center_net.safetensors")
+    rewrite(center_copy)
+    assert "not a facetag model" in refused(center_copy)
 
 
-def test_lnets_are_not_looked_for_where_there_is_a_student_but_a_student_is(folder, student_copy):
-    description = json.loads((student_copy / "model.json").read_text())
-    del description["student"]
+def test_lnets_are_not_looked_for_where_there_is_a_centre_network_but_a_centre_network_is(folder, center_copy):
+    description = json.loads((center_copy / "model.json").read_text())
+    del description["center_net"]
     description["sha256"]["model.json"] = module._digest(description)
-    (student_copy / "model.json").write_text(json.dumps(description))
-    assert "lnet_o.safetensors" in refused(student_copy)
-    rewrite(folder, student={"settings": {}})
-    assert "student.safetensors" in refused(folder)
+    (center_copy / "model.json").write_text(json.dumps(description))
+    assert "lnet_o.safetensors" in refused(center_copy)
+    rewrite(folder, center_net={"settings": {}})
+    assert "center_net.safetensors" in refused(folder)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e38])
+@pytest.mark.parametrize("name", ["lnet_o", "anet"])
+def test_weights_that_would_answer_nothing_in_silence_are_refused(folder, name, number):
+    tensors = {key: tensor.float() for key, tensor in load_file(folder / f"{name}.safetensors").items()}
+    next(iter(tensors.values())).view(-1)[0] = number
+    save_file(tensors, folder / f"{name}.safetensors")
+    rewrite(folder)
+    assert "holds numbers that are no weights" in refused(folder)
+
+
+@pytest.mark.parametrize(("name", "number"), [("weights", float("nan")), ("bias", float("inf")), ("scale", 0.0)])
+def test_svms_that_are_no_numbers_are_refused(folder, name, number):
+    tensors = load_file(folder / "svm.safetensors")
+    tensors[name].view(-1)[0] = number
+    save_file(tensors, folder / "svm.safetensors")
+    rewrite(folder)
+    refused(folder)
+
+
+@pytest.mark.parametrize("name", ["anet.safetensors", "svm.safetensors"])
+@pytest.mark.parametrize("kind", ["endless", "fifo", "folder"])
+def test_a_weight_file_that_is_no_file_is_refused_at_once(folder, name, kind):
+    (folder / name).unlink()
+    if kind == "endless":
+        (folder / name).symlink_to("/dev/zero")
+    elif kind == "fifo":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).mkdir()
+    assert name in refused(folder)
+
+
+def _header(text, length=None):
+    data = text.encode()
+    return (len(data) if length is None else length).to_bytes(8, "little") + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        _header("{}", 2**63),
+        _header("{}", 100),
+        _header("[" * 100_000),
+        _header('{"a":' * 50_000),
+        _header('{"a":{"dtype":"F32","shape":[1073741824,1073741824],"data_offsets":[0,4]}}') + bytes(4),
+        _header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}') + bytes(4),
+        _header('{"a":{"dtype":"OBJECT","shape":[1],"data_offsets":[0,4]}}') + bytes(4),
+        _header('{"c1.weight":{"dtype":"BOOL","shape":[0],"data_offsets":[0,0]}}'),
+        pickle.dumps(os.getcwd),
+        b"PK\x03\x04" + bytes(100),
+    ],
+    ids=range(11),
+)
+def test_hostile_weight_files_are_refused_in_one_line(folder, content):
+    (folder / "anet.safetensors").write_bytes(content)
+    rewrite(folder)
+    refused(folder)

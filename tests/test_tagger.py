@@ -225,3 +225,21 @@ def test_a_gpu_gives_the_same_features(net, regions, together):
     found = extract([cut(region, 8) for region in regions])
     np.testing.assert_allclose(found, together, rtol=1e-2, atol=1e-2 * np.abs(together).max())
     np.testing.assert_array_equal(extract([cut(regions[3], 8)])[0], found[3])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"search": 1_000_000},
+        {"radius": 1_000_000},
+        {"batch": 10**9},
+        {"batch": 0},
+        {"context": float("nan")},
+        {"up": float("inf")},
+        {"scales": (1e9,)},
+        {"scales": (1.0,) * 1000},
+    ],
+)
+def test_settings_that_memory_does_not_suffice_for_are_refused(settings):
+    with pytest.raises(UsageError, match="out of range"):
+        TaggerSettings(**settings)

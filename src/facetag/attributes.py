@@ -3,7 +3,8 @@
 An attribute is an appearance as annotators labelled it, not a fact about a person.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from facetag.errors import UsageError
 
@@ -42,17 +43,26 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def attribute_indices(names: Iterable[str]) -> list[int]:
-    """Indices into ATTRIBUTES of the named attributes and groups, sorted, each once.
+def attribute_indices(
+    names: Iterable[str],
+    attributes: Sequence[str] = ATTRIBUTES,
+    groups: Mapping[str, Sequence[str]] = GROUPS,
+) -> list[int]:
+    """Indices into `attributes` of the named attributes and groups, in any case, sorted, each once.
+
+    >>> [ATTRIBUTES[index] for index in attribute_indices(["smiling", "MAKEUP"])]
+    ['Heavy_Makeup', 'Smiling', 'Wearing_Lipstick']
 
     Raises:
-        UsageError: a name is neither an attribute nor a group.
+        UsageError: a name is neither an attribute nor a group; says the nearest that is.
     """
+    known: dict[str, Sequence[str]] = {name.lower(): (name,) for name in attributes}
+    known |= {name.lower(): members for name, members in groups.items()}
+    spelled = {name.lower(): name for name in (*attributes, *groups)}
     found: set[int] = set()
     for name in names:
-        members = GROUPS.get(name, (name,))
-        for member in members:
-            if member not in ATTRIBUTES:
-                raise UsageError(f"no attribute or group is called {name!r}", f"groups: {', '.join(GROUPS)}")
-            found.add(ATTRIBUTES.index(member))
+        if name.lower() not in known:
+            (near,) = get_close_matches(name.lower(), spelled, 1, cutoff=0)
+            raise UsageError(f"no attribute or group is called {name!r}", f"did you mean {spelled[near]}?")
+        found |= {attributes.index(member) for member in known[name.lower()]}
     return sorted(found)

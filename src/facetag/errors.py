@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     SOME_FAILED = 3
     LOCKED = 75
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -38,7 +39,16 @@ class FacetagError(Exception):
         """One line that a terminal can show, whatever file names and contents it quotes."""
         message = super().__str__()
         line = f"{message}; {self.remedy}" if self.remedy else message
-        return line if line.isprintable() else "".join(map(_printable, line))
+        return visible(line)
+
+
+def visible(text: str) -> str:
+    r"""A text without what a terminal would obey or not show: control characters, and marks that turn text round.
+
+    >>> visible("a\u202eb\x1b[31m")
+    'a\\u202eb\\x1b[31m'
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
 
 
 def _printable(character: str) -> str:
@@ -73,8 +83,22 @@ class BudgetSpent(FacetagError):
     """More inputs failed than --fail-on allows, and the run was stopped."""
 
 
+class InputsFailed(FacetagError):
+    """The run is finished, and more inputs failed than --fail-on allows."""
+
+    exit_code = ExitCode.SOME_FAILED
+
+
+class Unforeseen(FacetagError):
+    """A mistake of facetag's own."""
+
+
 class ModelError(FacetagError):
     """A model folder is missing, incomplete, altered or of another version."""
+
+
+class SidecarError(FacetagError):
+    """A sidecar that lies beside an image cannot be used; it stays as it is."""
 
 
 class ImageError(FacetagError):

@@ -1,17 +1,16 @@
 """The model folder: load, verify, save. The only reader and writer of weights.
 
     models/<name>/  lnet_o, lnet_s, anet, svm .safetensors   model.json   CARD.md
-    models/<name>/  student, anet, svm .safetensors          model.json   CARD.md
+    models/<name>/  center_net, anet, svm .safetensors          model.json   CARD.md
 
 Loading runs no code: weights are safetensors, everything else is JSON.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,22 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
+from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description, read_whole
 from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
-from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain, settings_from
 
-FORMAT = 1
-DEFAULT = "fast"
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
-STUDENT_FILES = ("student.safetensors", *FILES[2:])
+CENTER_FILES = ("center_net.safetensors", *FILES[2:])
+
+_HALF = 65504.0  #: the largest number of fp16, as which nets are saved
+_SMALLEST = 1e-12  #: of what SVM weights are divided by
 
 #: What reading a folder that does not hold a model may raise.
 _MALFORMED = (
@@ -65,8 +66,10 @@ class Model:
 
     Attributes:
         name: of the folder.
-        lnet_o, lnet_s: what finds faces; None where a student does.
-        student: what finds faces in their place, ready for use; None where the LNets do.
+        attributes: names of what the SVMs answer, in their order.
+        groups: of attributes, by name.
+        lnet_o, lnet_s: what finds faces; None where a centre network does.
+        center_net: what finds faces in their place, ready for use; None where the LNets do.
         thresholds: (A,) probabilities from which an attribute is present.
         localizer, tagger: settings of those stages, as plain data.
         training: how it was made: recipe, data counts, figures.
@@ -84,36 +87,12 @@ class Model:
     tagger: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    student: Student | None = None
+    center_net: CenterNet | None = None
+    attributes: tuple[str, ...] = ATTRIBUTES
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: GROUPS)
 
     def __post_init__(self) -> None:
-        assert (self.student is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
-
-
-def models_folder() -> Path:
-    """Where shipped models lie: inside the package in a wheel, at the top of the repository in an editable install."""
-    packaged = Path(str(resources.files("facetag"))) / "models"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "models"
-
-
-def find_model(name_or_folder: str = DEFAULT) -> Path:
-    """The folder of a shipped model by name, or of any model by path.
-
-    Raises:
-        ModelError: there is none.
-    """
-    candidates = [Path(name_or_folder)]
-    if os.sep not in name_or_folder:
-        candidates.insert(0, models_folder() / name_or_folder)
-    for folder in candidates:
-        if (folder / "model.json").is_file():
-            return folder
-    raise ModelError(f"no model at {name_or_folder!r}", f"shipped models: {', '.join(shipped_models()) or 'none'}")
-
-
-def shipped_models() -> list[str]:
-    """Names of the models that came with facetag."""
-    return sorted(path.parent.name for path in models_folder().glob("*/model.json"))
+        assert (self.center_net is None) == (self.lnet_o is not None) == (self.lnet_s is not None)
 
 
 def load_model(name_or_folder: str = DEFAULT) -> Model:
@@ -134,29 +113,6 @@ def load_model(name_or_folder: str = DEFAULT) -> Model:
         ) from error
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """model.json as data.
-
-    Raises:
-        ModelError: it is missing, not JSON, of another format, or does not say whose it is.
-    """
-    path = folder / "model.json"
-    try:
-        description = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
-    name, attributes = description.get("name"), description.get("attributes")
-    if not (isinstance(name, str) and name.isprintable() and isinstance(attributes, list)):
-        raise ModelError(
-            f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew"
-        )
-    return description
-
-
 def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
     """Compare every weight file and the description itself with the recorded SHA-256.
 
@@ -169,7 +125,7 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
         raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
     for name in _files(description):
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            found = hashlib.sha256(read_whole(folder / name)).hexdigest()
         except OSError as error:
             raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
         if found != expected.get(name):
@@ -177,7 +133,7 @@ def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _files(description: Mapping[str, Any]) -> tuple[str, ...]:
-    return STUDENT_FILES if "student" in description else FILES
+    return CENTER_FILES if "center_net" in description else FILES
 
 
 def _digest(description: Mapping[str, Any]) -> str:
@@ -189,16 +145,22 @@ def _digest(description: Mapping[str, Any]) -> str:
 
 
 def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
-    svm = {name: tensor.float().numpy() for name, tensor in load_file(folder / "svm.safetensors").items()}
-    if tuple(description["attributes"]) != ATTRIBUTES:
-        raise ValueError("its attributes are not CelebA's forty in their order")
+    svm = {name: tensor.numpy() for name, tensor in _tensors(folder / "svm.safetensors", inf).items()}
+    attributes, groups = attributes_of(description)
+    count = len(attributes)
+    if svm["weights"].shape[0] != count:
+        raise ValueError(f"its SVMs are not of its {count} attributes")
+    if not (svm["scale"] > _SMALLEST).all():
+        raise ValueError("its SVMs' scale is not positive")
     return Model(
         name=description["name"],
         **_load_finder(folder, description),
         anet=_load_anet(folder / "anet.safetensors", description["anet"]),
-        svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"]), svm["mean"], svm["scale"]),
-        calibration=Calibration(_per_attribute(description["slope"]), _per_attribute(description["intercept"])),
-        thresholds=_per_attribute(description["thresholds"]),
+        svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"], count), svm["mean"], svm["scale"]),
+        calibration=Calibration(*(_per_attribute(description[name], count) for name in ("slope", "intercept"))),
+        thresholds=_per_attribute(description["thresholds"], count),
+        attributes=attributes,
+        groups=groups,
         localizer=description["localizer"],
         tagger=description["tagger"],
         training=description["training"],
@@ -206,41 +168,60 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
     )
 
 
-def _per_attribute(values: Any) -> NDArray[np.float64]:
+def _tensors(path: Path, largest: float = _HALF) -> dict[str, Tensor]:
+    """The tensors of a weight file, float32. What is not finite, or would not stay so in a forward pass, would answer
+    nothing in silence.
+
+    Raises:
+        ValueError: a number in it is out of range.
+    """
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    for name, tensor in tensors.items():
+        if not (torch.isfinite(tensor).all() and (tensor.abs() <= largest).all()):
+            raise ValueError(f"{path.name} holds numbers that are no weights")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise ValueError(f"{path.name} holds a negative variance")
+    return tensors
+
+
+def _per_attribute(values: Any, count: int) -> NDArray[np.float64]:
     """One finite number an attribute: what is compared with an array of another shape may be broadcast in silence."""
     numbers = np.array(values, np.float64)
-    if numbers.shape != (len(ATTRIBUTES),) or not np.isfinite(numbers).all():
-        raise ValueError(f"{len(ATTRIBUTES)} finite numbers are needed, one an attribute")
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise ValueError(f"{count} finite numbers are needed, one an attribute")
     return numbers
 
 
 def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of Model that find faces."""
-    if "student" in description:
-        student = _load_student(folder / "student.safetensors", description["student"])
-        return {"lnet_o": None, "lnet_s": None, "student": student}
+    if "center_net" in description:
+        net = _load_center_net(folder / "center_net.safetensors", description["center_net"])
+        return {"lnet_o": None, "lnet_s": None, "center_net": net}
     return {name: _load_lnet(folder / f"{name}.safetensors", description[name]) for name in ("lnet_o", "lnet_s")}
 
 
-def _load_student(path: Path, values: Mapping[str, Any]) -> Student:
-    net = Student(settings_from(StudentSettings, values["settings"], "model.json"))
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+def _load_center_net(path: Path, values: Mapping[str, Any]) -> CenterNet:
+    net = CenterNet(settings_from(CenterNetSettings, values["settings"], "model.json"))
+    net.load_state_dict(_tensors(path))
     return channels_last(net.eval().requires_grad_(False))
 
 
 def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
-    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    tensors = _tensors(path)
     weights = tensors.pop("response_weights")
     if weights.shape != (CHANNELS,):
         raise ValueError(f"{path.name} does not weight the {CHANNELS} channels of C5")
     net = LNet(settings_from(LNetSettings, values["settings"], "model.json"))
     net.load_state_dict(tensors)
-    return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, float(values["bias"]))
+    bias = float(values["bias"])
+    if not isfinite(bias):
+        raise ValueError(f"the bias of {path.stem} is not finite")
+    return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, bias)
 
 
 def _load_anet(path: Path, values: Mapping[str, Any]) -> ANet:
     net = ANet(settings_from(ANetSettings, values["settings"], "model.json"))
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    net.load_state_dict(_tensors(path))
     return net.eval().requires_grad_(False)
 
 
@@ -259,8 +240,8 @@ def _write(model: Model, folder: Path, card: str) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     for name, lnet in _lnets(model).items():
         _save_half(folder / f"{name}.safetensors", {**lnet.net.state_dict(), "response_weights": lnet.weights})
-    if model.student is not None:
-        _save_half(folder / "student.safetensors", model.student.state_dict())
+    if model.center_net is not None:
+        _save_half(folder / "center_net.safetensors", model.center_net.state_dict())
     _save_half(folder / "anet.safetensors", model.anet.state_dict())
     # The SVMs stay float32: their standardised weights are a small file, and small differences of large sums.
     svm = {
@@ -287,9 +268,10 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
     description: dict[str, Any] = {
         "format": FORMAT,
         "name": model.name,
-        "attributes": list(ATTRIBUTES),
+        "attributes": list(model.attributes),
+        "groups": {name: list(members) for name, members in model.groups.items()},
         **{name: {"settings": plain(lnet.net.settings), "bias": lnet.bias} for name, lnet in _lnets(model).items()},
-        **({} if model.student is None else {"student": {"settings": plain(model.student.settings)}}),
+        **({} if model.center_net is None else {"center_net": {"settings": plain(model.center_net.settings)}}),
         "anet": {"settings": plain(model.anet.settings)},
         "localizer": dict(model.localizer),
         "tagger": dict(model.tagger),

@@ -18,6 +18,8 @@ from facetag.networks.anet import FEATURES, HEIGHT, WIDTH, ANet, Maps, block_sco
 from facetag.networks.execution.forward import Forward
 from facetag.settings import settings_from
 
+FAR = 64  #: pixels that views may be away, scales of the window, and boxes that it may be as large as
+MOST = 4096  #: faces that ANet sees at once
 SHARP = 1.5  #: pixels of a picture that was decoded smaller, for each of ANet's
 
 
@@ -37,8 +39,8 @@ class TaggerSettings:
         batch: faces that ANet sees at once; fixed, so that no answer depends on its companions.
 
     Raises:
-        UsageError: radius or search is not a whole number of steps, a scale is not positive or there is none, or
-            mirrored views are to be concatenated.
+        UsageError: radius or search is not a whole number of steps, a scale is not positive or there is none, a number
+            is out of range, or mirrored views are to be concatenated.
     """
 
     context: float = 1.0
@@ -56,7 +58,18 @@ class TaggerSettings:
             raise UsageError("mirror = true of the tagger needs averaged views", 'set combination = "average"')
         if not self.scales or not all(0 < scale < inf for scale in self.scales):
             raise UsageError("scales of the tagger must be one or more positive numbers", "scales = [1.0] is the box")
+        if (
+            len(self.scales) > FAR
+            or max(self.scales) > FAR
+            or not 0 < self.context <= FAR
+            or not -FAR <= self.up <= FAR
+        ):
+            raise UsageError("a window of the tagger is out of range", f"leave it within {FAR} times the box")
+        if not 1 <= self.batch <= MOST:
+            raise UsageError(f"batch = {self.batch} of the tagger is out of range", f"make it 1 to {MOST}")
         for reach in (self.radius, self.search):
+            if reach > FAR:  # the number of views grows with its square
+                raise UsageError(f"a reach of {reach} px of the tagger is out of range", f"make it at most {FAR}")
             view_offsets(reach, self.step)
 
     @property

@@ -1,12 +1,15 @@
 """The shell around every command: help, errors, exit codes."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from facetag import __version__, cli
+from facetag.cli import console
 from facetag.errors import DataError, ExitCode, UsageError
 
 HEAVY = {"rich", "torch", "cv2", "numpy", "PIL", "sklearn", "safetensors"}
@@ -34,6 +37,50 @@ def test_completion_loads_nothing_heavy():
     assert HEAVY.isdisjoint(lines[-1].split())
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("predict --format j", ["json", "jsonl"]),
+        ("predict --attributes Male,Smi", ["Male,Smiling"]),
+        ("predict --exclude-attributes demo", ["demographic"]),
+        ("predict --threshold Smi", ["Smiling=0.5"]),
+        ("predict --model fa", ["faithful", "fast"]),
+        ("eval speed --model fai", ["faithful"]),
+        ("model info fai", ["faithful"]),
+        ("predict --faces do", ["dominant"]),
+        ("predict --device cu", ["cuda"]),
+        ("finetune student --recipe fas", ["fast"]),
+    ],
+)
+@pytest.mark.process
+def test_values_are_completed_and_nothing_heavy_is_loaded(words, offered):
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from facetag import cli; cli.run([])"
+    typed = f"facetag {words}"
+    asked = {"_FACETAG_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    lines = python(code, text=True, env={**os.environ, **asked}).stdout.splitlines()
+    assert lines[:-1] == offered
+    assert HEAVY.isdisjoint(lines[-1].split())
+
+
+def test_options_stand_in_panels(capsys):
+    cli.run(["predict", "--help"])
+    text = capsys.readouterr().out
+    heads = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert heads == ["Arguments", "Input", "Faces", "Attributes", "Output", "Runs", "Machine", "Options"]
+    panel = {name: head for head, part in zip(heads, re.split(r"^\w+:$", text, flags=re.M)[1:], strict=True) for name in
+             re.findall(r"(?<= )--[a-z-]+(?= )", part.replace("\n", " \n"))}  # fmt: skip
+    assert panel["--files-from"] == "Input" and panel["--boxes"] == "Faces" and panel["--unsure"] == "Attributes"
+    assert panel["--out"] == "Output" and panel["--prune"] == "Runs" and panel["--model"] == "Machine"
+    assert "-o, --out FILE" in text
+
+
+@pytest.mark.parametrize("group", ["pretrain", "finetune", "eval", "data", "model"])
+def test_every_groups_help_has_examples(group, capsys):
+    assert cli.run([group, "--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert "Examples:\n" in text and f"    facetag {group} " in text
+
+
 def every_command(app, path=()):
     for command in app.registered_commands:
         yield (*path, command.name or command.callback.__name__.replace("_", "-"))
@@ -58,6 +105,7 @@ def test_every_commands_help_has_an_example_that_names_it(command, capsys):
         (["predict", "x", "--faces", "some"], "'--faces'"),
         (["predict"], "nothing to read; name photographs or folders, or use --files-from"),
         (["localize", "x", "-0"], "add --files-from"),
+        (["predict", "-"], "photographs are not read from standard input; use --files-from - for a list of paths"),
         (["predict", "x", "--out", "tags.txt"], "no format is known for 'tags.txt'; choose by --format: csv, "),
         (["predict", "x", "--attributes", "Smile"], "no attribute or group is called 'Smile'"),
         (["predict", "x", "--attributes", "Male", "--exclude-attributes", "demographic"], "no attribute is left"),
@@ -86,13 +134,15 @@ def test_a_command_without_its_words_is_answered_by_its_help(capsys):
 def test_version(capsys):
     assert cli.run(["--version"]) == ExitCode.OK
     assert capsys.readouterr().out == f"facetag {__version__}\n"
+    assert cli.run(["-V"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"facetag {__version__}\n"
 
 
-def failing(monkeypatch, error):
+def failing(monkeypatch, error, app=None):
     def command():
         raise error
 
-    app = cli.typer.Typer()
+    app = app or cli.typer.Typer()
     app.command("other")(lambda: None)
     app.command("command")(command)
     app.callback()(cli.facetag)
@@ -111,6 +161,67 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch, capsys):
     assert cli.run(["--debug", "command"]) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err and err.endswith("facetag: error: no; look\n")
+
+
+@pytest.mark.parametrize("words", [["command", "--debug"], ["--debug", "command"]])
+def test_debug_is_heard_before_and_behind_the_command(monkeypatch, capsys, words):
+    failing(monkeypatch, DataError("no", "look"), cli.App())
+    assert cli.run(words) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith("facetag: error: no; look\n")
+
+
+def test_what_nobody_foresaw_is_one_line_and_1(monkeypatch, capsys):
+    failing(monkeypatch, ZeroDivisionError("division\nby zero"))
+    assert cli.run(["command"]) == ExitCode.FATAL
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(
+        "facetag: error: facetag failed unexpectedly (ZeroDivisionError: division by zero); run it again"
+    )
+    assert cli.run(["--debug", "command"]) == ExitCode.FATAL
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--log-format", "json", "command"], 1),
+        (["--log-format=json", "--debug", "command"], 1),
+        (["bogus", "--log-format", "json"], 2),
+        (["--bogus", "--log-format=json"], 2),
+        (["--log-format", "json", "--config", "none.toml", "command"], 2),
+    ],
+)
+def test_every_error_is_an_object_when_lines_are_for_programs(monkeypatch, capsys, words, code):
+    failing(monkeypatch, ZeroDivisionError("division by zero"))
+    assert cli.run(words) == code
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["level"], line["exit_code"]) == ("error", code)
+    assert ("Traceback" in line.get("traceback", "")) is ("--debug" in words)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("words", ["predict a.jpg", "schema", "model list"])
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path, words):
+    command = f'cd "$1" && rmdir "$1" && exec "$0" -m facetag {words}'
+    (tmp_path / "gone").mkdir()
+    command = ["sh", "-c", command, sys.executable, str(tmp_path / "gone")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == ExitCode.USAGE
+    assert result.stderr == (
+        "facetag: error: the current folder cannot be used: No such file or directory; change into another one\n"
+    )
+
+
+def test_marks_that_turn_text_round_are_spelled_out(monkeypatch, capsys):
+    failing(monkeypatch, DataError("a\u202egpj.exe", "look"))
+    cli.run(["command"])
+    console.say("b\u2066\x1b[31m\u200fc")
+    assert capsys.readouterr().err.splitlines() == [
+        "facetag: error: a\\u202egpj.exe; look",
+        "facetag: b\\u2066\\x1b[31m\\u200fc",
+    ]
 
 
 def test_interruption_has_its_code(monkeypatch, capsys):

@@ -5,65 +5,23 @@ import sys
 import tomllib
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import run_eval as run
 
 from facetag.attributes import ATTRIBUTES
 from facetag.cli.commands import eval as eval_commands
 from facetag.cli.commands import measuring
-from facetag.cli.commands.eval import app
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError, FacetagError, ModelError, UsageError
 from facetag.evaluate import convention
 from facetag.evaluate.card import BEGIN, END
 from facetag.evaluate.convention import Convention, Fitted, Scoring
 from facetag.localization.response_maps import PeakSettings
-from models import model_folder  # noqa: F401
-
-runner = CliRunner()
-
-
-def run(*arguments: object):
-    return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-
-def noise(seed: int, height: int, width: int) -> bytes:
-    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
-    return cv2.imencode(".png", cv2.resize(small, (width, height)))[1].tobytes()
-
-
-@pytest.fixture
-def celeba(tmp_path) -> Path:
-    """Six aligned pictures: two of each partition."""
-    root = tmp_path / "celeba"
-    (root / "img_align_celeba").mkdir(parents=True)
-    names = [f"{number:06d}.png" for number in range(1, 7)]
-    rng = np.random.default_rng(0)
-    rows = [" ".join([name, *(str(value) for value in rng.choice([-1, 1], len(ATTRIBUTES)))]) for name in names]
-    (root / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), " ".join(ATTRIBUTES), *rows]) + "\n")
-    (root / "list_eval_partition.txt").write_text("".join(f"{name} {i // 2}\n" for i, name in enumerate(names)))
-    for seed, name in enumerate(names):
-        (root / "img_align_celeba" / name).write_bytes(noise(seed, 218, 178))
-    return root
-
-
-@pytest.fixture
-def photographs(tmp_path) -> Path:
-    root = tmp_path / "photographs"
-    root.mkdir()
-    rows = ["file,x,y,width,height"]
-    for seed in range(6):
-        (root / f"{seed}.png").write_bytes(noise(seed, 120 + seed, 160))
-        rows.append(f"{seed}.png,40,20,64,80")
-    (root / "boxes.csv").write_text("\n".join(rows) + "\n")
-    return root
 
 
 @pytest.mark.parametrize("mode", ["cascade", "crops"])
-def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
+def test_attributes(celeba, model_folder, tmp_path, mode):
     out = tmp_path / "figures.json"
     result = run("attributes", "--data", celeba.parent, "--model", model_folder, "--mode", mode, "--json", out)
     assert result.exit_code == 0
@@ -83,7 +41,7 @@ def test_attributes(celeba, model_folder, tmp_path, mode):  # noqa: F811
 
 
 @pytest.mark.parametrize(("partition", "careful"), [("val", "SVMs and thresholds were fitted"), ("test", None)])
-def test_robustness(celeba, model_folder, tmp_path, partition, careful):  # noqa: F811
+def test_robustness(celeba, model_folder, tmp_path, partition, careful):
     out = tmp_path / "figures.json"
     arguments = ("--model", model_folder, "--partition", partition, "--seed", 3, "--json", out, "--limit", 1)
     result = run("robustness", "--data", celeba.parent, *arguments)
@@ -98,14 +56,14 @@ def test_robustness(celeba, model_folder, tmp_path, partition, careful):  # noqa
     assert data["disturbances"][0]["kind"] == "undisturbed"
 
 
-def test_json_alone_on_standard_output(celeba, model_folder):  # noqa: F811
+def test_json_alone_on_standard_output(celeba, model_folder):
     arguments = ("--model", model_folder, "--partition", "val", "--limit", 1, "--json", "-", "--quiet")
     result = run("attributes", "--data", celeba, *arguments)
     assert json.loads(result.stdout)["pictures"] == 1
     assert result.stderr == ""
 
 
-def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path):  # noqa: F811
+def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path):
     for half in ("tune", "test", "all"):
         expected = [path for path in photographs.glob("*.png") if half in ("all", split_half(path))]
         arguments = ("--half", half, "--model", model_folder, "--json", "-", "--sheet", tmp_path / f"{half}.png")
@@ -116,13 +74,13 @@ def test_localization_of_a_half_with_a_sheet(photographs, model_folder, tmp_path
         assert (tmp_path / f"{half}.png").stat().st_size > 1000
 
 
-def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_folder):  # noqa: F811
+def test_localization_is_of_the_tuning_half_unless_asked(photographs, model_folder):
     result = run("localization", "--images", photographs, "--model", model_folder)
     assert result.stdout.startswith("model random, half tune, faces all, precision float32, missing 0, duplicates 0\n")
     assert "photographs with one face: recall (percent) by IoU" in result.stdout
 
 
-def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeypatch):  # noqa: F811
+def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeypatch):
     """What is fitted is another test's business: a random net responds anywhere."""
 
     def fit(localizer, chosen, progress, heads_alone):
@@ -138,7 +96,7 @@ def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeyp
     assert "# Fitted on 2 photographs" in result.stdout
 
 
-def test_convention_cannot_be_fitted_on_the_test_half(photographs, model_folder):  # noqa: F811
+def test_convention_cannot_be_fitted_on_the_test_half(photographs, model_folder):
     result = run("convention", "--images", photographs, "--model", model_folder, "--half", "test")
     assert result.exit_code == 2
 
@@ -152,7 +110,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(photographs,
 
 
 @pytest.fixture
-def carded(model_folder, tmp_path) -> Path:  # noqa: F811
+def carded(model_folder, tmp_path) -> Path:
     """The random model with a card that has a measured section."""
     folder = shutil.copytree(model_folder, tmp_path / "a model")
     (folder / "CARD.md").write_text(f"# Card\n{BEGIN}\nearlier figures\n{END}\n")
@@ -179,7 +137,7 @@ def test_a_card_is_refused_figures_of_another_precision(celeba, carded):
 
 
 @pytest.mark.parametrize("command", ["attributes", "localization"])
-def test_precision_is_that_of_all_nets(celeba, photographs, model_folder, monkeypatch, command):  # noqa: F811
+def test_precision_is_that_of_all_nets(celeba, photographs, model_folder, monkeypatch, command):
     made = []
     making = measuring.cascade_of
     monkeypatch.setattr(eval_commands, "cascade_of", lambda *words: made.append(making(*words)) or made[-1])
@@ -202,16 +160,17 @@ def test_a_card_that_cannot_be_written_is_said_before_anything_is_computed(tmp_p
         run(*command)
 
 
-def test_json_that_cannot_be_written_is_one_line(celeba, model_folder, tmp_path):  # noqa: F811
+def test_json_that_cannot_be_written_is_one_line(celeba, model_folder, tmp_path):
     with pytest.raises(FacetagError, match=r"^cannot write .*: Is a directory; "):
         run("attributes", "--data", celeba, "--model", model_folder, "--mode", "crops", "--json", tmp_path)
 
 
-def test_no_data_is_said(tmp_path, model_folder):  # noqa: F811
+def test_no_data_is_said(tmp_path, model_folder):
     with pytest.raises(DataError):
         run("attributes", "--data", tmp_path, "--model", model_folder)
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from facetag.cli.commands.eval import app\n"

@@ -1,13 +1,14 @@
 import pytest
 
 from facetag import cli, model
+from facetag import model_folder as folders
 from facetag.errors import ExitCode
-from models import CARD, model_folder  # noqa: F401 - a fixture
+from models import CARD
 
 
 @pytest.fixture
-def shipped(model_folder, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(model, "models_folder", lambda: model_folder.parent)
+def shipped(model_folder, monkeypatch):
+    monkeypatch.setattr(folders, "models_folder", lambda: model_folder.parent)
     return model_folder
 
 
@@ -44,4 +45,4 @@ def test_a_model_without_its_card_says_so(shipped, capsys, tmp_path):
 
 def test_the_default_model_is_asked_for_when_none_is_named(shipped, capsys):
     assert cli.run(["model", "info"]) == ExitCode.FATAL
-    assert capsys.readouterr().err == f"facetag: error: no model at '{model.DEFAULT}'; shipped models: random\n"
+    assert capsys.readouterr().err == f"facetag: error: no model at '{folders.DEFAULT}'; shipped models: random\n"

@@ -6,7 +6,6 @@ import logging
 import os
 
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
@@ -22,14 +21,14 @@ COMMAND = get_command(cli.app)
 def told(monkeypatch, tmp_path):
     """Runs a little application with our ways around it; answers what the command was told."""
     seen = []
-    app = typer.Typer(context_settings={"auto_envvar_prefix": config.PREFIX})
-    below = typer.Typer()
+    app = cli.App(context_settings={"auto_envvar_prefix": config.PREFIX})
+    below = cli.App()
     app.callback()(cli.facetag)
     app.add_typer(below, name="below")
 
     @app.command()
-    def tag(min_face: float = 1.0, names: list[str] = [], strict: bool = False) -> None:  # noqa: B006 - typer's way
-        seen.append((min_face, names, strict))
+    def tag(min_face: float = 1.0, ext: list[str] = [], strict: bool = False, out: str = "-") -> None:  # noqa: B006
+        seen.append((min_face, ext, strict))
 
     @below.command("deep-one")
     def deep_one(min_face: float = 2.0) -> None:
@@ -49,12 +48,12 @@ def told(monkeypatch, tmp_path):
 
 def test_each_source_yields_to_the_one_before_it(told, monkeypatch):
     assert told("tag") == (1.0, [], False)
-    assert told("tag", toml="[tag]\nmin-face = 2\nnames = ['a', 'b']\nstrict = true\n") == (2.0, ["a", "b"], True)
+    assert told("tag", toml="[tag]\nmin-face = 2\next = ['a', 'b']\nstrict = true\n") == (2.0, ["a", "b"], True)
     monkeypatch.setenv("FACETAG_TAG_MIN_FACE", "3")
-    monkeypatch.setenv("FACETAG_TAG_NAMES", "c d")
+    monkeypatch.setenv("FACETAG_TAG_EXT", "c d")
     monkeypatch.setenv("FACETAG_TAG_STRICT", "0")
     assert told("tag") == (3.0, ["c", "d"], False)
-    assert told("tag", "--min-face", "4", "--names", "e", "--strict") == (4.0, ["e"], True)
+    assert told("tag", "--min-face", "4", "--ext", "e", "--strict") == (4.0, ["e"], True)
 
 
 def test_commands_in_commands_have_their_tables_and_variables(told, monkeypatch):
@@ -64,7 +63,7 @@ def test_commands_in_commands_have_their_tables_and_variables(told, monkeypatch)
 
 
 def test_one_word_stands_for_a_list_of_one(told):
-    assert told("tag", toml="[tag]\nnames = 'a'\n")[1] == ["a"]
+    assert told("tag", toml="[tag]\next = 'a'\n")[1] == ["a"]
 
 
 def test_a_file_may_be_named_and_then_must_be_there(told, tmp_path, monkeypatch, capsys):
@@ -74,6 +73,97 @@ def test_a_file_may_be_named_and_then_must_be_there(told, tmp_path, monkeypatch,
     assert told("tag")[0] == 7.0
     assert told("--config", "none.toml", "tag") == ExitCode.USAGE
     assert "none.toml: No such file" in capsys.readouterr().err
+
+
+def test_a_file_that_nobody_named_sets_neither_what_is_written_nor_what_is_read(told, capsys):
+    toml = "[tag]\nmin-face = 2\nout = 'x'\n"
+    assert told("tag", toml=toml) == ExitCode.USAGE
+    assert capsys.readouterr().err == (
+        "facetag: error: facetag.toml [tag]: 'out' says what is written, read or loaded, in a file that you did not "
+        "name; if you trust it, use --config facetag.toml\n"
+    )
+    assert told("--config", "facetag.toml", "tag")[0] == 2.0
+
+
+def every_option(command, path=()):
+    yield from ((path, name) for name in config.options_of(command))
+    for name, below in getattr(command, "commands", {}).items():
+        yield from every_option(below, (*path, name))
+
+
+#: What a file that nobody named may not set: a new option belongs here or into config.HARMLESS.
+HARMFUL = {
+    "append", "boxes", "card", "copy", "crop-dir", "data", "device", "draw", "dry-run", "files-from", "follow-links",
+    "format", "html", "image", "images", "install-completion", "json", "max-time", "model", "out", "overwrite",
+    "prune", "recipe", "relative-to", "resume", "run", "sheet", "show-completion", "sidecar",
+}  # fmt: skip
+
+
+def test_every_option_is_harmless_or_not_for_a_file_that_nobody_named():
+    options = list(every_option(COMMAND))
+    assert {name for _, name in options} == HARMFUL | config.HARMLESS and not HARMFUL & config.HARMLESS
+    for path, name in options:
+        values = {name: "1"}
+        for command in reversed(path):
+            values = {command: values}
+        refused = name in HARMFUL or path[:1] in (("pretrain",), ("finetune",))
+        with pytest.raises(UsageError) if refused else contextlib.nullcontext():
+            config.refuse_harmful(COMMAND, values, "facetag.toml")
+
+
+def test_the_users_own_configuration_is_below_the_folders_and_may_set_all(told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    (tmp_path / "own/facetag").mkdir(parents=True)
+    own = tmp_path / "own/facetag/config.toml"
+    own.write_text("[tag]\nmin-face = 5\nstrict = true\nout = 'mine.csv'\n[below.deep-one]\nmin-face = 6\n")
+    assert told("tag") == (5.0, [], True)
+    assert capsys.readouterr().err == f"facetag: options from {own}\n"
+    assert told("tag", toml="[tag]\nmin-face = 7\n") == (7.0, [], True)
+    assert told("below", "deep-one") == 6.0
+    (tmp_path / "other.toml").write_text("[tag]\nstrict = false\n")
+    assert told("--config", "other.toml", "tag") == (5.0, [], False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "own")  # a relative one is to be ignored
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    assert told("below", "deep-one") == 2.0
+
+
+def test_what_was_read_is_said_and_verbose_says_which_options(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "facetag.toml").write_text("log-format = 'text'\n[predict]\nmin-face = 2\nquiet = true\n")
+    words = ["predict", "--files-from", "none"]
+    cli.run(words)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == "facetag: options from facetag.toml" and len(others) == 1  # its quiet does not silence that
+    cli.run([*words, "-v"])
+    assert "facetag: facetag.toml sets log-format, predict.min-face, predict.quiet\n" in capsys.readouterr().err
+    cli.run([*words, "-q"])
+    assert "facetag.toml" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("FACETAG_MODEL", "FACETAG_PREDICT_MODEL"),
+        ("FACETAG_OUT", "FACETAG_PREDICT_OUT"),
+        ("FACETAG_MODLE", "FACETAG_PREDICT_MODEL"),
+        ("FACETAG_PREDICT_MODLE", "FACETAG_PREDICT_MODEL"),
+        ("FACETAG_LOCALISE_DRAW", "FACETAG_LOCALIZE_DRAW"),
+        ("FACETAG_REPEATS", "FACETAG_EVAL_SPEED_REPEATS"),
+        ("FACETAG_SPEED_REPEATS", "FACETAG_EVAL_SPEED_REPEATS"),
+        ("FACETAG_RECIPE", "FACETAG_PRETRAIN_LNET_RECIPE"),
+    ],
+)
+def test_a_variable_that_is_none_suggests_the_one_that_was_meant(name, meant):
+    assert config.nearest_variable(name, list(config.variables(COMMAND))) == meant
+
+
+def test_quiet_silences_what_is_said_of_variables(monkeypatch, capsys):
+    monkeypatch.setenv("FACETAG_MODEL", "fast")
+    words = ["predict", "--files-from", "none"]
+    cli.run(words)
+    assert "did you mean FACETAG_PREDICT_MODEL?" in capsys.readouterr().err
+    cli.run([*words, "-q"])
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_options_before_the_command_come_from_the_file_too(told, capsys):
@@ -93,7 +183,7 @@ def test_options_before_the_command_come_from_the_file_too(told, capsys):
         ("tag = 3\n", "facetag.toml: 'tag' is a command; write its options below a line [tag]"),
         ("[tag]\nmin-face = [2]\n", "facetag.toml [tag]: min-face is a list; write it as on the command line"),
         ("[tag]\nmin-face = 1979-05-27\n", "facetag.toml [tag]: min-face is a date;"),
-        ("[tag]\nnames = [['a']]\n", "facetag.toml [tag]: names is a list;"),
+        ("[tag]\next = [['a']]\n", "facetag.toml [tag]: ext is a list;"),
         ("[tag]\nmin-face = 'x'\n", "Invalid value for '--min-face'"),
         ("[tag\n", "facetag.toml is not TOML: "),
     ],

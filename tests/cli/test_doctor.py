@@ -7,11 +7,10 @@ from facetag.cli.commands import doctor
 from facetag.errors import ExitCode
 from facetag.images import selftest
 from facetag.images.file_types import HEIC, KINDS, PNG
-from models import model_folder  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def ask(model_folder, tmp_path, capsys, monkeypatch):  # noqa: F811
+def ask(model_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -43,7 +42,7 @@ def test_everything_else_is_looked_at_when_something_is_broken(ask):
     assert any(line.startswith("ok      JPEG images: well") for line in lines)
 
 
-def test_a_flipped_byte_in_the_weights_is_found(ask, model_folder, tmp_path):  # noqa: F811
+def test_a_flipped_byte_in_the_weights_is_found(ask, model_folder, tmp_path):
     for file in model_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = bytearray((tmp_path / "anet.safetensors").read_bytes())

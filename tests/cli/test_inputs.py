@@ -11,11 +11,11 @@ from readback import read_jsonl
 from facetag import cli
 from facetag.errors import ExitCode
 from facetag.geometry import Box
-from models import GREY, model_folder  # noqa: F401 - a fixture
+from models import GREY
 
 
 @pytest.fixture
-def names(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+def names(model_folder, tmp_path, monkeypatch, capfdbinary):
     """Makes grey pictures, runs a command in tmp_path and answers with the paths in its output."""
     monkeypatch.chdir(tmp_path)
 
@@ -69,3 +69,21 @@ def test_an_archive_that_moved_is_known_again(names, tmp_path):
     names("elsewhere", *words, "elsewhere")
     assert (tmp_path / "tags.jsonl").read_bytes() == before
     assert json.loads((tmp_path / "tags.jsonl.run.json").read_text())["kept"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("photos/a.jpg\n".encode("utf-16"), "the list of --files-from is UTF-16; write it as UTF-8"),
+        (b"photos/a.jpg\0photos/b.jpg\0", "paths in the list of --files-from end in NUL; add -0"),
+        (None, "list: No such file or directory; name a file that holds paths"),
+    ],
+)
+def test_a_list_that_is_none_is_one_line_before_a_model_is_loaded(tmp_path, monkeypatch, capsys, content, message):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "list").write_bytes(content)
+    words = ["predict", "--files-from", "list", "--model", "fast", "--out", "tags.csv"]
+    assert cli.run(words) in (ExitCode.USAGE, ExitCode.FATAL)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and message in err and not list(tmp_path.glob("tags*"))

@@ -10,45 +10,18 @@ import cv2
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+from photographs import picture, png, save
 from PIL import Image
 from readback import read_bytes, read_csv, read_json, read_jsonl
 
-from facetag import cli
 from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import ExitCode
 from facetag.formats.json_schema import json_schema
-from facetag.formats.writers import WRITERS
+from facetag.formats.readers import READERS
 from facetag.geometry import Box
 from facetag.images.orient import INVERSE, upright
 from facetag.results import Status
-from models import GREY, model_folder  # noqa: F401 - a fixture
-
-
-def picture(seed=0, height=90, width=120):
-    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def save(path, pixels, **options):
-    Image.fromarray(pixels).save(path, **options)
-
-
-def png(path, seed=0, **size):
-    save(path, picture(seed, **size), format="PNG")
-
-
-@pytest.fixture
-def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
-    """Runs a command in tmp_path; answers (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(command, *arguments, model=model_folder):
-        code = cli.run([command, *map(str, arguments), "--model", str(model)])
-        out, err = capfdbinary.readouterr()
-        return code, out.decode(), err.decode()
-
-    return run
-
+from models import GREY
 
 #: name -> status; what a folder of photographs may hold.
 HOSTILE = {
@@ -132,7 +105,7 @@ def test_every_format_says_the_same(facetag, tmp_path):
     png("in/a.png", 1)
     save("in/b.png", np.full((90, 120, 3), GREY, np.uint8))
     read = []
-    for name in WRITERS:
+    for name in READERS:
         assert facetag("predict", "in", "--out", f"tags.{name}")[0] == ExitCode.OK
         read.append(read_bytes(name, (tmp_path / f"tags.{name}").read_bytes()))
     Draft202012Validator(json_schema()).validate(json.loads((tmp_path / "tags.json").read_bytes()))
@@ -271,7 +244,7 @@ def test_what_keeps_a_run_from_starting_is_one_line(facetag, words, message):
     assert message in err.splitlines()[-1] and "Traceback" not in err
 
 
-def test_a_model_that_is_not_there_or_altered_is_refused(facetag, model_folder, tmp_path):  # noqa: F811
+def test_a_model_that_is_not_there_or_altered_is_refused(facetag, model_folder, tmp_path):
     png("a.png")
     assert facetag("predict", "a.png", model="nowhere")[0] == ExitCode.FATAL
     altered = tmp_path / "altered"
@@ -296,7 +269,7 @@ sys.exit(cli.run(sys.argv[1:]))
 
 
 @pytest.mark.process
-def test_no_network_is_touched_and_a_reader_may_leave(model_folder, tmp_path):  # noqa: F811
+def test_no_network_is_touched_and_a_reader_may_leave(model_folder, tmp_path):
     """One process for both, as starting torch is what takes the time."""
     png(tmp_path / "a.png")
     command = [sys.executable, "-c", NO_SOCKETS, "predict", "a.png", "b.png", "--model", str(model_folder), "-q"]

@@ -32,11 +32,13 @@ def test_every_data_set_has_a_layout() -> None:
     assert set(LAYOUTS) == set(DATASETS)
 
 
+@pytest.mark.process
 def test_the_package_imports_nothing_slow() -> None:
     code = "import sys, facetag.datasets; print([m for m in ('numpy', 'torch', 'cv2', 'h5py') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@pytest.mark.process
 def test_loaders_need_no_torch() -> None:
     modules = ("arrange", "boxes", "celeba", "folders", "kumar", "lfwa", "sampling", "webfaces")
     code = "".join(f"import facetag.datasets.{name}\n" for name in modules)

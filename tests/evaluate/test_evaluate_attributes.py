@@ -10,7 +10,7 @@ from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
 from facetag.evaluate.attributes import Tagged, aligned_faces, measure_attributes, tag_pictures, training_shares
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.tagger import Tags
 
 SIZE = len(ATTRIBUTES)
@@ -21,6 +21,9 @@ class GreyTagger:
 
     def __init__(self) -> None:
         self.boxes: list[Box] = []
+
+    def share(self, box):
+        return 1.0
 
     def region(self, image, box):
         self.boxes.append(box)
@@ -41,12 +44,12 @@ def write_greys(folder: Path, levels) -> list[Path]:
 def test_the_surest_face_of_each_picture_is_tagged(tmp_path):
     box = Box(1, 2, 3, 4)
 
-    def locate(images):
-        return [[Located(box, 0.75)] if image[0, 0, 0] < 250 else [] for image in images]
+    def locate(photos):
+        return [[Detection(box, 0.75)] if photo.pixels[0, 0, 0] < 250 else [] for photo in photos]
 
     tagger = GreyTagger()
     tagged = tag_pictures(write_greys(tmp_path, [51, 255, 204]), locate, tagger)
-    assert tagged.faces == [Located(box, 0.75), None, Located(box, 0.75)]
+    assert tagged.faces == [Detection(box, 0.75), None, Detection(box, 0.75)]
     assert tagger.boxes == [box, box]
     assert tagged.found.tolist() == [True, False, True]
     assert tagged.probabilities[:, 0] == pytest.approx([0.2, np.nan, 0.8], nan_ok=True)
@@ -68,7 +71,7 @@ def test_crops_take_the_fixed_box(tmp_path):
 def test_figures_by_hand():
     """Three pictures, the second without a face: it counts as the commoner value, and as the share as probability."""
     shifted = ALIGNED_FACE.shifted(ALIGNED_FACE.width / 2, 0)  # IoU 1/3
-    faces = [Located(ALIGNED_FACE, 0.9), None, Located(shifted, 0.8)]
+    faces = [Detection(ALIGNED_FACE, 0.9), None, Detection(shifted, 0.8)]
     probabilities = np.repeat([[0.9], [np.nan], [0.2]], SIZE, axis=1)
     present = np.repeat([[True], [False], [False]], SIZE, axis=1)
     labels = np.repeat(np.array([[1], [1], [0]], np.int8), SIZE, axis=1)
@@ -89,7 +92,7 @@ def test_groups_are_measured_apart():
     male, young = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Young")
     labels = np.ones((3, SIZE), np.int8)
     labels[:2, male], labels[1, young], labels[1, :10] = 0, 0, 0
-    tagged = Tagged([Located(ALIGNED_FACE, 0.9)] * 3, np.full((3, SIZE), 0.8), np.ones((3, SIZE), bool))
+    tagged = Tagged([Detection(ALIGNED_FACE, 0.9)] * 3, np.full((3, SIZE), 0.8), np.ones((3, SIZE), bool))
     groups = {group.name: group for group in measure_attributes(tagged, labels, np.full(SIZE, 0.7)).groups}
     assert {name: group.pictures for name, group in groups.items()} == {
         "Male, Young": 1, "not Male, Young": 1, "not Male, not Young": 1,

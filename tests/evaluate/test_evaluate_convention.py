@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_center_localizer import Bright
-from test_center_localizer import scene as patches
-from test_lnet_localizer import FEW, PEAKS, localizer, scene
+from toy_localizers import FEW, PEAKS, Bright
+from toy_localizers import flat_scene as patches
+from toy_localizers import patch_localizer as localizer
+from toy_localizers import patch_scene as scene
 
 from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError
 from facetag.evaluate.convention import (
+    CenterConvention,
     Looked,
-    StudentConvention,
     face_layers,
+    fit_center_boxes,
     fit_convention,
     fit_peaks,
     fit_scores,
-    fit_student,
     medians,
     near,
     strongest,
@@ -28,11 +29,12 @@ from facetag.evaluate.convention import (
 from facetag.evaluate.localization import Examined, examine, measure_localization
 from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings
-from facetag.localization.lnet_localizer import Located, logit_of
+from facetag.localization.base import Detection
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
+from facetag.localization.lnet_localizer import logit_of
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.scale_space import Layer
-from models import student_model
+from models import center_model
 
 TRUE = PeakSettings(threshold=0.1, height=60.0, ratio=0.8, right=0.05, down=0.3)
 
@@ -117,7 +119,9 @@ FACE = Box(0, 0, 40, 50)
 def examined(*boxes: tuple[bool, float]) -> list[Examined]:
     """A photograph each, with a right or a wrong box of this score."""
     photograph = Photograph(Path("a"), (FACE,), "tune")
-    return [Examined(photograph, [Located(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes]
+    return [
+        Examined(photograph, [Detection(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes
+    ]
 
 
 def test_scores_say_how_sure_a_face_is_and_cut_at_a_tenth_of_a_false_positive():
@@ -191,7 +195,7 @@ def test_no_photograph_is_said():
         fit_convention(localizer(), [])
 
 
-SETTINGS = StudentLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
+SETTINGS = CenterLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
 TALL = 40.0
 
 
@@ -211,27 +215,29 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
     return photographs
 
 
-def bright_student() -> StudentLocalizer:
-    return StudentLocalizer(replace(student_model(), student=Bright(TALL)), settings=SETTINGS)
+def bright_net() -> CenterLocalizer:
+    return CenterLocalizer(replace(center_model(), center_net=Bright(TALL)), settings=SETTINGS)
 
 
-def test_a_students_boxes_follow_the_annotators_after_the_fit(tmp_path):
-    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_student()
+def test_a_centre_networks_boxes_follow_the_annotators_after_the_fit(tmp_path):
+    photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_net()
     before = measure_localization(examine(photographs, finder), 0.0).single
     fitted = fit_convention(finder, photographs)
-    assert isinstance(fitted, StudentConvention) and fitted.photographs == 20
+    assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
     found = fitted.settings
-    assert (found.height, found.right, found.down) == pytest.approx((1.5, 0.05, 0.2), rel=1e-4)
-    assert replace(found, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
+    assert (found.width, found.height) == pytest.approx((1.5, 1.5), rel=1e-4)
+    assert (found.right, found.down) == pytest.approx((0.05, 0.2), rel=1e-4)
+    assert replace(found, width=1.0, height=0.7, right=0.3, down=-0.1) == SETTINGS == finder.settings
     assert fitted.scoring.slope > 0 and fitted.scoring.recall == 1.0
     scoring = {name: getattr(fitted.scoring, name) for name in ("slope", "offset", "score")}
-    changed = with_settings(finder, height=found.height, right=found.right, down=found.down, **scoring)
+    boxes = {name: getattr(found, name) for name in ("width", "height", "right", "down")}
+    changed = with_settings(finder, **boxes, **scoring)
     after = measure_localization(examine(photographs, changed), changed.settings.score).single
     assert after.every[2] == 1.0 > before.every[2]
     assert sum(len(faces) for faces in changed([patches(160, 160, Box(80, 80, 8, 8), level=210)])) == 1
 
 
-def test_a_student_that_finds_no_face_is_said(tmp_path):
+def test_a_centre_network_that_finds_no_face_is_said(tmp_path):
     lost = [replace(photograph, boxes=(Box(0, 150, 6, 8),)) for photograph in white_cells(tmp_path, 2, 0)]
-    with pytest.raises(DataError, match="the student responds near none of the faces; train it longer"):
-        fit_student(bright_student(), lost)
+    with pytest.raises(DataError, match="the centre network responds near none of the faces; train it longer"):
+        fit_center_boxes(bright_net(), lost)

@@ -5,12 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from photographs import smooth_picture
+from PIL import Image
 
+from facetag import FaceTagger
 from facetag.datasets.webfaces import Photograph, split_half
 from facetag.errors import DataError
 from facetag.evaluate.localization import IOUS, RATES, Examined, examine, holds, load_photographs, measure_localization
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
+from models import center_model
 
 FACE = Box(10, 10, 40, 50)
 FAR = Box(150, 150, 40, 50)
@@ -26,11 +30,13 @@ class TypedLocalizer:
     def __init__(self, answers):
         self.answers = answers
 
+    read_side = 0
+
     def every(self, images):
-        return [self.answers[int(image[0, 0, 0])] for image in images]
+        return [self.answers[int(image.pixels[0, 0, 0])] for image in images]
 
     def dominant(self, images):
-        return [[Located(FAR, 0.01)] for _ in images]
+        return [[Detection(FAR, 0.01)] for _ in images]
 
 
 def write_grey(path: Path, level: int, width: int = 6, height: int = 4) -> None:
@@ -42,21 +48,21 @@ def test_examine_asks_for_every_score_and_keeps_the_order(tmp_path):
     for level in range(40):
         write_grey(tmp_path / f"{level}.png", level, width=6 + level)
         photographs.append(Photograph(tmp_path / f"{level}.png", (FACE,), "tune"))
-    answers = [[Located(FAR, level / 40)] if level % 3 else [] for level in range(40)]
+    answers = [[Detection(FAR, level / 40)] if level % 3 else [] for level in range(40)]
     examined = examine(photographs, TypedLocalizer(answers))
     assert [one.found for one in examined] == answers
-    beneath = Located(FAR, 0.01)  # where nothing is found, the surest box is what no threshold was asked of
+    beneath = Detection(FAR, 0.01)  # where nothing is found, the surest box is what no threshold was asked of
     assert [one.surest for one in examined] == [found[0] if found else beneath for found in answers]
     assert [one.photograph for one in examined] == photographs
     assert [one.longer for one in examined] == list(range(6, 46))
 
 
 EXAMINED = [
-    Examined(photograph(FACE), [Located(FACE, 0.9), Located(FAR, 0.6)], 200),
-    Examined(photograph(FACE), [Located(FACE.shifted(0, 10), 0.4)], 100),  # IoU 2/3, under the score
-    Examined(photograph(FACE, FAR), [Located(FAR, 0.8)], 400),
+    Examined(photograph(FACE), [Detection(FACE, 0.9), Detection(FAR, 0.6)], 200),
+    Examined(photograph(FACE), [Detection(FACE.shifted(0, 10), 0.4)], 100),  # IoU 2/3, under the score
+    Examined(photograph(FACE, FAR), [Detection(FAR, 0.8)], 400),
     Examined(photograph(FACE), [], 200),
-    Examined(photograph(), [Located(FAR, 0.7)], 200),
+    Examined(photograph(), [Detection(FAR, 0.7)], 200),
 ]
 
 
@@ -74,7 +80,7 @@ def test_recall_by_hand():
 
 
 def test_a_face_where_nothing_was_found_may_still_be_centred_beneath_the_thresholds():
-    right = replace(EXAMINED[3], beneath=Located(FACE, 0.01))
+    right = replace(EXAMINED[3], beneath=Detection(FACE, 0.01))
     report = measure_localization([*EXAMINED[:3], right, EXAMINED[4]], 0.5)
     assert (report.single.centred, report.single.empty, report.all.centred) == (1.0, 2, 1.0)
     assert report.single.every.tolist() == measure_localization(EXAMINED, 0.5).single.every.tolist()
@@ -156,3 +162,19 @@ def test_no_photograph_left_is_said(tmp_path):
     (tmp_path / "mine.csv").write_text("file,x,y,width,height\ngone.jpg,1,2,3,4\n")
     with pytest.raises(DataError, match="none of the photographs"):
         load_photographs(tmp_path, tmp_path / "mine.csv")
+
+
+def test_photographs_are_decoded_as_predict_decodes_them(tmp_path):
+    """A large JPEG is seen at a fraction of its size, boxes are in pixels of the whole."""
+    Image.fromarray(smooth_picture(1, 600, 800)).save(tmp_path / "a.jpg", quality=95)
+    settings = {**center_model().localizer, "read_side": 128}
+    model = replace(center_model(), localizer=settings)
+    tagger = FaceTagger(model, device="cpu", attributes=[])
+    (examined,) = examine([Photograph(tmp_path / "a.jpg", (), "tune")], tagger.localizer)
+    assert examined.longer == 800
+    score = tagger.localizer.settings.score
+    kept = [round(face.score, 4) for face in examined.found if face.score >= score]
+    shipped = tagger(tmp_path / "a.jpg").faces
+    assert kept and kept == [face.score for face in shipped]
+    whole = FaceTagger(center_model(), device="cpu", attributes=[])(tmp_path / "a.jpg").faces
+    assert [face.score for face in whole] != kept

@@ -22,7 +22,7 @@ def test_pictures_come_in_order_and_all_of_them(tmp_path):
     paths = write_pictures(tmp_path, 70)
     batches = list(read_batches(paths, lambda done, total: told.append((done, total))))
     assert [len(batch) for batch in batches] == [32, 32, 6]
-    assert [int(image[0, 0, 0]) for batch in batches for image in batch] == list(range(70))
+    assert [int(photo.pixels[0, 0, 0]) for batch in batches for photo in batch] == list(range(70))
     assert told == [(32, 70), (64, 70), (70, 70)]
 
 

@@ -10,20 +10,21 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.webfaces import Photograph
 from facetag.evaluate import report
 from facetag.evaluate.attributes import AttributeReport, GroupReport
-from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConvention
+from facetag.evaluate.convention import CenterConvention, Convention, Fitted, Scoring
 from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
 from facetag.evaluate.speed import Comparison, Counts, SpeedReport
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizerSettings
-from facetag.localization.lnet_localizer import LocalizerSettings, Located
+from facetag.localization.base import Detection
+from facetag.localization.center_localizer import CenterLocalizerSettings
+from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.attribute_metrics import AttributeMetrics
 from facetag.settings import settings_from
 
 FACE = Box(0, 0, 40, 50)
 EXAMINED = [
-    Examined(Photograph(Path("a"), (FACE,), "tune"), [Located(FACE, 0.75)], 100),
+    Examined(Photograph(Path("a"), (FACE,), "tune"), [Detection(FACE, 0.75)], 100),
     Examined(Photograph(Path("b"), (FACE, FACE.shifted(80, 0)), "tune"), [], 200),
 ]
 
@@ -130,13 +131,13 @@ def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
     assert data["face"] is data["scoring"] is None and data["head"]["recall"] == 0.9
 
 
-def test_the_printed_convention_of_a_student_is_a_recipes_section():
-    fitted = StudentLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
-    convention = StudentConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
+def test_the_printed_convention_of_a_centre_network_is_a_recipes_section():
+    fitted = CenterLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
+    convention = CenterConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
     text = report.convention_toml(convention)
     values = tomllib.loads(text)
-    assert set(values) == {"student_localizer"}
-    settings = settings_from(StudentLocalizerSettings, values["student_localizer"], "text")
+    assert set(values) == {"center_localizer"}
+    settings = settings_from(CenterLocalizerSettings, values["center_localizer"], "text")
     assert (settings.height, settings.right, settings.down) == (1.2346, -0.02, 0.31)
     assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
     assert text.startswith("# Fitted on 50 photographs with one face.\n")

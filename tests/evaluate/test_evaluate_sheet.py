@@ -26,7 +26,7 @@ from facetag.evaluate.sheet import (
 )
 from facetag.geometry import Box
 from facetag.images.decode import read_image
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.tagger import Tags
 
 SIZE = len(ATTRIBUTES)
@@ -59,8 +59,8 @@ def test_present_tags_by_probability():
 
 def test_boxes_are_green_when_they_hit(tmp_path):
     photograph = Photograph(write_picture(tmp_path / "a.png"), (FACE,), "tune")
-    found = [Located(FACE.shifted(2, 0), 0.9), Located(OFF, 0.6), Located(OFF, 0.2)]
-    examined = [Examined(photograph, [Located(FACE, 0.8), *found[1:]], 200), Examined(photograph, found[2:], 200)]
+    found = [Detection(FACE.shifted(2, 0), 0.9), Detection(OFF, 0.6), Detection(OFF, 0.2)]
+    examined = [Examined(photograph, [Detection(FACE, 0.8), *found[1:]], 200), Examined(photograph, found[2:], 200)]
     first, second = localization_tiles(examined, 0.5, YoungTagger(), 10)
     assert first.boxes == [(FACE, TRUTH), (FACE, GOOD), (OFF, BAD)]
     assert first.lines == [("0.80 0.60", PLAIN), ("Young", PLAIN), ("Male", PLAIN)]
@@ -72,7 +72,7 @@ def test_tags_are_green_when_they_are_right(tmp_path):
     paths = [write_picture(tmp_path / "a.png")] * 2
     said = tags(Young=0.9, Male=0.6)
     tagged = Tagged(
-        [Located(ALIGNED_FACE, 0.75), None],
+        [Detection(ALIGNED_FACE, 0.75), None],
         np.vstack([said.probabilities, np.full((1, SIZE), np.nan)]),
         np.vstack([said.present, np.zeros((1, SIZE), bool)]),
     )

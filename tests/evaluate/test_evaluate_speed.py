@@ -4,11 +4,11 @@ from torch import nn
 
 from facetag.evaluate import speed
 from facetag.evaluate.speed import compare, interweaved, measure_speed, medians, multiply_adds, patch_by_patch
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.tagger import Tagger
-from models import random_anet, random_model, student_model
+from models import center_model, random_anet, random_model
 
 
 @pytest.mark.parametrize(("height", "width", "shipped", "full"), [(71, 63, 2.38, 0.77), (300, 300, 3.30, 2.72)])
@@ -77,15 +77,15 @@ def test_functions_take_turns_and_the_first_round_is_not_measured():
 def test_the_whole_report(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
     model = random_model()
-    report = measure_speed(Localizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
+    report = measure_speed(LNetLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
     assert [one.windows for one in report.comparisons] == [9, 5 * 6]
     assert report.device == "cpu" and report.threads == torch.get_num_threads()
     assert min(report.localization, report.features, report.features_alone) > 0
-    assert report.heads == len(Localizer(model).heads([speed.smooth_picture(90)])[0])
+    assert report.heads == len(LNetLocalizer(model).heads([speed.smooth_picture(90)])[0])
 
 
-def test_the_report_of_a_student_has_no_heads(monkeypatch):
+def test_the_report_of_a_centre_network_has_no_heads(monkeypatch):
     monkeypatch.setattr(speed, "SIDE", 90)
-    model = student_model()
-    report = measure_speed(StudentLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
+    model = center_model()
+    report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
     assert report.heads == 0 and min(report.localization, report.features) > 0

@@ -16,14 +16,13 @@ from facetag.evaluate.report import plain_text, tag_json, tag_tables
 from facetag.evaluate.sheet import BAD, GOOD, mistake_tiles
 from facetag.evaluate.tags import measure_tags
 from facetag.geometry import Box
+from facetag.localization.base import Detection
 from facetag.localization.center_localizer import localizer_of
-from facetag.localization.lnet_localizer import Located
 from facetag.model import load_model
 from facetag.tagger import Tagger
-from models import model_folder  # noqa: F401
 
 MALE, SMILING = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Smiling")
-FACE = Located(Box(10, 10, 20, 25), 0.9)
+FACE = Detection(Box(10, 10, 20, 25), 0.9)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -136,7 +135,7 @@ def test_a_tile_shows_its_surest_mistake_above_all_others(tmp_path):
     assert tile.lines[10] == ("Smiling 0.40", GOOD)
 
 
-def test_the_command(tmp_path, model_folder):  # noqa: F811
+def test_the_command(tmp_path, model_folder):
     write_pictures(tmp_path, 3)
     words = ["--images", tmp_path, "--model", model_folder, "--quiet"]
     sheet, figures = tmp_path / "sheet.png", tmp_path / "figures.json"

@@ -124,3 +124,11 @@ def test_standard_output_comes_line_by_line_and_stays_open(capfdbinary):
         assert capfdbinary.readouterr().out == "é\r\n".encode()
     print("more")
     assert capfdbinary.readouterr().out == b"more\n"
+
+
+@pytest.mark.parametrize(("terminal", "written"), [(True, "a\\u202eb\n"), (False, "a\u202eb\n")])
+def test_marks_that_turn_text_round_are_spelled_out_on_a_terminal_alone(monkeypatch, capfdbinary, terminal, written):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    with open_output("-") as stream:
+        stream.write("a\u202eb\n")
+    assert capfdbinary.readouterr().out.decode() == written

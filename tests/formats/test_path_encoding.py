@@ -1,10 +1,13 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facetag.formats.path_encoding import escape, one_line, unescape
+from facetag.runs.shards import shard_key
 
 file_names = st.one_of(
     st.binary(min_size=1).filter(lambda name: 0 not in name),
@@ -43,3 +46,17 @@ def test_a_backslash_that_begins_no_escape_stands_for_itself():
 
 def test_a_message_is_one_printable_line():
     assert one_line("no\n  such\tthing \udcff\x1b[0m") == r"no such thing \xff\x1b[0m"
+
+
+@pytest.mark.process
+def test_a_path_is_spelt_by_its_bytes_whatever_the_locale():
+    code = (
+        "import os, sys; from facetag.formats.path_encoding import escape, unescape; from facetag.runs.shards import *;"
+        "assert sys.getfilesystemencoding() != 'utf-8'; name = bytes.fromhex(sys.argv[1]); path = os.fsdecode(name);"
+        "assert os.fsencode(unescape(escape(path))) == name; print(escape(path).encode().hex(), shard_key(path))"
+    )
+    name = "Übermut/日本".encode() + b"\xff.jpg"
+    locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    said = subprocess.check_output([sys.executable, "-c", code, name.hex()], env=locale, text=True)
+    path = os.fsdecode(name)
+    assert said.split() == [escape(path).encode().hex(), str(shard_key(path))]

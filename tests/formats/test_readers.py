@@ -21,15 +21,15 @@ RECORDS = [
 
 
 def test_every_format_that_is_written_is_read():
-    assert list(READERS) == list(WRITERS)
+    assert [*READERS, "exiftool-csv", "exiftool-json"] == list(WRITERS)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", READERS)
 def test_no_record_is_a_document_too(name):
     assert read_bytes(name, written(name, [])) == []
 
 
-@given(some_records, st.sampled_from(list(WRITERS)))
+@given(some_records, st.sampled_from(list(READERS)))
 def test_every_document_reads_back_to_the_same_records(given_records, name):
     attributes, records = given_records
     assert read_bytes(name, written(name, records, attributes)) == records
@@ -57,7 +57,7 @@ def test_a_torn_document_is_refused_in_one_line(tmp_path, name):
         (b"schema_version,", b"version,", "columns are not ours"),
         (b"unsure,", b"", "columns are not ours"),
         (b"Arched_Eyebrows,", b"Eyebrows,", "attributes are unknown"),
-        (b"\r\n1,b.jpg", b"\r\n2,b.jpg", "schema version 2, not 1"),
+        (b"\r\n1,b.jpg", b"\r\n3,b.jpg", "schema version 3, not 1 or 2"),
         (b"b.jpg,no_face", b"b.jpg,no_idea", "no_idea"),
         (b"1,b.jpg", b"b.jpg", "line 4 has 17 fields, not 18"),
         (b",2,2,", b",3,2,", "a.jpg do not belong together"),

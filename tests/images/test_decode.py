@@ -343,6 +343,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.process
 def test_nothing_reaches_the_terminal(tmp_path):
     corrupt = bytearray(PHOTO)
     corrupt[300::40] = bytes(len(corrupt[300::40]))
@@ -401,10 +402,10 @@ def test_a_large_file_that_is_no_image_is_not_read(tmp_path, monkeypatch):
 
 
 def test_memory_that_runs_out_is_too_large(monkeypatch):
-    def exhausted(image):
+    def exhausted(kind, image):
         raise MemoryError
 
-    monkeypatch.setattr(decode_module, "_rgb", exhausted)
+    monkeypatch.setattr(decode_module, "load_rgb", exhausted)
     with pytest.raises(ImageTooLarge, match="memory"):
         decode(PHOTO)
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facetag.errors import UsageError
 from facetag.images.discover import Met, discover, files_from, name_below
 from facetag.images.file_types import DRAWN, kind_of
 
@@ -334,3 +335,52 @@ def test_paths_are_seen_from_a_folder(tree, monkeypatch):
         os.path.abspath("d.jpg"),
     ]
     assert list(discover(["in/b", "in"], relative_to=".")) == ["in/b/c.jpg", "in/a.jpg"]
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_in_another_encoding_is_refused_with_its_remedy(codec):
+    with pytest.raises(UsageError, match="is UTF-16; write it as UTF-8: iconv"):
+        list(files_from(io.BytesIO("photos/a.jpg\r\nphotos/b.jpg\r\n".encode(codec))))
+
+
+def test_paths_that_end_in_nul_are_refused_where_lines_are_expected(tmp_path):
+    with pytest.raises(UsageError, match="end in NUL; add -0"):
+        list(files_from(io.BytesIO(b"photos/a.jpg\0photos/b.jpg\0")))
+    late = io.BytesIO(b"photos/a.jpg\n" * 10_000 + b"photos/b.jpg\0")
+    with pytest.raises(UsageError, match="add -0"):
+        list(files_from(late))
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfea.jpg", b"\xfe\xff.jpg", b"x", "é".encode("latin-1")])
+def test_every_file_name_may_begin_a_list(name):
+    assert list(files_from(io.BytesIO(name + b"\0longer/name.jpg\0"), null=True)) == [
+        os.fsdecode(name),
+        "longer/name.jpg",
+    ]
+    assert list(files_from(io.BytesIO(name + b"\nb.jpg\n"))) == [os.fsdecode(name), "b.jpg"]
+
+
+def test_a_path_through_the_folder_above_is_the_same_path_unless_a_link_leads_there(tree, tmp_path, monkeypatch):
+    tree("a/x.jpg= b/y.jpg= c/d/z.jpg=")
+    monkeypatch.chdir(tmp_path)
+    os.symlink("c/d", "link")
+    tree("c/x.jpg=")
+    named = ["a/x.jpg", "b/../a/x.jpg", "a/../../" + tmp_path.name + "/a/x.jpg", "c/d/../../a/x.jpg"]
+    discovery = discover(named)
+    assert list(discovery) == ["a/x.jpg"] and discovery.counts[Met.REPEATED] == 3
+    assert list(discover(["c/x.jpg", "link/../x.jpg"])) == [
+        "c/x.jpg",
+        "link/../x.jpg",
+    ]
+    assert list(discover(["x.jpg", "link/../x.jpg", "none/../x.jpg"])) == ["x.jpg", "link/../x.jpg", "none/../x.jpg"]
+    assert list(discover(["b/../a", "a", "a/../a/x.jpg"])) == ["b/../a/x.jpg"]
+    assert list(discover(["b/../a/x.jpg"], relative_to="c/../a")) == ["x.jpg"]
+    assert list(discover(["link/../x.jpg"], relative_to=".")) == ["link/../x.jpg"]
+
+
+def test_what_was_named_and_is_not_there_is_known(tree, tmp_path, monkeypatch):
+    tree("a.jpg=")
+    monkeypatch.chdir(tmp_path)
+    os.symlink("nowhere", "dangling.jpg")
+    discovery = discover(["a.jpg", "none.jpg", "dangling.jpg"], relative_to=str(tmp_path))
+    assert [path for path in discovery if discovery.was_missing(path)] == ["none.jpg"]

@@ -10,11 +10,14 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn import functional as F
+from toy_localizers import FEW, MODEL, PEAKS, SETTINGS, Patches, mean_around
+from toy_localizers import patch_localizer as localizer
+from toy_localizers import patch_scene as scene
 
 from facetag.errors import DataError, UsageError
 from facetag.geometry import Box, Window
-from facetag.localization.lnet_localizer import Localizer, LocalizerSettings, Located, logit_of
+from facetag.localization.base import Detection
+from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings, logit_of
 from facetag.localization.response_maps import (
     Frame,
     PeakSettings,
@@ -26,58 +29,8 @@ from facetag.localization.response_maps import (
 )
 from facetag.method.scale_space import Layer
 from facetag.model import RespondingLNet
-from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_side
+from facetag.networks.lnet import map_side
 from models import random_model
-
-INNER, OUTER = 49, 83
-
-
-class Patches(nn.Module):
-    """One channel, at pixel 16 k + 17: the mean of the 49 pixels around less that of the 83, the largest for a bright
-    patch of about 49 pixels."""
-
-    def __init__(self):
-        super().__init__()
-        self.batches = []
-
-    def forward(self, images):
-        self.batches.append(tuple(images.shape))
-        grey = images.mean(1, keepdim=True)
-        return mean_around(grey, INNER) - mean_around(grey, OUTER)
-
-
-def mean_around(grey, side):
-    reach = side // 2
-    padded = F.pad(grey, (reach, reach, reach, reach), mode="replicate")[:, :, FIRST_CENTER:, FIRST_CENTER:]
-    return F.avg_pool2d(padded, side, STRIDE)[:, :, : map_side(grey.shape[2]), : map_side(grey.shape[3])]
-
-
-PEAKS = PeakSettings(height=56.0, ratio=1.0)
-SETTINGS = LocalizerSettings(
-    sides=(38, 54, 76, 108, 152, 216, 304, 430, 608), crop_side=131, zooms=(0.84, 1.0, 1.19), head=PEAKS, face=PEAKS,
-    around=2.5, score=0.0,
-)  # fmt: skip
-#: For images in which a patch is about as large as what the net answers.
-FEW = replace(SETTINGS, sides=(152, 216, 304), enlarge=9.0)
-
-MODEL = random_model()
-
-
-def localizer(settings=FEW, weight=10.0, bias=0.0):
-    patches = [RespondingLNet(Patches(), torch.tensor([weight]), bias) for _ in range(2)]
-    return Localizer(replace(MODEL, lnet_o=patches[0], lnet_s=patches[1]), settings=settings)
-
-
-def scene(width, height, *boxes, level=255):
-    """Patches on black, bright in their middle and half as bright at their edge."""
-    image = np.zeros((height, width, 3), np.uint8)
-    rows, columns = np.indices((height, width)) + 0.5
-    for box in boxes:
-        x, y = box.center
-        away = np.maximum(np.abs(columns - x) / (box.width / 2), np.abs(rows - y) / (box.height / 2))
-        image[away <= 1] = (level * (1 - away / 2))[away <= 1, None].astype(np.uint8)
-    return image
-
 
 sides = st.integers(1, 6000)
 
@@ -253,7 +206,7 @@ def test_scores_below_the_setting_are_dropped_but_the_dominant_face_stays():
     assert localizer(replace(FEW, score=face.score))([image])[0][0] == face
 
 
-IMAGE, HEAD = scene(300, 300, Box(100, 90, 100, 100)), Located(Box(110, 95, 100, 120), 0.7)
+IMAGE, HEAD = scene(300, 300, Box(100, 90, 100, 100)), Detection(Box(110, 95, 100, 120), 0.7)
 
 
 def face_at_the_head(bias=0.0, **changes):
@@ -309,7 +262,7 @@ def test_lnet_s_sees_squares_around_the_implied_face():
 @pytest.mark.parametrize("factor", [0.8, 1.25])
 def test_zooms_mend_a_head_of_a_wrong_size(factor):
     patch = Box(100, 90, 100, 100)
-    heads = [[Located(patch.enlarged(factor), 0.9)]]
+    heads = [[Detection(patch.enlarged(factor), 0.9)]]
     ((alone,),) = localizer(replace(FEW, zooms=(1.0,))).faces([IMAGE], heads)
     ((zoomed,),) = localizer(replace(FEW, zooms=(0.7, 0.84, 1.0, 1.19, 1.41))).faces([IMAGE], heads)
     assert abs(math.log(zoomed.box.height / 100)) < 0.11 < 0.15 < abs(math.log(alone.box.height / 100))
@@ -351,7 +304,7 @@ def test_odd_sizes_give_boxes_that_show_in_the_image_or_none(shape):
     images = [np.full((*shape, 3), level, np.uint8) for level in (0, 255)]
     images.append(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
     images.append(scene(shape[1], shape[0], Box.around(shape[1] / 2, shape[0] / 2, *(2 * [max(0.5 * min(shape), 1)]))))
-    for finder in (localizer(SETTINGS), Localizer(MODEL)):
+    for finder in (localizer(SETTINGS), LNetLocalizer(MODEL)):
         for image in images:
             (faces,) = finder([image])
             for face in (*faces, *finder.heads([image])[0]):
@@ -381,9 +334,9 @@ def test_what_lies_beyond_the_image_is_neither_head_nor_face():
     assert len(localizer_heads(finder, image, height=56.0)) == 1
     finder.lnet_s = finder.lnet_o
     finder.settings = replace(finder.settings, face=replace(PEAKS, height=20.0))
-    head = [[Located(Box(10, 0, 20, 20), 0.9)]]
+    head = [[Detection(Box(10, 0, 20, 20), 0.9)]]
     assert finder.faces([image], head, minimum=0.0) == [[]]
-    assert len(finder.faces([np.zeros((400, 400, 3), np.uint8)], [[Located(Box(200, 200, 20, 20), 0.9)]])[0]) == 1
+    assert len(finder.faces([np.zeros((400, 400, 3), np.uint8)], [[Detection(Box(200, 200, 20, 20), 0.9)]])[0]) == 1
 
 
 def localizer_heads(finder, image, height):
@@ -400,7 +353,7 @@ def test_nothing_responds_nothing_is_found():
 def test_doubles_are_one_face():
     """Two heads whose faces coincide."""
     image = scene(400, 400, Box(150, 150, 100, 100))
-    heads = [Located(Box(152, 155, 95, 95), 1.0), Located(Box(148, 146, 105, 105), 0.5)]
+    heads = [Detection(Box(152, 155, 95, 95), 1.0), Detection(Box(148, 146, 105, 105), 0.5)]
     assert len(localizer().faces([image], [heads])[0]) == 1
     never = replace(FEW, double_iou=1.0, double_containment=1.0)
     assert len(localizer(never).faces([image], [heads])[0]) == 2
@@ -421,7 +374,7 @@ def test_scales_that_would_enlarge_too_much_are_left_out():
 @pytest.fixture(scope="module")
 def real():
     """Real nets with random weights."""
-    return Localizer(MODEL)
+    return LNetLocalizer(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -434,9 +387,9 @@ def photographs():
 @pytest.mark.parametrize("mirror", [False, True])
 def test_batches_and_order_change_nothing(photographs, mirror):
     """To the last bit, with real convolutions: only frames of one size share a batch, of a fixed size."""
-    settings = Localizer(MODEL).settings
+    settings = LNetLocalizer(MODEL).settings
     head, face = (replace(peaks, mirror=mirror) for peaks in (settings.head, settings.face))
-    real = Localizer(MODEL, settings=replace(settings, head=head, face=face, zooms=(0.8, 1.0), score=0.0))
+    real = LNetLocalizer(MODEL, settings=replace(settings, head=head, face=face, zooms=(0.8, 1.0), score=0.0))
     alone = [real([photograph])[0] for photograph in photographs]
     assert sum(map(len, alone)) >= 8
     assert real(photographs) == alone
@@ -472,10 +425,10 @@ def test_equally_strong_heads_have_one_order_in_any_company():
 
 def test_settings_come_from_the_model():
     model = replace(MODEL, localizer={"sides": [99], "head": {"refine": 2}})
-    settings = Localizer(model).settings
+    settings = LNetLocalizer(model).settings
     assert settings == LocalizerSettings(sides=(99,), head=PeakSettings(refine=2))
     with pytest.raises(DataError, match=r"model\.json"):
-        Localizer(replace(model, localizer={"side": 99}))
+        LNetLocalizer(replace(model, localizer={"side": 99}))
 
 
 SHARES = ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment")
@@ -517,7 +470,7 @@ def test_settings_at_the_ends_of_their_ranges_are_taken():
 
 
 def test_doubles_of_heads_go_by_the_settings():
-    one, other, last = (Located(Box(x, 0, 4, 4), 1 - x / 10) for x in (0, 2, 7))  # squares of 10: IoU 2/3 and less
+    one, other, last = (Detection(Box(x, 0, 4, 4), 1 - x / 10) for x in (0, 2, 7))  # squares of 10: IoU 2/3 and less
     by_iou = {iou: localizer(replace(FEW, head_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
     assert LocalizerSettings().head_iou == 0.6
     assert by_iou == {0.6: [one, last], 0.7: [one, other, last]}
@@ -525,8 +478,8 @@ def test_doubles_of_heads_go_by_the_settings():
 
 @pytest.mark.gpu
 def test_a_gpu_finds_the_same_faces(photographs):
-    expected = Localizer(MODEL)(photographs)
-    finder = Localizer(MODEL, torch.device("cuda"))
+    expected = LNetLocalizer(MODEL)(photographs)
+    finder = LNetLocalizer(MODEL, torch.device("cuda"))
     found = finder(photographs)
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     for faces, others in zip(found, expected, strict=True):
@@ -540,7 +493,7 @@ def test_photographs_are_not_filled_up_in_bfloat16_either():
     model = random_model()
     for words, together in (({}, 1), ({"half": True}, 1), ({"half": True, "alike": True}, 16)):
         seen = []
-        finder = Localizer(model, settings=SETTINGS, **words)
+        finder = LNetLocalizer(model, settings=SETTINGS, **words)
         finder.lnet_o.net.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
         finder.heads([np.zeros((40, 60, 3), np.uint8)])
         assert set(seen) == {together}

@@ -18,7 +18,7 @@ from facetag.images import decode as decode_module
 from facetag.images.decode import decode
 from facetag.images.orient import INVERSE, upright
 from facetag.images.resample import Image, resize
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
 from facetag.model import Model, load_model
 from facetag.pipeline import loader as reading
 from facetag.pipeline.face_sources import located_by
@@ -152,7 +152,7 @@ def test_memory_that_does_not_suffice_to_decode_again_is_said_to_be_that(
     def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(decode_module, "_rgb_by_strips", exhausted)
+    monkeypatch.setattr(decode_module, "load_rgb", exhausted)
     with pytest.raises(MemoryError):
         item.at(800)
 
@@ -162,10 +162,10 @@ def test_one_that_is_small_keeps_nothing_to_decode_again(tmp_path: Path) -> None
     assert item.whole is None and item.at(5000) is item.pixels
 
 
-def test_a_reading_side_is_none_or_enough_for_the_student() -> None:
-    StudentLocalizerSettings(side=256, read_side=256)
+def test_a_reading_side_is_none_or_enough_for_the_network() -> None:
+    CenterLocalizerSettings(side=256, read_side=256)
     with pytest.raises(UsageError, match="read_side = 255"):
-        StudentLocalizerSettings(side=256, read_side=255)
+        CenterLocalizerSettings(side=256, read_side=255)
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +176,9 @@ def fast() -> Model:
 @pytest.fixture(scope="module")
 def cascade(fast: Model) -> Cascade:
     """Without finer looks, so that it is ANet alone that asks for more pixels."""
-    settings = replace(StudentLocalizer(fast).settings, finer=(), hints=())
+    settings = replace(CenterLocalizer(fast).settings, finer=(), hints=())
     return Cascade(
-        located_by(StudentLocalizer(fast, settings=settings)),
+        located_by(CenterLocalizer(fast, settings=settings)),
         Tagging(Tagger(fast), range(len(ATTRIBUTES)), fast.thresholds),
     )
 
@@ -223,9 +223,8 @@ def test_a_face_is_shown_with_more_pixels_than_anet_sees(fast: Model) -> None:
 
 
 def test_the_command_reads_as_the_model_says(fast: Model) -> None:
-    from facetag.localization.center_localizer import read_side
 
     settings = replace(localizer_of(fast).settings, read_side=600)  # type: ignore[type-var]
-    assert isinstance(settings, StudentLocalizerSettings)
-    assert read_side(StudentLocalizer(fast, settings=settings)) == 600
-    assert read_side(localizer_of(load_model("faithful"))) == read_side(None) == 0
+    assert isinstance(settings, CenterLocalizerSettings)
+    assert CenterLocalizer(fast, settings=settings).read_side == 600
+    assert localizer_of(load_model("faithful")).read_side == 0

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.networks.anet import ANet
 from facetag.networks.execution import gpu
 from facetag.networks.execution.forward import Forward
 from facetag.networks.execution.gpu import MOST_GRAPHS, RECURRING, GpuFunction
 from facetag.tagger import FeatureExtractor, TaggerSettings
-from models import random_model, student_model
+from models import center_model, random_model
 
 CPU = torch.device("cpu")
 
@@ -218,8 +218,8 @@ def test_nobody_keeps_a_function_of_a_net_that_is_gone():
     """Graphs are to go at once, not when cycles are sought, perhaps in the middle of a capture."""
     gc.disable()
     try:
-        kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), StudentLocalizer(student_model())]
-        kept.append(Localizer(random_model()))
+        kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), CenterLocalizer(center_model())]
+        kept.append(LNetLocalizer(random_model()))
         kept[-1].heads([np.zeros((80, 90, 3), np.uint8)])
         known = [weakref.ref(each) for each in kept]
         del kept

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from facetag.errors import FacetagError
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
-from facetag.localization.response_maps import Frame, PeakSettings, as_layer
-from facetag.pipeline.drawing import SIDE, Drawer, file_name, spread
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
+from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
+from facetag.pipeline.drawing import SIDE, Drawer, file_name
 from facetag.pipeline.loader import Photo
 from facetag.results import FaceRecord, ImageRecord, Status
-from models import random_model, student_model
+from models import center_model, random_model
 
 
 def photo(path="a.jpg", width=120, height=90):
@@ -59,7 +59,7 @@ def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
 
 
 def test_both_response_maps_stand_beside(tmp_path):
-    drawer = Drawer(tmp_path / "new" / "drawn", Localizer(random_model()))
+    drawer = Drawer(tmp_path / "new" / "drawn", LNetLocalizer(random_model()))
     drawer(photo(), record((30, 30, 30, 40)))
     (path,) = (tmp_path / "new" / "drawn").iterdir()
     image = cv2.imread(str(path))
@@ -68,9 +68,9 @@ def test_both_response_maps_stand_beside(tmp_path):
     assert whole.mean() > faces.mean()  # one square of the picture, and the whole of it
 
 
-def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
-    with_student, without = Drawer(tmp_path, StudentLocalizer(student_model())), Drawer(tmp_path, None)
-    drawn = with_student.picture(photo(), record((30, 30, 30, 40)))
+def test_a_centre_network_has_no_response_maps_to_stand_beside(tmp_path):
+    with_net, without = Drawer(tmp_path, CenterLocalizer(center_model())), Drawer(tmp_path, None)
+    drawn = with_net.picture(photo(), record((30, 30, 30, 40)))
     assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
     np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))
 
@@ -79,6 +79,18 @@ def test_a_student_has_no_response_maps_to_stand_beside(tmp_path):
 def test_odd_shapes_can_be_drawn(tmp_path, width, height):
     picture = Drawer(tmp_path, None).picture(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
     assert max(picture.shape[:2]) == SIDE
+
+
+@pytest.mark.parametrize("box", [(3e9, 0, 9, 9), (-3e9, -3e9, 7e9, 7e9), (1, 1, 1e300, 1e300), (5, 5, 3e9, 20)])
+@pytest.mark.parametrize("localizer", [None, LNetLocalizer(random_model())], ids=["bare", "with maps"])
+def test_boxes_of_any_size_are_clipped(tmp_path, box, localizer):
+    assert Drawer(tmp_path, localizer).picture(photo(), record(box)).shape[0] == SIDE * 3 // 4
+
+
+def test_a_box_that_covers_all_has_no_edge_in_the_picture(tmp_path):
+    drawn = Drawer(tmp_path, None).picture(photo(), record((-3e9, -3e9, 7e9, 7e9)))
+    plain = Drawer(tmp_path, None).picture(photo(), record())
+    np.testing.assert_array_equal(drawn[100:-9, 200:-9], plain[100:-9, 200:-9])
 
 
 names = st.binary(min_size=1, max_size=40).filter(lambda name: 0 not in name)

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import pytest
 import torch
 from photographs import make_photographs
 
@@ -19,6 +20,8 @@ from facetag.pipeline.loader import Photo, ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.tagger import Tagger
 from models import tiny_model
+
+pytestmark = pytest.mark.timing
 
 
 def test_one_pass_over_nine_views_is_faster_than_patch_by_patch():

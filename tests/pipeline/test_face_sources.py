@@ -7,12 +7,14 @@ from photographs import smooth_picture
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
-from facetag.localization.center_localizer import StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
-from facetag.pipeline.face_sources import GivenBoxes, aligned, located_by
+from facetag.localization.base import Detection
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
+from facetag.pipeline.face_sources import Found, GivenBoxes, aligned, located_by
 from facetag.pipeline.loader import Photo
+from facetag.pipeline.stages import Cascade, record_of, untagged
 from facetag.pipeline.timing import Stage, Stopwatch
-from models import random_model, student_model
+from models import center_model, random_model
 
 
 def photo(path, width=100, height=80):
@@ -96,8 +98,8 @@ def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("localizer", "stages"),
     [
-        (Localizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
-        (StudentLocalizer(student_model()), {Stage.STUDENT}),
+        (LNetLocalizer(random_model()), {Stage.LNET_O, Stage.LNET_S}),
+        (CenterLocalizer(center_model()), {Stage.CENTER_NET}),
     ],
 )
 def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):
@@ -114,7 +116,19 @@ def test_the_surest_is_found_under_a_head_that_is_not_sure():
     photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
     images = [one.pixels for one in photos]
     model = random_model()
-    localizer = Localizer(model, settings=replace(Localizer(model).settings, head_score=0.9999999))
+    localizer = LNetLocalizer(model, settings=replace(LNetLocalizer(model).settings, head_score=0.9999999))
     assert not any(localizer.heads(images))
     found = located_by(localizer, dominant=True)(photos, Stopwatch())
     assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)
+
+
+def test_boxes_that_were_found_are_written_as_far_as_they_are_shown_and_given_ones_whole():
+    shown = photo("a.png", 60, 40)
+    faces = (Detection(Box(-10, -5, 50, 60), 0.5), Detection(Box(10, 5, 20, 30), 0.4))
+    for given, expected in ((False, Box(0, 0, 40, 40)), (True, Box(-10, -5, 50, 60))):
+        found = Found(faces, given=given)
+        record = record_of(shown, found, tuple(map(untagged, faces)))
+        assert [face.box for face in record.faces] == [expected, Box(10, 5, 20, 30)]
+    cascade = Cascade(lambda photos, clock: [Found(faces)], min_face=35.0)
+    assert [face.box for face in cascade([shown])[0].faces] == [Box(0, 0, 40, 40)]
+    assert Cascade(lambda photos, clock: [Found(faces)], min_face=41.0)([shown])[0].faces == ()

@@ -139,6 +139,7 @@ def test_batches_and_answers_are_forgotten(count):
     assert len([len(things) for _ in side_by_side(batches(), lambda batch: None, count)]) == 6
 
 
+@pytest.mark.timing
 def test_who_stops_early_does_not_wait_for_what_is_looked_at():
     looked_at, goes_on = threading.Event(), threading.Event()
 

@@ -6,27 +6,25 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import engines
+import gpu
+import growth
 import numpy as np
 import PIL.Image
 import pytest
+import reduced
 import torch
 from torch import nn
 
+from facetag.attributes import ATTRIBUTES
+from facetag.datasets.webfaces import Photograph
+from facetag.geometry import Box
+from facetag.model import save_model
+from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.results import FaceRecord, ImageRecord, Status
+from models import CARD, center_model
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import engines  # noqa: E402
-import gpu  # noqa: E402
-import growth  # noqa: E402
-import reduced  # noqa: E402
-
-from facetag.attributes import ATTRIBUTES  # noqa: E402
-from facetag.datasets.webfaces import Photograph  # noqa: E402
-from facetag.geometry import Box  # noqa: E402
-from facetag.model import save_model  # noqa: E402
-from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
-from facetag.results import FaceRecord, ImageRecord, Status  # noqa: E402
-from models import CARD, student_model  # noqa: E402
 
 
 def opened(data: bytes) -> PIL.Image.Image:
@@ -41,9 +39,9 @@ def test_crowds_are_as_large_as_asked_and_no_two_alike() -> None:
 
 
 def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_model(student_model(), tmp_path / "model", CARD)
+    save_model(center_model(), tmp_path / "model", CARD)
     row = growth.grown(growth.squares(3), str(tmp_path / "model"))
-    assert row.images > 0 and row.memory > 50 and {"decode", "student"} <= set(row.stages)
+    assert row.images > 0 and row.memory > 50 and {"decode", "center_net"} <= set(row.stages)
     growth.show("three", row)
     assert capsys.readouterr().out.startswith("three ")
 
@@ -85,6 +83,7 @@ def test_an_engine_that_cannot_is_said_in_its_place(
     assert said.count("% of the limit") == 1
 
 
+@pytest.mark.process
 def test_how_busy_a_gpu_is_counts_while_the_run_lasts(tmp_path: Path) -> None:
     speaker = "import time; print(10, flush=True); time.sleep(0.2); print(90, flush=True); time.sleep(60)"
     with gpu.watching((sys.executable, "-c", speaker)) as watch:
@@ -101,7 +100,7 @@ def test_how_busy_a_gpu_is_counts_while_the_run_lasts(tmp_path: Path) -> None:
 def test_the_gpu_benchmark_works_without_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(student_model(), tmp_path / "model", CARD)
+    save_model(center_model(), tmp_path / "model", CARD)
     words = [
         "gpu.py",
         "--device",

@@ -15,7 +15,7 @@ from facetag.datasets.webfaces import Photograph
 from facetag.errors import DataError, FacetagError
 from facetag.evaluate.localization import Examined
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("benchmark_localization", ROOT / "benchmarks" / "localization.py")
@@ -37,7 +37,7 @@ for line in sys.stdin:
 
 
 def examined(*boxes: tuple[Box, float], truths=(TRUTH,), name="a") -> Examined:
-    return Examined(Photograph(Path(name), tuple(truths), "tune"), [Located(*box) for box in boxes], 160)
+    return Examined(Photograph(Path(name), tuple(truths), "tune"), [Detection(*box) for box in boxes], 160)
 
 
 @pytest.fixture
@@ -94,10 +94,11 @@ def test_the_threshold_has_a_false_positive_in_ten_photographs():
     assert one.report.single.kept[at_half] == one.report.single.at_rates[at_half, 2] == 9 / 12
 
 
+@pytest.mark.process
 def test_rivals_see_the_pixels_and_stand_beside_the_lnets(photographs, rival):
     def ours(images, files):
         assert [np.array_equal(np.load(file), image) for file, image in zip(files, images, strict=True)]
-        return [[Located(TRUTH, 0.9)] for _ in images], 0.25 * len(images)
+        return [[Detection(TRUTH, 0.9)] for _ in images], 0.25 * len(images)
 
     measured, conventions = benchmark.compare(photographs, photographs, {"LNets": ours}, {"rival": rival})
     assert list(measured) == ["LNets", "rival"] and list(conventions) == ["rival"]
@@ -115,6 +116,7 @@ def test_rivals_see_the_pixels_and_stand_beside_the_lnets(photographs, rival):
     assert written["rival"]["single"]["photographs"] == 3
 
 
+@pytest.mark.process
 def test_the_tuning_half_is_looked_at_by_rivals_alone(photographs, rival):
     seen = []
 
@@ -127,6 +129,7 @@ def test_the_tuning_half_is_looked_at_by_rivals_alone(photographs, rival):
     assert measured["rival"].report.single.photographs == 1 and conventions["rival"].ratio == pytest.approx(0.8)
 
 
+@pytest.mark.process
 def test_a_rival_that_ends_is_named(tmp_path, photographs):
     script = tmp_path / "broken.py"
     script.write_text("raise SystemExit(3)")
@@ -165,6 +168,7 @@ def ask(script: str, variant: str, modules: dict[str, str], folder: Path, level:
     return json.loads(done.stdout)
 
 
+@pytest.mark.process
 def test_a_haar_box_is_as_sure_as_it_has_doubles(tmp_path):
     cv2_of_four = """
 import numpy as np
@@ -185,6 +189,7 @@ class CascadeClassifier:
     assert (nothing["boxes"], nothing["scores"]) == ([], [])
 
 
+@pytest.mark.process
 def test_mediapipes_boxes_are_in_pixels_and_its_threshold_is_set_in_the_graph(tmp_path):
     solution = """
 from types import SimpleNamespace as N

@@ -8,28 +8,25 @@ from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
 
+import contestants
 import cv2
+import environments
+import machine
 import numpy as np
+import pictures
 import pytest
+import speed_report
+import taggers
 import torch
 from torch import nn
 
+from facetag.errors import DataError, FacetagError
+from facetag.evaluate.speed import multiply_adds
+from facetag.model import load_model, save_model
+from facetag.networks.anet import HEIGHT, WIDTH, ANet
+from models import CARD, center_model, random_model
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import contestants  # noqa: E402
-import environments  # noqa: E402
-import machine  # noqa: E402
-import pictures  # noqa: E402
-import speed_report  # noqa: E402
-import taggers  # noqa: E402
-
-from facetag.errors import DataError, FacetagError  # noqa: E402
-from facetag.evaluate.speed import multiply_adds  # noqa: E402
-from facetag.model import load_model, save_model  # noqa: E402
-from facetag.networks.anet import HEIGHT, WIDTH, ANet  # noqa: E402
-from models import CARD, random_model, student_model  # noqa: E402
-
 #: Two faces in every file; says what it was started as, and ends at a file that is not there.
 RIVAL = """
 import json, os, sys
@@ -119,7 +116,7 @@ def test_multiply_adds_are_those_of_the_layers():
         machine.multiply_adds_of(nn.Bilinear(1, 1, 1), torch.zeros(1, 1))
 
 
-@pytest.mark.parametrize("make", [random_model, student_model])
+@pytest.mark.parametrize("make", [random_model, center_model])
 def test_a_models_multiply_adds_are_counted_in_a_real_run(make, photographs):
     model = make()
     assert machine.multiply_adds(model, photographs.files) > 1e6
@@ -228,7 +225,7 @@ def test_what_cannot_be_installed_says_why(tmp_path, monkeypatch):
 
 @pytest.mark.process
 def test_facetag_runs_as_people_run_it(rival, tmp_path, monkeypatch, capsys):
-    save_model(student_model("tiny"), tmp_path / "tiny", CARD)
+    save_model(center_model("tiny"), tmp_path / "tiny", CARD)
     words = ["--environments", str(tmp_path), "--models", str(tmp_path / "tiny"), "missing", "--rivals", "rival"]
     words += ["--sides", "64", "--count", "1", "--turns", "1", "--json", str(tmp_path / "speed.json")]
     monkeypatch.setattr(sys, "argv", ["taggers.py", *words])

@@ -88,11 +88,13 @@ def test_the_version_is_said_once():
     assert PYPROJECT["project"]["version"] == __version__
 
 
+@pytest.mark.process
 def test_a_wheel_has_recipes_and_whole_models_but_nothing_beside_them(tmp_path):
     project = tmp_path / "project"
     for name, text in {
         "pyproject.toml": (ROOT / "pyproject.toml").read_text(),
         "README.md": "#", "LICENSE": "MIT", "LICENSE-WEIGHTS.md": "#",
+        "docs/facetag.1": ".TH", "docs/commands.md": "#",
         "src/facetag/__init__.py": "", "src/facetag/recipes/faithful.toml": "",
         "models/a/anet.safetensors": "", "models/a/model.json": "{}", "models/a/CARD.md": "#",
         "models/a/last.ckpt": "", "models/a/log.jsonl": "", "data/celeba/1.jpg": "",
@@ -105,5 +107,22 @@ def test_a_wheel_has_recipes_and_whole_models_but_nothing_beside_them(tmp_path):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == {
         "facetag/__init__.py", "facetag/recipes/faithful.toml",
+        "facetag-0.1.0.data/data/share/man/man1/facetag.1",
         "facetag/models/a/anet.safetensors", "facetag/models/a/model.json", "facetag/models/a/CARD.md",
     }  # fmt: skip
+
+
+def test_every_classifier_exists():
+    from trove_classifiers import classifiers
+
+    assert set(PYPROJECT["project"]["classifiers"]) <= classifiers
+
+
+def test_the_image_runs_without_rights_and_asks_for_nothing_that_is_not_sent():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users and users[-1].isdigit() and int(users[-1]) > 0
+    sent = {line[1:].strip("/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [word for line in lines if line.startswith("COPY") and "--from" not in line for word in line.split()[1:-1]]
+    assert len(copied) > 5 and set(copied) == sent and all((ROOT / name).exists() for name in copied)
+    assert "constraints.txt" in copied and any("opencv-python-headless==" in line for line in lines)

@@ -13,7 +13,8 @@ from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.orient import INVERSE, upright
 from facetag.images.resample import Image, resize
-from facetag.localization.center_localizer import AnyLocalizer, localizer_of
+from facetag.localization.base import Localizer
+from facetag.localization.center_localizer import localizer_of
 from facetag.model import Model, load_model
 from facetag.tagger import Tagger
 
@@ -27,7 +28,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 @pytest.fixture(scope="module")
-def localizer(model: Model) -> AnyLocalizer:
+def localizer(model: Model) -> Localizer:
     return localizer_of(model)
 
 
@@ -50,7 +51,7 @@ def canvas_with_face(astronaut: Image, width: int, height: int, share: float) ->
     return image, face.shifted(left, top)
 
 
-def test_the_astronaut_is_found_and_smiles(model: Model, localizer: AnyLocalizer, astronaut: Image) -> None:
+def test_the_astronaut_is_found_and_smiles(model: Model, localizer: Localizer, astronaut: Image) -> None:
     (found,) = localizer.dominant([astronaut])
     assert found[0].score >= localizer.settings.score
     assert found[0].box.iou(ASTRONAUT) >= 0.5
@@ -64,7 +65,7 @@ def test_the_astronaut_is_found_and_smiles(model: Model, localizer: AnyLocalizer
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (4000, 3000)])
 def test_a_face_of_any_size_has_its_box(
-    localizer: AnyLocalizer, astronaut: Image, width: int, height: int, share: float
+    localizer: Localizer, astronaut: Image, width: int, height: int, share: float
 ) -> None:
     image, face = canvas_with_face(astronaut, width, height, share)
     (found,) = localizer([image])
@@ -73,7 +74,7 @@ def test_a_face_of_any_size_has_its_box(
     assert len(found) == 1
 
 
-def test_grey_and_colour_agree_on_the_box(localizer: AnyLocalizer, astronaut: Image) -> None:
+def test_grey_and_colour_agree_on_the_box(localizer: Localizer, astronaut: Image) -> None:
     grey = np.repeat(astronaut.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     ((colour, *_), (without, *_)) = localizer.dominant([astronaut, grey])
     assert colour.box.iou(without.box) >= 0.7
@@ -89,7 +90,7 @@ def save_turned(image: Image, orientation: int, path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_all_orientations_of_the_stored_file_give_the_same_box(
-    localizer: AnyLocalizer, astronaut: Image, tmp_path: Path, suffix: str
+    localizer: Localizer, astronaut: Image, tmp_path: Path, suffix: str
 ) -> None:
     image = astronaut[:400, :480]  # not square, so that a turn not undone cannot go unseen
     for orientation in range(1, 9):
@@ -105,7 +106,7 @@ def test_all_orientations_of_the_stored_file_give_the_same_box(
         assert all(box.iou(boxes[0]) >= 0.9 for box in boxes)
 
 
-def test_a_cat_is_answered(localizer: AnyLocalizer) -> None:
+def test_a_cat_is_answered(localizer: Localizer) -> None:
     """Whether its face is one is left open: the paper's people are the only ones that LNets know."""
     image = read_image(str(PHOTOS / "cat.jpg")).pixels
     (found,) = localizer([image])
@@ -114,11 +115,11 @@ def test_a_cat_is_answered(localizer: AnyLocalizer) -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (1, 1), (40, 2000)])
-def test_a_tiny_or_narrow_picture_is_answered(localizer: AnyLocalizer, shape: tuple[int, int]) -> None:
+def test_a_tiny_or_narrow_picture_is_answered(localizer: Localizer, shape: tuple[int, int]) -> None:
     assert localizer([np.full((*shape, 3), 128, np.uint8)]) == [[]]
 
 
-def test_scenes_without_a_face_have_none(localizer: AnyLocalizer) -> None:
+def test_scenes_without_a_face_have_none(localizer: Localizer) -> None:
     scenes = [read_image(str(PHOTOS / name)).pixels for name in ("coffee.jpg",)]
     scenes += [np.full((300, 400, 3), level, np.uint8) for level in (0, 90, 255)]
     found = list(itertools.chain.from_iterable(localizer(scenes)))

@@ -4,24 +4,21 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import keep
 import pytest
+import restore
 import torch
 from safetensors.torch import load_file
 
+from facetag.geometry import Box
+from facetag.images.decode import read_image
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.model import load_model
+from facetag.training.checkpoint import figures
+from facetag.training.recipe import load_recipe
+from facetag.training.trained import trained_attribute_net, trained_center_net, trained_localizer
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "studies"))
-
-import keep  # noqa: E402
-import restore  # noqa: E402
-
-from facetag.geometry import Box  # noqa: E402
-from facetag.images.decode import read_image  # noqa: E402
-from facetag.localization.center_localizer import StudentLocalizer  # noqa: E402
-from facetag.model import load_model  # noqa: E402
-from facetag.training.checkpoint import figures  # noqa: E402
-from facetag.training.recipe import load_recipe  # noqa: E402
-from facetag.training.trained import trained_attribute_net, trained_localizer, trained_student  # noqa: E402
-
 CPU = torch.device("cpu")
 ASTRONAUT = ROOT / "examples" / "photos" / "astronaut.jpg"
 
@@ -48,12 +45,12 @@ def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> Non
         torch.testing.assert_close(lnet.net(pictures), shipped.net(pictures), rtol=1e-3, atol=1e-3)
 
 
-def test_the_student_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
-    restored, model = trained_student(run, load_recipe("fast"), CPU), load_model("fast")
-    assert restored.settings == StudentLocalizer(model).settings
+def test_the_centre_network_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
+    restored, model = trained_center_net(run, load_recipe("fast"), CPU), load_model("fast")
+    assert restored.settings == CenterLocalizer(model).settings
     pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
-    assert model.student is not None
-    torch.testing.assert_close(restored.net(pictures), model.student(pictures), rtol=1e-2, atol=1e-2)
+    assert model.center_net is not None
+    torch.testing.assert_close(restored.net(pictures), model.center_net(pictures), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("name", ["faithful", "fast"])
@@ -89,10 +86,10 @@ def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
 ) -> None:
     monkeypatch.setattr(keep, "HERE", tmp_path)
     main_of(keep, "--run", run)
-    main_of(keep, "--run", run, "--student")
+    main_of(keep, "--run", run, "--center-net")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "figures.json",
-        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "student", "anet_student")),
+        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "center_net", "anet_center_net")),
     }
     assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)

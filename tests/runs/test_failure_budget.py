@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facetag.errors import UsageError
-from facetag.runs.failure_budget import ENOUGH, budget_of
+from facetag.runs.failure_budget import budget_of
 
 
 @pytest.mark.parametrize(
@@ -28,16 +28,17 @@ def test_a_run_of_nothing_has_not_failed(text):
     assert not budget_of(text).is_spent(0, 0) and not budget_of(text).stops(0, 0)
 
 
-def test_only_a_rate_stops_a_run_and_only_when_it_is_sure():
-    assert not any(budget_of(name).stops(ENOUGH, ENOUGH) for name in ("never", "any", "all", "1"))
-    assert not budget_of("10%").stops(ENOUGH - 1, ENOUGH - 1)
-    assert not budget_of("10%").stops(ENOUGH // 10, ENOUGH)
-    assert budget_of("10%").stops(ENOUGH // 10 + 1, ENOUGH)
-    assert budget_of("0").stops(1, 1)
+def test_only_a_rate_stops_a_run_and_only_when_whatever_is_left_cannot_help():
+    assert not any(budget_of(name).stops(250, 250) for name in ("never", "any", "all", "1"))
+    assert not budget_of("5%").stops(250, None)  # more inputs may come
+    assert not budget_of("0").stops(1, None)
+    assert not budget_of("5%").stops(12, 250)
+    assert budget_of("5%").stops(13, 250)
+    assert budget_of("0").stops(1, 5)
 
 
 @given(st.sampled_from(["never", "any", "all", "0", "0.1", "7%"]), st.integers(0, 300), st.integers(0, 300))
-def test_what_stops_a_run_is_a_spent_budget(text, failed, answered):
+def test_what_stops_a_run_is_a_budget_that_is_spent_at_its_end(text, failed, answered):
     budget = budget_of(text)
     assert not budget.stops(failed, failed + answered) or budget.is_spent(failed, failed + answered)
 

@@ -18,7 +18,7 @@ from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.geometry import Box
 from facetag.pipeline.items import Source
 from facetag.results import FaceRecord, ImageRecord, Status
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import AT_WRITING, Basis
 from facetag.runs.journal import Journal, remove_journal
 from facetag.runs.shards import Shard
 
@@ -103,11 +103,13 @@ def test_a_basis_differs_by_whatever_changes_an_answer():
     changes = {
         "model": "b", "faces": "dominant", "boxes": "ff", "attributes": ("Male",), "thresholds": (0.5, 0.26),
         "unsure_from": (0.3, 0.25), "min_face": 1.0, "max_pixels": 1, "strict": True, "answers": 2,
-        "command": "localize", "precision": "bfloat16",
+        "command": "localize", "precision": "bfloat16", "raw": "preview",
     }  # fmt: skip
     assert set(changes) == set(Basis.__dataclass_fields__)
     digests = {BASIS.digest, *(replace(BASIS, **{name: value}).digest for name, value in changes.items())}
-    assert len(digests) == 1 + len(changes)
+    assert len(digests) == 1 + len(changes) - len(AT_WRITING)
+    assert all(replace(BASIS, **{name: changes[name]}).digest == BASIS.digest for name in AT_WRITING)
+    assert len({replace(BASIS, **{name: value}).text for name, value in changes.items()}) == len(changes)
 
 
 def test_what_is_known_by_path_and_by_content_on_the_same_basis_alone(path):
@@ -115,7 +117,7 @@ def test_what_is_known_by_path_and_by_content_on_the_same_basis_alone(path):
     with Journal(path, BASIS) as journal:
         known = journal.known("1.jpg")
         assert (known.source, known.record) == (source(1), record("1.jpg"))
-        assert journal.answer_to(source(2).sha256) == record("2.jpg")
+        assert journal.answer_to(source(2).sha256).record == record("2.jpg")
         assert journal.known("3.jpg") is None and journal.answer_to(source(3).sha256) is None
     with Journal(path, replace(BASIS, strict=True)) as journal:
         assert journal.known("1.jpg") is None and journal.answer_to(source(2).sha256) is None
@@ -230,7 +232,7 @@ def test_a_journal_of_another_version_command_or_shard_is_refused(path):
     with pytest.raises(JournalError, match=r"belongs to shard 1/1"):
         Journal(path, BASIS, shard=Shard(1, 2))
     with sqlite3.connect(path) as base:
-        base.execute("PRAGMA user_version = 2")
+        base.execute("PRAGMA user_version = 3")
     base.close()
     assert "another version of facetag" in refusal(path)
 

@@ -23,7 +23,6 @@ from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, publish
 from facetag.runs.shards import WHOLE, Enumeration, Shard
-from models import model_folder  # noqa: F401 - a fixture
 
 BASIS = Basis("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
 RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
@@ -59,12 +58,12 @@ def unique(records):
 @given(some_records, st.integers(1, 4), st.sampled_from(list(WRITERS)), st.randoms(use_true_random=False))
 def test_merged_shards_are_one_run(given_records, count, name, random):
     attributes, records = given_records
-    records, basis = unique(records), replace(BASIS, attributes=attributes)
+    records, basis = unique(records), replace(BASIS, attributes=attributes, thresholds=(0.5,) * len(attributes or ()))
     with tempfile.TemporaryDirectory() as folder:
         parts = [
             shard_run(f"{folder}/{index}.csv", records, Shard(index, count), basis) for index in range(1, count + 1)
         ]
-        publish(iter(records), Document(f"{folder}/one.{name}", name, attributes))
+        publish(iter(records), Document(f"{folder}/one.{name}", name, attributes, basis.decide))
         random.shuffle(parts)
         assert merge(parts, f"{folder}/merged.{name}") == len(records)
         with open(f"{folder}/one.{name}", "rb") as one, open(f"{folder}/merged.{name}", "rb") as merged:
@@ -73,10 +72,8 @@ def test_merged_shards_are_one_run(given_records, count, name, random):
 
 def rows(out):
     with closing(sqlite3.connect(beside(str(out), ENDING))) as base:
-        inputs = base.execute("SELECT path, size, mtime_ns, sha256, basis, record FROM inputs ORDER BY path").fetchall()
-        places = base.execute(
-            "SELECT place, failure, path FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place"
-        ).fetchall()
+        inputs = base.execute("SELECT path, size, mtime_ns, sha256, key, result FROM inputs ORDER BY path").fetchall()
+        places = base.execute("SELECT place, path, failure FROM seen ORDER BY place").fetchall()
         return inputs, places, base.execute("SELECT name, value FROM facts ORDER BY name").fetchall()
 
 
@@ -101,7 +98,7 @@ def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
     known, text = rows(old), (tmp_path / "merged.csv").read_bytes()
     (one,) = shards(tmp_path, 1)
     with closing(sqlite3.connect(beside(one, ENDING))) as base:
-        base.execute("DELETE FROM met WHERE place = 11")
+        base.execute("DELETE FROM seen WHERE place = 11")
         base.commit()
     with pytest.raises(JournalError):
         merge([one], old)
@@ -196,15 +193,15 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("DELETE FROM met WHERE place = 5", r"input 6 of the run is not in its journals once"),
-        ("DELETE FROM met WHERE place = 11", r"input 12 of the run is not in its journals once"),
-        ("UPDATE met SET input = 99 WHERE place = 5", "cannot be read|is damaged"),
-        ("UPDATE inputs SET record = '{}'", "cannot be read|is damaged"),
+        ("DELETE FROM seen WHERE place = 5", r"input 6 of the run is not in its journals once"),
+        ("DELETE FROM seen WHERE place = 11", r"input 12 of the run is not in its journals once"),
+        ("UPDATE seen SET input = 99 WHERE place = 5", "cannot be read|is damaged"),
+        ("UPDATE inputs SET result = '{}'", "cannot be read|is damaged"),
         ("UPDATE facts SET value = '0/0' WHERE name = 'shard'", "is damaged"),
         ("UPDATE facts SET value = '{' WHERE name = 'basis'", "is damaged"),
         ("UPDATE facts SET value = x'00' WHERE name = 'inputs'", "is damaged"),
         ("DELETE FROM facts WHERE name = 'digest'", "is damaged"),
-        ("DROP TABLE facts", "cannot be read"),
+        ("DROP TABLE facts", "its tables are not facetag's"),
     ],
 )
 def test_a_damaged_journal_is_refused(tmp_path, change, reason):
@@ -234,7 +231,7 @@ def test_a_journal_stays_with_its_shard(tmp_path):
 
 
 @pytest.fixture
-def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):  # noqa: F811
+def facetag(model_folder, tmp_path, monkeypatch, capfdbinary):
     """Runs `facetag predict` on photos, or another command; answers (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()

@@ -14,15 +14,14 @@ from facetag import cli
 from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked
 from facetag.geometry import Box
 from facetag.images.discover import discover
-from facetag.localization.lnet_localizer import Located
-from facetag.pipeline.drawing import Drawer
+from facetag.localization.base import Detection
+from facetag.pipeline.drawing import Drawer, file_name
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.results import Status
 from facetag.runs.cache_key import Basis
-from facetag.runs.run import Document, Observers, RunSettings, run
-from models import model_folder  # noqa: F401 - a fixture
+from facetag.runs.run import Document, Fate, Observers, RunSettings, run
 
 BASIS = Basis("localize", "a model")
 
@@ -38,7 +37,7 @@ class Counting:
         if self.failing & {os.path.basename(photo.path) for photo in photos}:
             raise ValueError("no luck")
         self.asked += [os.path.basename(photo.path) for photo in photos]
-        return [Found((Located(Box(1, 2, 3, float(photo.pixels.sum() % 99_991)), 0.5),)) for photo in photos]
+        return [Found((Detection(Box(1, 2, 3, float(photo.pixels.sum() % 99_991)), 0.5),)) for photo in photos]
 
 
 @pytest.fixture
@@ -278,7 +277,7 @@ def test_a_run_that_is_stopped_leaves_the_older_output_and_goes_on(archive):
 
 
 def test_an_observer_that_raises_loses_nothing_of_the_batch(archive):
-    def seen(record):
+    def seen(record, fate):
         raise FacetagError("enough")
 
     with pytest.raises(FacetagError, match="enough"):
@@ -294,6 +293,23 @@ def test_answers_to_boxes_belong_to_paths(archive):
     os.utime(archive / "000001.jpg")
     assert go(basis=basis)[0] == ["zz.jpg"]
     assert go(basis=replace(basis, boxes="another"))[0] == sorted(os.listdir(archive))
+
+
+@pytest.mark.parametrize("out", ["out.csv", "/dev/stdout"])
+def test_a_drawing_that_fails_is_its_images_remark_and_tried_again(archive, tmp_path, out):
+    draw, told = Drawer(tmp_path / "drawn", None), []
+    blocked = tmp_path / "drawn" / file_name("in/000003.jpg")
+    blocked.mkdir()
+    _, outcome = go(out, observers=Observers(draw, seen=told.append))
+    assert outcome.finished and len(told) == 20
+    remarks = {record.path: record.error for record in told if record.error}
+    assert list(remarks) == ["in/000003.jpg"] and remarks["in/000003.jpg"].startswith(
+        "could not be drawn: cannot write"
+    )
+    if out == "out.csv":
+        blocked.rmdir()
+        assert go(observers=Observers(draw))[0] == names(3)
+        assert "could not be drawn" not in (tmp_path / out).read_text()
 
 
 def test_drawings_that_are_not_there_are_made(archive, tmp_path):
@@ -388,7 +404,7 @@ def test_the_points_of_a_run(archive):
 def test_a_second_run_is_refused_at_once_or_waits(archive):
     inside, leave = threading.Event(), threading.Event()
 
-    def hold(record):
+    def hold(record, fate):
         inside.set()
         leave.wait(10)
 
@@ -414,12 +430,12 @@ def test_statuses_of_kept_records_are_seen(archive):
     (archive / "000002.jpg").write_bytes(b"")
     for _ in range(2):
         seen = []
-        go(observers=Observers(seen=seen.append))
-        assert [record.status for record in seen].count(Status.UNREADABLE) == 1
-        assert [os.path.basename(record.path) for record in seen] == names(*range(20))
+        go(observers=Observers(seen=lambda *told, seen=seen: seen.append(told)))
+        assert [record.status for record, _ in seen].count(Status.UNREADABLE) == 1
+        assert [os.path.basename(record.path) for record, _ in seen] == names(*range(20))
 
 
-def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):  # noqa: F811
+def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):
     """Of `facetag localize`: how many of four were kept, by its record."""
     for name in names(*range(4, 20)):
         (archive / name).unlink()
@@ -439,3 +455,18 @@ def test_the_commands_words_reach_the_run(archive, model_folder, capfdbinary):  
     assert content().count(b"\r\n") == 1
     for word in ("--retry-failed", "--rehash", "--prune"):
         assert cli.run(["localize", "in", "--model", str(model_folder), word]) == ExitCode.USAGE
+
+
+def test_every_input_has_its_fate_and_what_is_gone_is_counted(archive):
+    def fates(**words):
+        met = []
+        outcome = go(observers=Observers(seen=lambda record, fate: met.append((record.path, fate))), **words)[1]
+        return {os.path.basename(path): fate.value for path, fate in met if fate is not Fate.REUSED}, outcome.gone
+
+    assert fates() == (dict.fromkeys(names(*range(20)), "new"), 0)
+    (archive / "000001.jpg").write_bytes((archive / "000001.jpg").read_bytes() + b"more")
+    (archive / "000002.jpg").rename(archive / "renamed.jpg")
+    (archive / "000003.jpg").unlink()
+    assert fates() == ({"000001.jpg": "changed"}, 2)
+    assert fates() == ({}, 0)
+    assert fates(basis=replace(BASIS, min_face=9))[0] == dict.fromkeys(os.listdir(archive), "changed")

@@ -20,7 +20,7 @@ from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.formats.destination import unheeded
 from facetag.images.discover import discover
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import load_model
 from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
@@ -70,7 +70,7 @@ class Scene:
 
     def run(self, out, at=unheeded):
         tag = Tagging(Tagger(self.model), range(len(ATTRIBUTES)), self.model.thresholds)
-        cascade, reading = Cascade(located_by(Localizer(self.model)), tag), ReadSettings(batch=2, lookers=2)
+        cascade, reading = Cascade(located_by(LNetLocalizer(self.model)), tag), ReadSettings(batch=2, lookers=2)
         basis = basis_of("predict", self.model, cascade, reading, "all")
         document = Document(str(out), "csv", ATTRIBUTES)
         run(discover([self.photos]), cascade, reading, document, basis, observers=Observers(at=at))

@@ -156,6 +156,38 @@ def enormous() -> Iterator[File]:
         yield b"%d.%s" % (number, suffix), content, TOO_LARGE
 
 
+def spoilt() -> Iterator[File]:
+    """Sound pixels beside bad metadata, and JPEGs with damage in the middle: used, with a warning."""
+    for seed in range(SEEDS):
+        png, jpeg = (encoded(photograph(seed), kind) for kind in ("PNG", "JPEG"))
+        for name, body in ((b"gAMA", b"\0"), (b"iCCP", b"p\0\0" + zlib.compress(bytes(2_000_000)))):
+            chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            yield b"%d-%s.png" % (seed, name), png[:33] + chunk + png[33:], OK
+        yield b"%d-crc.png" % seed, png[:33] + b"\0\0\0\1tEXta\0\0\0\0" + png[33:], OK
+        for marker, body in ((b"\xe2", b"ICC_PROFILE\0"), (b"\xe0", b"JFIF"), (b"\xee", b"Adobe")):
+            segment = b"\xff" + marker + struct.pack(">H", len(body) + 2) + body
+            yield b"%d-%s.jpg" % (seed, body[:4]), jpeg[:2] + segment + jpeg[2:], OK
+        for progressive in (False, True):
+            large = bytearray(encoded(photograph(seed, 640, 480), "JPEG", quality=95, progressive=progressive))
+            at = len(large) * 7 // 10
+            large[at : at + 400] = np.random.default_rng(seed).bytes(400)
+            yield b"%d-middle-%d.jpg" % (seed, progressive), bytes(large), OK
+
+
+def unread() -> Iterator[File]:
+    """Whole files of kinds that their kind's reader does not take."""
+    jpeg = encoded(photograph(0), "JPEG")
+    at = jpeg.index(b"\xff\xc0")
+    yield b"12-bit.jpg", jpeg[: at + 4] + b"\x0c" + jpeg[at + 5 :], UNSUPPORTED
+    yield b"lossless.jpg", jpeg[: at + 1] + b"\xc3" + jpeg[at + 2 :], UNSUPPORTED
+    yield b"bigtiff.tif", b"MM\0+\0\x08\0\0" + bytes(60), UNSUPPORTED
+    tiff = encoded(photograph(0), "TIFF")
+    at = tiff.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    yield b"webp.tif", tiff[:at] + struct.pack("<H", 50001) + tiff[at + 2 :], UNSUPPORTED
+    bmp = encoded(photograph(0), "BMP")
+    yield b"2-bit.bmp", bmp[:28] + b"\2" + bmp[29:], UNSUPPORTED
+
+
 def foreign() -> Iterator[File]:
     """Images of kinds that are not decoded; they say so, whatever they are called."""
     starts = (b"8BPS\0\1", b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n", b"v/1\x01",
@@ -193,7 +225,7 @@ def names() -> Iterator[File]:
 
 FAMILIES: dict[bytes, Callable[[], Iterator[File]]] = {
     b"turned": turned, b"modes": modes, b"bare": bare, b"cut": cut, b"empty": empty, b"garbage": garbage,
-    b"enormous": enormous, b"foreign": foreign, b"misnamed": misnamed,
+    b"enormous": enormous, b"spoilt": spoilt, b"unread": unread, b"foreign": foreign, b"misnamed": misnamed,
     b"names \xff\n\xf0\x9f\x98\x80": names,
 }  # fmt: skip
 

@@ -1,23 +1,21 @@
 """A model folder of seeded random weights, small and quick, for tests that need a whole cascade and no training."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localization.center_localizer import StudentLocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizerSettings
 from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
-from facetag.model import Model, RespondingLNet, save_model
+from facetag.model import Model, RespondingLNet
 from facetag.networks.anet import FEATURES, ANet
+from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
-from facetag.networks.student import Student, StudentSettings
 from facetag.settings import plain
 from facetag.tagger import TaggerSettings
 
@@ -65,10 +63,12 @@ def tiny_model() -> Model:
     return replace(model, localizer=localizer)
 
 
-def student_model(name: str = "student") -> Model:
-    """The random model behind a random student, which finds "faces" in any picture."""
-    localizer = StudentLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
-    return replace(random_model(name), lnet_o=None, lnet_s=None, student=random_student(3), localizer=plain(localizer))
+def center_model(name: str = "center_net") -> Model:
+    """The random model behind a random centre network, which finds "faces" in any picture."""
+    localizer = CenterLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
+    return replace(
+        random_model(name), lnet_o=None, lnet_s=None, center_net=random_center_net(3), localizer=plain(localizer)
+    )
 
 
 #: A grey level that LNet takes for nothing at all: its mean.
@@ -86,36 +86,20 @@ def random_lnet(seed: int) -> RespondingLNet:
     return RespondingLNet(net, torch.full((CHANNELS,), 1 / CHANNELS))
 
 
-#: The structure of a student as small as it can be.
-NARROW = StudentSettings((4, 8, 8, 12, 12), (1, 1, 2, 1), 8)
+#: The structure of a centre network as small as it can be.
+NARROW = CenterNetSettings((4, 8, 8, 12, 12), (1, 1, 0), 8)
 
 
-def random_student(seed: int) -> Student:
+def random_center_net(seed: int) -> CenterNet:
     """For use, of weights that fp16 holds exactly; its logits wander around 0, its faces around 40 pixels."""
     torch.manual_seed(seed)
-    net = Student(NARROW).folded()
+    net = CenterNet(NARROW).folded()
     nn.init.normal_(net.outputs.weight, std=0.2)
     with torch.no_grad():
-        net.outputs.bias.copy_(torch.tensor([0.2, 0.5, 0.0, 0.0]))
+        net.outputs.bias.copy_(torch.tensor([0.2, 0.0, 0.0, 0.3, 0.5]))
     return net.eval().half().float().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def random_anet(seed: int) -> ANet:
     torch.manual_seed(seed)
     return ANet().eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory) -> Path:
-    """The random model, saved."""
-    folder = tmp_path_factory.mktemp("models") / "random"
-    save_model(random_model(), folder, CARD)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def student_folder(tmp_path_factory) -> Path:
-    """The random model behind a student, saved."""
-    folder = tmp_path_factory.mktemp("students") / "student"
-    save_model(student_model(), folder, CARD)
-    return folder

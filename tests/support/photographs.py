@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 _DISTINCT = 64
 
@@ -27,3 +28,19 @@ def make_photographs(folder: Path, count: int, size: Sequence[int] = (120, 90)) 
         after_the_end = number.to_bytes(8, "big")
         (folder / f"{number:06}.jpg").write_bytes(encoded[number % len(encoded)] + after_the_end)
     return folder
+
+
+def picture(seed=0, height=90, width=120):
+    """(H, W, 3), coarser than `smooth_picture`."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def save(path, pixels, **options):
+    """Write pixels as Pillow does; the format follows the name where none is given."""
+    Image.fromarray(pixels).save(path, **options)
+
+
+def png(path, seed=0, **size):
+    """Write `picture` as a PNG, whatever the name."""
+    save(path, picture(seed, **size), format="PNG")

@@ -15,19 +15,18 @@ from photographs import make_photographs
 from facetag.errors import ExitCode, FacetagError
 from facetag.geometry import Box
 from facetag.images.discover import discover
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.runs.cache_key import Basis
 from facetag.runs.run import Document, run
-from models import model_folder  # noqa: F401 - a fixture
 
 LEFT = ["tags.csv", "tags.csv.facetag.sqlite"]
 
 
 @pytest.fixture
-def played(model_folder, tmp_path):  # noqa: F811
+def played(model_folder, tmp_path):
     """Plays a scene of dying.py; answers what it says."""
 
     def play(scene):
@@ -105,7 +104,7 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_is_lost(small_disk, tmp_pat
 
     def many_faces(batch, clock):
         asked.extend(photo.path for photo in batch)
-        return [Found(tuple(Located(Box(x, 2, 3, 4), 0.5) for x in range(200))) for _ in batch]
+        return [Found(tuple(Detection(Box(x, 2, 3, 4), 0.5) for x in range(200))) for _ in batch]
 
     def go(out, inputs):
         document, reading = Document(str(out), "csv", None), ReadSettings(batch=4)

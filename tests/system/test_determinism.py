@@ -8,9 +8,9 @@ from PIL import Image
 
 from facetag import cli
 from facetag.errors import ExitCode
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.networks.lnet import LNet
-from models import GREY, model_folder  # noqa: F401 - a fixture
+from models import GREY
 
 SIZES = [(90, 120), (120, 90), (90, 121), (16, 16), (300, 80), (200, 260), (64, 64), (91, 120)]
 
@@ -36,7 +36,7 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def output_of(photos, model_folder, monkeypatch, capfdbinary):  # noqa: F811
+def output_of(photos, model_folder, monkeypatch, capfdbinary):
     """Runs a command over the folder; answers its standard output."""
     monkeypatch.chdir(photos.parent)
 
@@ -63,7 +63,7 @@ def test_no_batch_and_no_number_of_workers_changes_a_byte(output_of, command):
 def test_memory_that_runs_out_changes_no_byte(output_of, monkeypatch, batch):
     """Once for good above three photographs, and now and then in the middle of a net."""
     whole = output_of("predict", "--batch", batch)
-    heads, forward = Localizer.heads, LNet.forward
+    heads, forward = LNetLocalizer.heads, LNet.forward
     failed = {"heads": 0, "forward": 0}
     calls = 0
 
@@ -81,7 +81,7 @@ def test_memory_that_runs_out_changes_no_byte(output_of, monkeypatch, batch):
             raise MemoryError
         return forward(self, images)
 
-    monkeypatch.setattr(Localizer, "heads", short_heads)
+    monkeypatch.setattr(LNetLocalizer, "heads", short_heads)
     monkeypatch.setattr(LNet, "forward", short_forward)
     assert output_of("predict", "--batch", batch) == whole
     assert failed["heads"] >= 1 and failed["forward"] >= 2

@@ -33,10 +33,11 @@ from facetag.formats.destination import beside
 from facetag.formats.path_encoding import escape
 from facetag.formats.readers import READERS, read_records
 from facetag.formats.result_json import record_from_json, record_to_json
+from facetag.formats.xmp.sidecar import tag_sidecar, untag_sidecar
 from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import FILES, _digest, load_model
 from facetag.pipeline.face_sources import GivenBoxes
 from facetag.pipeline.items import Source
@@ -47,7 +48,6 @@ from facetag.runs.journal import ENDING, Journal
 from facetag.runs.shard_journals import check_parts, merged, read_part
 from facetag.tagger import Tagger
 from facetag.training.recipe import load_recipe
-from models import model_folder  # noqa: F401 - a fixture
 
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 some = settings(few, max_examples=100)
@@ -88,7 +88,8 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-PICTURES = sorted({content for family in (b"turned", b"modes") for _, content, is_ in FAMILIES[family]() if is_ == OK})
+USED = (b"turned", b"modes", b"spoilt")
+PICTURES = sorted({content for family in USED for _, content, is_ in FAMILIES[family]() if is_ == OK})
 
 
 @more
@@ -257,18 +258,18 @@ def use(folder):
         assert cli.run(["model", "info", os.fspath(folder)]) in (ExitCode.OK, ExitCode.FATAL)
     assert len(said.getvalue().splitlines()) <= 1
     model = load_model(str(folder))
-    Localizer(model, torch.device("cpu"))
+    LNetLocalizer(model, torch.device("cpu"))
     Tagger(model, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def model(model_folder, folder):  # noqa: F811
+def model(model_folder, folder):
     return Path(shutil.copytree(model_folder, folder / "model"))
 
 
 @few
 @given(st.data(), odd, st.sampled_from(["replace", "replace", "remove", "add"]))
-def test_descriptions_of_models(model, model_folder, data, new, how):  # noqa: F811
+def test_descriptions_of_models(model, model_folder, data, new, how):
     description = json.loads((model_folder / "model.json").read_text())
     (model / "CARD.md").write_bytes(data.draw(st.sampled_from([b"# a card\n", b"", b"\xff"])))
     path = data.draw(st.sampled_from(list(paths_in(description))))
@@ -282,7 +283,7 @@ def test_descriptions_of_models(model, model_folder, data, new, how):  # noqa: F
 
 @few
 @given(edits)
-def test_damaged_descriptions_of_models(model, model_folder, changes):  # noqa: F811
+def test_damaged_descriptions_of_models(model, model_folder, changes):
     (model / "model.json").write_bytes(edited((model_folder / "model.json").read_bytes(), changes))
     with one_line_at_most(changes):
         use(model)
@@ -290,7 +291,7 @@ def test_damaged_descriptions_of_models(model, model_folder, changes):  # noqa: 
 
 @few
 @given(st.sampled_from(FILES), st.integers(0, 600), st.integers(0, 12), st.sampled_from(WORDS) | st.binary(max_size=6))
-def test_weights_of_models(model, model_folder, name, at, length, new):  # noqa: F811
+def test_weights_of_models(model, model_folder, name, at, length, new):
     """The change lies in the table that says what the file holds, and is past the checksums."""
     weights = (model_folder / name).read_bytes()
     changed = weights[:at] + new + weights[at + length :]
@@ -424,8 +425,8 @@ def test_torn_journals(journal, changes):
         path.write_bytes(edited(path.read_bytes(), changes))
 
 
-CELLS = {"facts": ("name", "value"), "inputs": ("path", "size", "mtime_ns", "sha256", "basis", "record"),
-         "met": ("place", "input", "failure")}  # fmt: skip
+CELLS = {"facts": ("name", "value"), "inputs": ("path", "size", "mtime_ns", "sha256", "key", "result", "decoder"),
+         "seen": ("place", "path", "input", "failure")}  # fmt: skip
 cells = st.one_of(*(st.tuples(st.just(table), st.sampled_from(names)) for table, names in CELLS.items()))
 
 
@@ -444,3 +445,28 @@ def test_journals_with_odd_values(journal, cell, row, value):
                 f"UPDATE {table} SET {column} = ? WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1 OFFSET ?)",
                 (None if isinstance(value, list) else value, row),
             )
+
+
+#: A sidecar with keywords and regions of somebody's own, as facetag left it.
+SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
+ xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/">
+<dc:subject><rdf:Bag><rdf:li>Paris</rdf:li></rdf:Bag></dc:subject><mwg-rs:Regions rdf:parseType="Resource">
+<mwg-rs:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource"><mwg-rs:Type>Face</mwg-rs:Type><mwg-rs:Area
+ stArea:x="0.8" stArea:y="0.8" stArea:w="0.1" stArea:h="0.1"/></rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@more
+@given(edits)
+def test_sidecars(folder, changes):
+    path, face = folder / "photo.jpg.xmp", FaceRecord(Box(1, 2, 30, 40), 0.9, {"Bald": 0.9}, ("Bald",))
+    path.write_bytes(SIDECAR)
+    tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+    path.write_bytes(damaged := edited(path.read_bytes(), changes))
+    with one_line_at_most(changes):
+        untag_sidecar(os.fspath(path))
+        damaged = path.read_bytes() if path.exists() else b""
+        tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+        damaged = path.read_bytes()
+    assert not path.exists() or path.read_bytes() == damaged, "what is refused stays as it was"

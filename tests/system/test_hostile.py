@@ -16,7 +16,6 @@ from readback import read_jsonl
 
 from facetag.errors import ExitCode
 from facetag.formats.path_encoding import escape
-from models import model_folder  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.process
 
@@ -74,7 +73,7 @@ def expected(photos):
 
 
 @pytest.fixture(scope="module")
-def facetag(photos, model_folder):  # noqa: F811
+def facetag(photos, model_folder):
     """Starts a run in the folder above `photos`; a context manager that gives the process."""
 
     @contextmanager

@@ -14,11 +14,14 @@ from PIL import Image
 from facetag import cli
 from facetag.errors import ExitCode
 from facetag.runs.lock import locked
-from models import model_folder  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.process
 
-ENDS = [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")]
+ENDS = [
+    (signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"),
+    (signal.SIGTERM, ExitCode.TERMINATED, "terminated"),
+    (signal.SIGHUP, ExitCode.HUNG_UP, "hung up"),
+]
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def archive(tmp_path):
 
 
 @pytest.fixture(params=["1", "3"], ids=["one looks", "three look"])
-def start(archive, model_folder, request):  # noqa: F811
+def start(archive, model_folder, request):
     """Starts a run and comes back when its first batch is through."""
     environment = {
         **os.environ,
@@ -66,7 +69,7 @@ def wait_for(process, words):
 
 @pytest.mark.parametrize(("number", "code", "word"), ENDS)
 def test_the_first_signal_lets_the_batch_end_and_the_same_command_goes_on(
-    start, archive, model_folder, monkeypatch, number, code, word  # noqa: F811
+    start, archive, model_folder, monkeypatch, number, code, word
 ):  # fmt: skip
     (archive / "tags.csv").write_text("of an older run")
     process = start("--out", "tags.csv", "--batch", "4")
@@ -97,6 +100,21 @@ def test_the_second_signal_ends_the_run_at_once(start, archive, number, code, wo
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (code, f"facetag: {word}\n")
     assert not (archive / "tags.csv").exists() and not list(archive.glob(".facetag*"))
+
+
+def test_a_hang_up_is_ignored_where_it_was_before(archive, model_folder):
+    """As nohup does."""
+    code = "import signal, runpy; signal.signal(signal.SIGHUP, signal.SIG_IGN); runpy.run_module('facetag')"
+    words = ["localize", "in", "-v", "--model", str(model_folder), "--out", "tags.csv", "--batch", "4"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=archive, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(process, "0.jpg: unreadable")
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == ExitCode.SOME_FAILED, err
+    assert (archive / "tags.csv").exists()
 
 
 def test_a_stream_ends_with_whole_records(start):

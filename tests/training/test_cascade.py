@@ -18,15 +18,18 @@ from readback import read_csv
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
+from facetag.datasets.detection_scenes import TIGHT_FACE, DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
+from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError, ExitCode, UsageError
-from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
-from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
+from facetag.geometry import Box
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
+from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.model import load_model
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
 from facetag.settings import plain
-from facetag.training import cascade, checkpoint, distill, finetune, proposed, ship
+from facetag.training import cascade, checkpoint, finetune, proposed, ship
 from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH, Beside
@@ -34,6 +37,7 @@ from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
 from facetag.training.recipe import (
+    CenterNetStage,
     CropStage,
     FaceStage,
     FitStage,
@@ -41,8 +45,8 @@ from facetag.training.recipe import (
     ObjectStage,
     Recipe,
     SceneStage,
-    StudentStage,
 )
+from facetag.training.train_center_net import CenterNetTask, detection_composers
 from models import NARROW, random_model
 
 LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
@@ -59,19 +63,20 @@ RECIPE = Recipe(
     svm=FitStage(costs=(0.001,), folds=2),
     localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
 )
-FIRST = StudentStage(
-    held_out=0.5, photographs=0.5, scenes=SceneSettings(side=64, heads=(0.2, 0.8)), net=NARROW, loop=LOOP
-)
-#: Behind a student, which twice three steps teach to answer everywhere alike: what it finds is small.
-STUDENT = replace(
+FIRST = CenterNetStage(
+    held_out=0.5, scenes_per_epoch=12, small_side=32, small_epochs=1, validation=6,
+    scenes=DetectionSceneSettings(side=64), net=NARROW, loop=replace(LOOP, epochs=2),
+)  # fmt: skip
+#: Behind a centre network, which six steps teach to answer everywhere alike: what it finds is small.
+CENTER_NET = replace(
     RECIPE,
     name="taught",
     note="Taught by toys.",
-    finder="student",
-    student=(FIRST, replace(FIRST, far=0.6)),
+    finder="center_net",
+    center_net=FIRST,
     anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
     svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
+    center_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -314,7 +319,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
     monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
-    whole, half = Localizer(model), Localizer(model, half=True)
+    whole, half = LNetLocalizer(model), LNetLocalizer(model, half=True)
     for localizer in (whole, whole, half, half):
         proposed.proposed_faces(tmp_path, "train", localizer, nets.paths, OPTIONS)
     assert made == ["faces", "faces"]
@@ -391,36 +396,42 @@ def photographs(data: Path) -> Path:
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
     labelled = [f"{number}.png,{number % 2}," for number in range(PHOTOGRAPHS)]
     (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
+    for number in range(4):
+        save(data / "utkface" / f"{number}_0_0_1.png", face(60 + number, rng)[74:190, 43:135])
+        save(data / "identities" / "people" / "a" / f"{number}.png", face(70, rng)[:200, :160])
+    rows = ["file,x,y,width,height", "a/0.png,40,100,80,50", "a/1.png,1,1,9,9", "a/1.png,5,5,9,9"]
+    (data / "identities" / "people" / "boxes.csv").write_text("\n".join(rows) + "\n")
     return folder
 
 
 @pytest.fixture(scope="module")
 def taught(trained: Trained, photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A run of the same nets, its student trained, and the model behind it."""
+    """A run of the same nets, its centre network trained, and the model behind it."""
     run = tmp_path_factory.mktemp("taught") / "run"
     shutil.copytree(trained.run, run, ignore=shutil.ignore_patterns("model"))
-    outcome = cascade.train_student(trained.data, run, STUDENT, OPTIONS)
+    outcome = cascade.train_center_net(trained.data, run, CENTER_NET, OPTIONS)
     assert outcome.finished and outcome.steps == 6 and 0 <= outcome.best <= 1
-    assert cascade.finetune_anet(trained.data, run, STUDENT, OPTIONS).finished
-    fitted = ship.fit_svm(trained.data, run, STUDENT, OPTIONS, run / "model")
+    assert cascade.finetune_anet(trained.data, run, CENTER_NET, OPTIONS).finished
+    fitted = ship.fit_svm(trained.data, run, CENTER_NET, OPTIONS, run / "model")
     return Trained(trained.data, run, run / "model", fitted)
 
 
-def test_a_student_leaves_the_files_of_a_stage_and_what_it_was_taught(taught: Trained) -> None:
-    for stage in ("student", "student_2", "anet_attributes_student"):
+def test_a_centre_network_leaves_the_files_of_a_stage_and_its_pictures(taught: Trained) -> None:
+    for stage in ("center_net", "anet_attributes_center_net"):
         assert {path.name for path in (taught.run / stage).iterdir()} == {
             "checkpoint.pt", "best.safetensors", "metrics.jsonl",
         }  # fmt: skip
     assert {path.stem for path in (taught.run / "proposals").iterdir()} == {
-        *PROPOSALS, "faces_photographs", "faces_train_student", "faces_validation_student", "faces_labelled_student",
-        "faces_svm_student", "faces_calibration_student",
+        *PROPOSALS, "faces_train_center_net", "faces_validation_center_net", "faces_labelled_center_net",
+        "faces_svm_center_net", "faces_calibration_center_net",
     }  # fmt: skip
-    names = [path.name for path in (taught.data / "webfaces").glob("*.png")]
-    tuning = [Path(path).name for path in DataFolder(taught.data).photographs()]
-    assert 0 < len(tuning) < len(names) and set(tuning) < set(names)
-    with np.load(taught.run / "proposals" / "faces_photographs.npz") as kept:
-        boxes = kept["boxes"]
-    assert boxes.shape[1] == 6 and len(boxes) and set(boxes[:, 0]) <= set(range(len(tuning)))
+    assert {path.name for path in (taught.run / "pictures").iterdir()} == {
+        "scenes", "train", "validation", "tight_utkface", "tight_people",
+    }  # fmt: skip
+
+
+def tuning_half(data: Path) -> list[str]:
+    return [str(photograph.path) for photograph in load_webfaces(data / "webfaces").of_half("tune")]
 
 
 def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
@@ -429,8 +440,8 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
     for photographs in (0, 2):
-        stage = replace(STUDENT.anet_attributes, photographs=photographs)
-        cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
+        stage = replace(CENTER_NET.anet_attributes, photographs=photographs)
+        cascade.finetune_anet(taught.data, taught.run, replace(CENTER_NET, anet_attributes=stage), OPTIONS)
     alone, beside = (task.examples for task in begun)
     shown, _ = DataFolder(taught.data).labelled_photographs("train")
     assert len(beside) == len(alone) + 2 * len(shown)
@@ -456,7 +467,7 @@ def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained
     folder = DataFolder(taught.data)
     parts = [folder.labelled_photographs("train"), folder.labelled_photographs("calibrate")]
     assert all(paths for paths, _ in parts)
-    assert sorted(path for paths, _ in parts for path in paths) == sorted(folder.photographs())
+    assert sorted(path for paths, _ in parts for path in paths) == sorted(tuning_half(taught.data))
     for paths, labels in parts:
         assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
 
@@ -466,7 +477,7 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     for path in (taught.data / "webfaces").iterdir():
         shutil.copy(path, tmp_path / "webfaces")
     folder = DataFolder(tmp_path)
-    tuning = {Path(path).name for path in folder.photographs()}
+    tuning = {Path(path).name for path in tuning_half(tmp_path)}
     _, labels = folder.labelled_photographs("train")
     _, others = folder.labelled_photographs("calibrate")
     testing = {f"{number}.png" for number in range(PHOTOGRAPHS)} - tuning
@@ -483,24 +494,24 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     (only,), _ = folder.labelled_photographs("train")
     assert Path(only).name == labels.files[0]
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
-        cascade.finetune_all(tmp_path, taught.run, STUDENT, OPTIONS, tmp_path / "out")
+        cascade.finetune_all(tmp_path, taught.run, CENTER_NET, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
         folder.labelled_photographs("calibrate")
     (tmp_path / "webfaces" / "tags.csv").unlink()
     for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
         with pytest.raises(DataError, match=r"tags\.csv: No such file"):
-            train(tmp_path, taught.run, STUDENT, OPTIONS)
+            train(tmp_path, taught.run, CENTER_NET, OPTIONS)
     nowhere = np.full((1, 5), np.nan, np.float32)
     with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
-        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
+        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, CENTER_NET.anet_attributes)
     with pytest.raises(UsageError, match="no aligned frame"):
-        replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+        replace(CENTER_NET, anet_attributes=replace(CENTER_NET.anet_attributes, boxes="aligned"))
     with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
-        replace(STUDENT, svm=replace(STUDENT.svm, photographs=1.0))
+        replace(CENTER_NET, svm=replace(CENTER_NET.svm, photographs=1.0))
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
-    task = finetune.FaceTask(torch.nn.Identity(), STUDENT.anet_attributes, None, None)  # type: ignore[arg-type]
+    task = finetune.FaceTask(torch.nn.Identity(), CENTER_NET.anet_attributes, None, None)  # type: ignore[arg-type]
     logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
     labels = torch.full((3, len(ATTRIBUTES)), -1.0)
     labels[0], labels[2, 5] = 1.0, 0.0
@@ -511,29 +522,29 @@ def test_what_is_unknown_teaches_nothing() -> None:
     torch.testing.assert_close(loss, attribute_loss(logits[known], labels[known]))
 
 
-def test_the_student_of_a_model_is_that_of_its_run(taught: Trained) -> None:
+def test_the_centre_network_of_a_model_is_that_of_its_run(taught: Trained) -> None:
     model = load_model(str(taught.model))
     finder = localizer_of(model)
-    assert isinstance(finder, StudentLocalizer) and finder.settings == STUDENT.student_localizer
-    of_run = trained_nets.trained_finder(taught.run, STUDENT, torch.device("cpu"))
+    assert isinstance(finder, CenterLocalizer) and finder.settings == CENTER_NET.center_localizer
+    of_run = trained_nets.trained_finder(taught.run, CENTER_NET, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
-    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), Localizer)
+    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)
 
 
-def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
+def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -> None:
     record = load_model(str(taught.model)).training
-    assert record["recipe"] == json.loads(json.dumps(plain(STUDENT)))
+    assert record["recipe"] == json.loads(json.dumps(plain(CENTER_NET)))
     assert set(record["settings_checked"]) == {
-        "lnet_plus", "lnet_o", "lnet_s", "student", "student_2", "anet_attributes_student",
+        "lnet_plus", "lnet_o", "lnet_s", "center_net", "anet_attributes_center_net",
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
     labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
     assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
     assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
-    assert "- student: recall " in card and "- student_2: recall " in card
-    assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
+    assert "- center_net: recall " in card
+    assert "- anet_attributes: accuracy " in card and "- anet_attributes_center_net: accuracy " in card
     assert (
         f"ANet also learned from {labelled} photographs" in card
         and "and from labels of theirs, Male, Smiling, which" in card
@@ -544,18 +555,18 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     assert f"\n\nMale is present from {threshold:.2f}, where presence and absence are told equally often" in card
 
 
-def test_an_anet_behind_a_student_goes_on_from_the_lnets_one(
+def test_an_anet_behind_a_centre_network_goes_on_from_the_lnets_one(
     trained: Trained, taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task.model.state_dict()))
-    cascade.finetune_anet(taught.data, taught.run, STUDENT, OPTIONS)
+    cascade.finetune_anet(taught.data, taught.run, CENTER_NET, OPTIONS)
     expected = checkpoint.best_state(trained.run / "anet_attributes")
     assert begun[0].keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in begun[0].items())
 
 
-def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> None:
+def test_a_model_behind_a_centre_network_predicts(taught: Trained, tmp_path: Path) -> None:
     save(tmp_path / "a.png", face(30, np.random.default_rng(5)))
     out = tmp_path / "tags.csv"
     inputs = [str(tmp_path / "a.png"), "--faces", "dominant"]
@@ -565,54 +576,59 @@ def test_a_model_behind_a_student_predicts(taught: Trained, tmp_path: Path) -> N
     assert record.status == "ok" and tuple(found.probabilities) == ATTRIBUTES
 
 
-def test_a_student_that_was_stopped_goes_on_to_the_same_weights(
-    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for stage in ("lnet_o", "lnet_s", "proposals"):
-        shutil.copytree(taught.run / stage, tmp_path / stage)
-    monkeypatch.setattr(proposed, "propose_all_faces", refuse_to_propose)  # what the LNets found is kept
-    stopped = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, should_stop=lambda: True))
+def test_a_centre_network_that_was_stopped_goes_on_to_the_same_weights(taught: Trained, tmp_path: Path) -> None:
+    stopped = cascade.train_center_net(taught.data, tmp_path, CENTER_NET, replace(OPTIONS, should_stop=lambda: True))
     assert (stopped.finished, stopped.steps) == (False, 1)
-    resumed = cascade.train_student(taught.data, tmp_path, STUDENT, replace(OPTIONS, resume=True))
+    resumed = cascade.train_center_net(taught.data, tmp_path, CENTER_NET, replace(OPTIONS, resume=True))
     assert (resumed.finished, resumed.steps) == (True, 6)
-    for stage in ("student", "student_2"):
-        assert (taught.run / stage / checkpoint.BEST).read_bytes() == (tmp_path / stage / checkpoint.BEST).read_bytes()
+    best = Path("center_net") / checkpoint.BEST
+    assert (taught.run / best).read_bytes() == (tmp_path / best).read_bytes()
 
 
-def test_a_student_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
-    other = replace(STUDENT, student=(replace(FIRST, far=0.5), STUDENT.student[1]))
-    with pytest.raises(DataError, match=r"^stage student: .*other settings; use its recipe, or train student again$"):
+def test_a_centre_network_of_another_recipe_is_refused(taught: Trained, tmp_path: Path) -> None:
+    other = replace(CENTER_NET, center_net=replace(FIRST, box_weight=0.5))
+    message = r"^stage center_net: .*other settings; use its recipe, or train center_net again$"
+    with pytest.raises(DataError, match=message):
         ship.fit_svm(taught.data, taught.run, other, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError):
-        cascade.train_student(taught.data, taught.run, other, replace(OPTIONS, resume=True))
+        cascade.train_center_net(taught.data, taught.run, other, replace(OPTIONS, resume=True))
 
 
-def test_a_student_is_not_taught_without_photographs_or_lnets(data: Path, photographs: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="webfaces"):
-        cascade.train_student(tmp_path, tmp_path / "run", STUDENT, OPTIONS)
-    with pytest.raises(DataError, match="train the stage lnet_s first"):
-        cascade.train_student(data, tmp_path / "run", STUDENT, OPTIONS)
+def test_a_centre_network_is_not_trained_without_heads_or_scenes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="celeba"):
+        cascade.train_center_net(tmp_path, tmp_path / "run", CENTER_NET, OPTIONS)
+
+
+def test_tight_pictures_are_those_whose_face_is_known(taught: Trained) -> None:
+    utkface, people = DataFolder(taught.data).tight_pictures()
+    assert (utkface.name, people.name) == ("utkface", "people")
+    assert len(utkface.paths) == 4 and set(utkface.boxes) == {TIGHT_FACE}
+    assert [Path(path).name for path in people.paths] == ["0.png"]
+    assert people.boxes == [Box(0.25, 0.5, 0.5, 0.25)]
 
 
 class Answers(torch.nn.Module):
     """Answers the pictures of a validation one after the other by what they ought to be."""
 
-    def __init__(self, lessons: Any, right: bool) -> None:
+    def __init__(self, samples: Any, right: bool) -> None:
         super().__init__()
-        self.wanted = [lessons[VALIDATION_EPOCH, index][1] for index in range(len(lessons))]
+        self.targets = [samples[VALIDATION_EPOCH, index][1] for index in range(len(samples))]
         self.right = right
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        wanted, self.wanted = self.wanted[: len(images)], self.wanted[len(images) :]
-        heat, _, _, size, right, down = torch.stack(wanted).unbind(1)
-        logit = torch.where((heat == 1) if self.right else (heat < 0.1), 9.0, -9.0)
-        return torch.stack([logit, size, right, down], 1)
+        chosen, self.targets = self.targets[: len(images)], self.targets[len(images) :]
+        maps = torch.stack(chosen)
+        logit = torch.where((maps[:, :1] == 1) if self.right else (maps[:, :1] < 0.1), 9.0, -9.0)
+        return torch.cat([logit, maps[:, 3:]], 1)
 
 
 @pytest.mark.parametrize(("right", "expected"), [(True, 1.0), (False, 0.0)])
-def test_a_student_is_kept_by_the_faces_that_it_finds(data: Path, right: bool, expected: float) -> None:
-    folder = DataFolder(data)
-    task = distill.StudentTask(folder.celeba(), folder.backgrounds(), distill.Photographs((), (), ()), FIRST)
+def test_a_centre_network_is_kept_by_the_faces_that_it_finds(
+    taught: Trained, tmp_path: Path, right: bool, expected: float
+) -> None:
+    scenes = replace(FIRST.scenes, heads=(0.0, 1.0), tight=0.0, collage=0.0)
+    stage = replace(FIRST, scenes=scenes)
+    task = CenterNetTask(*detection_composers(DataFolder(taught.data), tmp_path, stage), stage)
     assert (len(task.examples), len(task.validation)) == (12, 6)
     found = task.validate(Answers(task.validation, right), torch.device("cpu"))
     assert found == {"recall": expected}

@@ -8,7 +8,7 @@ import pytest
 from facetag.datasets.scenes import Scene
 from facetag.errors import DataError
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.training import examples
 from facetag.training.examples import HeadCrops
 from facetag.training.propose import as_box, kept, propose_faces, propose_heads
@@ -18,8 +18,8 @@ from facetag.training.recipe import CropStage
 class FakeLocalizer:
     """Finds a face of the picture's size in every picture but black ones."""
 
-    def dominant(self, images: list[np.ndarray]) -> list[list[Located]]:
-        return [[Located(Box(1, 2, image.shape[1], image.shape[0]), 0.5)] if image.any() else [] for image in images]
+    def dominant(self, images: list[np.ndarray]) -> list[list[Detection]]:
+        return [[Detection(Box(1, 2, image.shape[1], image.shape[0]), 0.5)] if image.any() else [] for image in images]
 
 
 def test_boxes_come_in_order_over_several_batches_and_nan_where_there_is_none() -> None:
@@ -41,9 +41,9 @@ def test_boxes_come_in_order_over_several_batches_and_nan_where_there_is_none() 
 class FakeHeads:
     """Two heads in every scene whose first pixel is odd; squares lie 10 pixels under twice as large."""
 
-    def heads(self, images: list[np.ndarray], minimum: float) -> list[list[Located]]:
+    def heads(self, images: list[np.ndarray], minimum: float) -> list[list[Detection]]:
         assert minimum == 0, "a crop is needed of every scene, however weak its head"
-        found = [Located(Box(4, 6, 20, 30), 0.25), Located(Box(0, 0, 9, 9), 0.125)]
+        found = [Detection(Box(4, 6, 20, 30), 0.25), Detection(Box(0, 0, 9, 9), 0.125)]
         return [found if image[0, 0, 0] % 2 else [] for image in images]
 
     def around(self, face: Box) -> Box:

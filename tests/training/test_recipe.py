@@ -58,8 +58,7 @@ def test_a_recipe_by_its_path(written):
 
 @pytest.mark.parametrize("stage", [field.name for field in fields(Recipe) if field.name not in ("name", "finder")])
 def test_unknown_keys_are_named_wherever_they_stand(written, stage):
-    table = f"[[{stage}]]" if stage == "student" else f"[{stage}]"
-    assert "tpyo" in refused(written(f"{table}\ntpyo = 1"))
+    assert "tpyo" in refused(written(f"[{stage}]\ntpyo = 1"))
 
 
 def changed(recipe, **values):
@@ -90,37 +89,10 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
     assert found["lnet_o"]["scenes"]["rotation"] == base["lnet_o"]["scenes"]["rotation"] != 20.0
 
 
-def test_a_round_of_the_student_has_what_the_one_before_has_unless_it_says_otherwise(written):
-    text = """[[student]]
-    photographs = 0.1
-    scenes = { side = 64, colour = { blur = 0.5 } }
-    [[student]]
-    far = 0.5
-    scenes = { colour = { grey = 0.2 } }
-    [[student]]
-    scenes = { side = 96 }"""
-    recipe = load_recipe(str(written(text)))
-    rounds = recipe.student
-    assert [(each.photographs, each.far, each.scenes.side) for each in rounds] == [
-        (0.1, 0.25, 64), (0.1, 0.5, 64), (0.1, 0.5, 96),
-    ]  # fmt: skip
-    assert [(each.scenes.colour.blur, each.scenes.colour.grey) for each in rounds] == [(0.5, 0), (0.5, 0.2), (0.5, 0.2)]
-    assert (
-        settings_from(Recipe, json.loads(json.dumps(plain(load_recipe(str(written(text)))))), "text").student == rounds
-    )
-
-
-def test_rounds_that_make_no_student_are_refused(written):
-    assert "add a [[student]]" in refused(written('finder = "student"'))
-    assert "different nets" in refused(written("[[student]]\n[[student]]\nnet = { neck = 8 }"))
-    for text in ("[student]\nfar = 1.0", "student = [1]", "[[student]]\ntpyo = 1"):
-        assert "student" in refused(written(text)) or "tpyo" in refused(written(text))
-
-
-def test_fast_is_the_faithful_recipe_behind_a_student():
+def test_fast_is_the_faithful_recipe_behind_a_centre_network():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
-    assert (fast.finder, faithful.finder) == ("student", "lnets")
-    own = ("name", "note", "finder", "student", "student_localizer", "anet_attributes", "tagger")
+    assert (fast.finder, faithful.finder) == ("center_net", "lnets")
+    own = ("name", "note", "finder", "center_net", "center_localizer", "anet_attributes", "tagger")
     assert changed(faithful, **{key: plain(fast)[key] for key in own}) == fast
 
 
@@ -132,13 +104,13 @@ def test_a_base_is_a_whole_shipped_recipe(written, tmp_path):
 
 def test_a_table_over_a_value_of_the_base_is_refused(written):
     assert "name" in refused(written('base = "faithful"\n[name]\nfirst = 1'))
-    assert "student" in refused(written('base = "faithful"\nstudent = 1'))
+    assert "center_net" in refused(written('base = "faithful"\ncenter_net = 1'))
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("finder = 'nobody'", "finder"), ("[finder]\nx = 1", "finder"), ("[student_localizer]\nside = 100", "side"),
-    ("[student_localizer]\nscore = 2.0", "score"), ("[[student]]\nnet.widths = ['a']", "net.widths"),
-    ("[anet_attributes]\nstart = 'attributes'", "for a recipe with a student"),
+    ("finder = 'nobody'", "finder"), ("[finder]\nx = 1", "finder"), ("[center_localizer]\nside = 100", "side"),
+    ("[center_localizer]\nscore = 2.0", "score"), ("[center_net]\nnet.widths = ['a']", "net.widths"),
+    ("[anet_attributes]\nstart = 'attributes'", "is for finder"),
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),

@@ -1,10 +1,10 @@
 """The command line: one command a file. Nothing heavy is imported before a command runs."""
 
+import itertools
 import logging
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +14,35 @@ import typer
 from typer.main import get_command
 
 from facetag import __version__
-from facetag.cli.commands import data, doctor, eval, finetune, localize, merge, model, predict, pretrain, schema
+from facetag.cli.app import App
+from facetag.cli.commands import (
+    attributes,
+    data,
+    diff,
+    doctor,
+    eval,
+    finetune,
+    localize,
+    merge,
+    model,
+    paths,
+    predict,
+    pretrain,
+    report,
+    schema,
+    untag,
+)
 from facetag.cli.config import PREFIX, every_option, load_config
-from facetag.cli.console import LogFormat, complain, replace_closed_streams, speak, take_leave
+from facetag.cli.console import (
+    LogFormat,
+    complain,
+    complain_with_traceback,
+    replace_closed_streams,
+    speak,
+    take_leave,
+)
 from facetag.cli.session import Session
-from facetag.errors import ExitCode, FacetagError
+from facetag.errors import ExitCode, FacetagError, Unforeseen, UsageError
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
 COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
@@ -31,15 +55,26 @@ COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "model": model.app,
     "doctor": doctor.doctor,
     "merge": merge.merge,
+    "attributes": attributes.attributes,
     "schema": schema.schema,
+    "report": report.report,
+    "diff": diff.diff,
+    "untag": untag.untag,
+    "paths": paths.paths,
 }
 
 #: Words that do not fit together on the command line; typer has no public name for it.
 _Misuse = cast("type[Any]", typer.BadParameter.__base__)
 
-_FAREWELLS: dict[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
+_LONGEST = 500  #: characters of an unforeseen error's own words
 
-app = typer.Typer(
+_FAREWELLS: dict[int, str] = {
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "terminated",
+    ExitCode.HUNG_UP: "hung up",
+}
+
+app = App(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -64,8 +99,9 @@ def facetag(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where errors come from.")] = False,
     log_format: Annotated[
-        LogFormat, typer.Option(help="Lines on standard error for people, or JSON objects.")
-    ] = "text",
+        LogFormat | None,
+        typer.Option(help="Lines on standard error for people, or JSON objects.  [default: text]", show_default=False),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +113,9 @@ def facetag(
     ] = None,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True, allow_from_autoenv=False),
+        typer.Option(
+            "--version", "-V", help="Show the version.", callback=_version, is_eager=True, allow_from_autoenv=False
+        ),
     ] = False,
 ) -> None:
     """Find faces and forty attributes in photographs.
@@ -89,8 +127,13 @@ def facetag(
 
     Options come from the command line, else from variables (FACETAG_PREDICT_MIN_FACE=40), else from facetag.toml.
     """
-    context.ensure_object(Session).debug = debug
-    speak(log_format, logging.DEBUG if debug else logging.INFO)
+    session = context.ensure_object(Session)
+    session.debug = session.debug or debug
+    speak(log_format, logging.DEBUG if session.debug else logging.INFO)
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(f"the current folder cannot be used: {error.strerror}", "change into another one") from error
 
 
 def main() -> None:
@@ -103,15 +146,14 @@ def main() -> None:
 
 
 def _is_looking() -> bool:
-    from facetag.pipeline.workers import LOOKING
-
-    return any(thread.name.startswith(LOOKING) for thread in threading.enumerate())
+    workers = sys.modules.get("facetag.pipeline.workers")  # to import it would load torch
+    return workers is not None and any(thread.name.startswith(workers.LOOKING) for thread in threading.enumerate())
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and answer with its code of ExitCode; an error is one line on standard error."""
-    session = Session()
-    speak("text", logging.INFO)
+    session = Session(debug=_asks_for_debug(arguments))
+    speak(_asked_format(arguments), logging.INFO)
     try:
         with session.signals.heeded():
             code = _whole_command()(list(arguments), "facetag", obj=session, standalone_mode=False) or ExitCode.OK
@@ -121,16 +163,15 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer's own answer to it is 1
             return _stop_talking()
-        if end.code != ExitCode.TERMINATED:
+        if end.code not in (ExitCode.TERMINATED, ExitCode.HUNG_UP):
             raise
-        take_leave(_FAREWELLS[end.code])
-        return ExitCode.TERMINATED
+        code = end.code
     except (FacetagError, OSError) as error:
-        if session.debug:
-            traceback.print_exc()
-        return _fail(error if isinstance(error, FacetagError) else _unwritten(error))
+        return _fail(error if isinstance(error, FacetagError) else _unwritten(error), session.debug)
     except _Misuse as error:
         return _explain(error)
+    except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw is one line too
+        return _fail(_unforeseen(error), session.debug)
     if code in _FAREWELLS:
         take_leave(_FAREWELLS[code])
     return int(code)
@@ -144,9 +185,29 @@ def _whole_command() -> Any:
     return command
 
 
-def _fail(error: FacetagError) -> int:
+def _asked_format(arguments: Sequence[str]) -> LogFormat:
+    """What `--log-format` says wherever it stands, for errors that come before the words are understood."""
+    asked = os.environ.get(f"{PREFIX}_LOG_FORMAT", "text")
+    for word, following in itertools.zip_longest(before := _options_part(arguments), before[1:]):
+        name, found, value = word.partition("=")
+        if name == "--log-format":
+            asked = value if found else following
+    return "json" if asked == "json" else "text"
+
+
+def _asks_for_debug(arguments: Sequence[str]) -> bool:
+    return "--debug" in _options_part(arguments)
+
+
+def _options_part(arguments: Sequence[str]) -> list[str]:
+    """The words before `--`, behind which nothing is an option."""
+    return list(itertools.takewhile(lambda word: word != "--", arguments))
+
+
+def _fail(error: FacetagError, debug: bool = False) -> int:
     """Say it. What was printed before goes out too, unless writing is the error; Python is not to try again."""
-    complain(str(error), exit_code=int(error.exit_code))
+    say_it = complain_with_traceback if debug else complain
+    say_it(str(error), exit_code=int(error.exit_code))
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -156,8 +217,19 @@ def _fail(error: FacetagError) -> int:
 
 def _unwritten(error: OSError) -> FacetagError:
     """What the system refused. Whoever opens a file says so himself, so without a name it is what was printed."""
-    what = f"cannot use {error.filename}" if error.filename else "cannot write standard output"
-    return FacetagError(f"{what}: {error.strerror or error}", "choose another place or make room")
+    if error.filename:
+        return FacetagError(
+            f"cannot use {error.filename}: {error.strerror or error}", "choose another place or make room"
+        )
+    if isinstance(error, FileNotFoundError):
+        return FacetagError("the current folder is gone", "change into another one")
+    return FacetagError(f"cannot write standard output: {error.strerror or error}", "choose another place or make room")
+
+
+def _unforeseen(error: Exception) -> FacetagError:
+    """What nobody thought of, in one line."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+    return Unforeseen(f"facetag failed unexpectedly ({what})", "run it again with --debug, and report what it says")
 
 
 def _stop_talking() -> int:

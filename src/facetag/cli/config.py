@@ -1,4 +1,5 @@
-"""Where options come from besides the command line: FACETAG_* variables, then facetag.toml, then the defaults.
+"""Where options come from besides the command line: FACETAG_* variables, then the file of `--config`, or else the
+facetag.toml of the current folder, then the user's own configuration, then the defaults.
 
 typer reads both itself: the variables by their prefix (FACETAG_PREDICT_MIN_FACE is `facetag predict --min-face`), the
 file as its default map. Here the file is found and looked through, so that a misspelt word is an error, no silence.
@@ -11,22 +12,38 @@ file as its default map. Here the file is found and looked through, so that a mi
 
     [eval.speed]                # a command in a command
     repeats = 3
+
+A facetag.toml that merely lies in the current folder may come from a stranger, with the photographs. So it sets only
+what is HARMLESS: neither what is written nor what is read or loaded.
 """
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from facetag.cli.console import warn
+from facetag.cli.console import detail, say, warn
+from facetag.cli.session import Session
 from facetag.errors import UsageError
 
 FILE = "facetag.toml"  #: read when it lies in the current folder
+OWN = "facetag/config.toml"  #: the user's own, in the folder of configurations
 PREFIX = "FACETAG"  #: of environment variables
+
+#: Options that FILE may set although nobody named it. A new option is not among them until it is written here.
+HARMLESS = frozenset({
+    "aligned", "attributes", "batch", "columns", "count", "debug", "exclude", "exclude-attributes",
+    "explode", "ext", "faces", "fail-on", "half", "hidden", "limit", "lock-wait", "log-format", "max-pixels",
+    "min-face", "mode", "no-recursive", "no-thumbnails", "null", "partition", "precision", "print0", "quiet", "raw",
+    "rehash", "repeats", "retry-failed", "seed", "shard", "status", "strict", "tag", "threshold", "unsure", "verbose",
+    "without", "workers",
+})  # fmt: skip
+
+_TRAINING = ("pretrain", "finetune")  #: commands of which FILE sets nothing unless it is named
 
 
 def load_config(context: typer.Context, named: Path | None) -> Path | None:
@@ -40,12 +57,68 @@ def load_config(context: typer.Context, named: Path | None) -> Path | None:
     """
     if context.resilient_parsing:  # somebody completes a word
         return named
-    file = named or Path(FILE)
-    if named or file.is_file():
-        context.default_map = defaults(context.command, read_toml(file), str(file))
+    read = {file: read_toml(file) for file in _files(named)}
+    found = [defaults(context.command, values, str(file)) for file, values in read.items()]
+    if not named and Path(FILE) in read:
+        refuse_harmful(context.command, read[Path(FILE)], FILE)
+    context.default_map = merged(found)
+    kept = context.ensure_object(Session).kept
+    for file, values in read.items():
+        kept.append((say, f"options from {file}", {"config": str(file)}))
+        kept.append((detail, f"{file} sets {', '.join(_keys(values)) or 'nothing'}", {}))
     for name in unknown_variables(context.command, os.environ):
-        warn(f"the variable {name} is of no option; did you mean {_nearest(name, variables(context.command))}?")
+        meant = nearest_variable(name, list(variables(context.command)))
+        kept.append((warn, f"the variable {name} is of no option; did you mean {meant}?", {}))
     return named
+
+
+def _files(named: Path | None) -> Iterator[Path]:
+    """What is read, the weakest first."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    own = Path(folder if os.path.isabs(folder) else os.path.expanduser("~/.config"), OWN)
+    if own.is_absolute() and own.is_file():
+        yield own
+    if named or Path(FILE).is_file():
+        yield named or Path(FILE)
+
+
+def refuse_harmful(command: Any, values: Mapping[str, Any], place: str, commands: tuple[str, ...] = ()) -> None:
+    """See that a file that nobody named sets nothing but what is harmless.
+
+    Args:
+        commands: above this one, from the outermost.
+
+    Raises:
+        UsageError: it does.
+    """
+    below = getattr(command, "commands", {})
+    for key, value in values.items():
+        if key in below:
+            refuse_harmful(below[key], value, f"{place} [{key}]", (*commands, key))
+        elif key.replace("_", "-") not in HARMLESS or commands[:1] in {(name,) for name in _TRAINING}:
+            raise UsageError(
+                f"{place}: {key!r} says what is written, read or loaded, in a file that you did not name",
+                f"if you trust it, use --config {FILE}",
+            )
+
+
+def merged(maps: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Default maps as one; later ones win, option by option."""
+    result: dict[str, Any] = {}
+    for values in maps:
+        for key, value in values.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged((result[key], value)) if both else value
+    return result
+
+
+def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The options that a file sets: `predict.min-face`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -114,6 +187,16 @@ def unknown_variables(command: Any, environment: Iterable[str]) -> list[str]:
     """Variables that begin like ours and that nothing reads."""
     known = set(variables(command))
     return [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
+
+
+def nearest_variable(name: str, known: Sequence[str]) -> str:
+    """The variable that was meant: of the first command that has such an option, where the command was left out."""
+    ends = [variable for variable in known if variable.endswith(name.removeprefix(PREFIX))]
+    if ends:
+        return ends[0]
+    short = {f"{PREFIX}_{each.split('_', 2)[-1]}": each for each in reversed(known)}
+    meant = _nearest(name, [*known, *short])
+    return meant if meant in known else short.get(meant, meant)
 
 
 def _long_name(option: Any) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 import typer
 
-from facetag.errors import UsageError
+from facetag.errors import UsageError, visible
 
 LogFormat = Literal["text", "json"]
 
@@ -30,9 +31,11 @@ _log = logging.getLogger("facetag")
 
 
 class _TextFormatter(logging.Formatter):
-    """`facetag: message`, errors and warnings with that word."""
+    """`facetag: message`, errors and warnings with that word. What would steer a terminal, or turn what follows it
+    round (U+202E), is spelled out."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = visible(record.message)
         if record.levelno not in _COLOURS:
             return f"facetag: {record.message}"
         word = f"{record.levelname.lower()}:"
@@ -105,6 +108,11 @@ def is_quiet() -> bool:
     return not _log.isEnabledFor(logging.INFO)
 
 
+def is_verbose() -> bool:
+    """Whether details are said."""
+    return _log.isEnabledFor(VERBOSE)
+
+
 def speaks_json() -> bool:
     """Whether standard error is for a program to read."""
     return _handler.formatter is _FORMATTERS["json"]
@@ -140,6 +148,17 @@ def warn(line: str, **fields: Any) -> None:
 def complain(line: str, **fields: Any) -> None:
     """The error that ends the command."""
     _log.error(line, extra={"fields": fields})
+
+
+def complain_with_traceback(line: str, **fields: Any) -> None:
+    """The error being handled, with where it comes from: above the line, or among its fields."""
+    where = traceback.format_exc()
+    if speaks_json():
+        complain(line, **fields, traceback=where)
+        return
+    with suppress(OSError):
+        print(where, end="", file=sys.stderr, flush=True)
+    complain(line, **fields)
 
 
 def take_leave(line: str, **fields: Any) -> None:

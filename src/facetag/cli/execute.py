@@ -1,24 +1,38 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
 import platform
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
-from facetag.cli.console import detail, say, take_leave
+from facetag.cli.console import complain, detail, say, take_leave
+from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
-from facetag.cli.request import Request, Work
-from facetag.errors import BudgetSpent, ExitCode, OutputLocked
+from facetag.cli.request import Request
+from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import beside, is_regular
-from facetag.formats.path_encoding import one_line
+from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
-from facetag.pipeline.drawing import Drawer
 from facetag.pipeline.timing import Stopwatch
+from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
-from facetag.runs.run import Document, Observers, Outcome, run
+from facetag.runs.cache_key import Basis, basis_of
+from facetag.runs.dry_run import Prospect, dry_run
+from facetag.runs.listing import Listing
+from facetag.runs.run import Document, Fate, Observers, Outcome, run
 from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
 
 
-def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
-    """Run, say how it went, and write the run's record.
+def carry_out(
+    command: str,
+    request: Request,
+    inputs: Discovery,
+    tagger: FaceTagger,
+    note: Callable[[ImageRecord], None] = lambda record: None,
+) -> ExitCode:
+    """Run a command, say how it went, and write the run's record; `note` is told of each result too.
 
     Returns:
         OK, SOME_FAILED when the budget is spent at the end, or that of the signal that ended the run early.
@@ -27,82 +41,175 @@ def carry_out(request: Request, inputs: Discovery, work: Work) -> ExitCode:
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    clock, started = Stopwatch(), now()
-    with request.signals.stepping(), Watch(request.shows_bar) as watch:
-        outcome = _run(request, inputs, work, watch, clock)
-    _conclude(inputs, watch)
-    record = _record(request, work, watch, clock, started, outcome)
+    clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
+    listing = Listing(inputs, request.how.shard.keeps)
+    with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
+        outcome = _run(request, listing, tagger, basis, watch, clock, note)
+    passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
+    record = _record(request, tagger, basis, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
-    if is_regular(request.out):
-        write_record(record, beside(request.out, ENDING))
-    if request.out != "-":
+    if is_regular(request.options.out):
+        write_record(record, beside(request.options.out, ENDING))
+    if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
-    return ExitCode.SOME_FAILED if request.budget.is_spent(watch.failed, watch.total) else ExitCode.OK
+    return _judged(request, watch)
 
 
-def _run(request: Request, inputs: Discovery, work: Work, watch: Watch, clock: Stopwatch) -> Outcome:
-    def seen(record: ImageRecord) -> None:
-        watch.seen(record)
-        work.note(record)
+def _judged(request: Request, watch: Watch) -> ExitCode:
+    """The exit code of a finished run; one line when too many inputs failed, however quiet it is to be."""
+    if not request.budget.is_spent(watch.failed, watch.total):
+        return ExitCode.OK
+    error = InputsFailed(
+        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        "the column error says why",
+    )
+    complain(str(error), exit_code=int(error.exit_code))
+    return error.exit_code
+
+
+def foresee(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
+    """Print what a run would read, say what it would keep, and change nothing."""
+    out, counts = request.options.out, Counter[Prospect]()
+    basis = _basis(command, request, tagger)
+    for path, prospect in dry_run(inputs, tagger.cascade, tagger.reading, out, basis, request.how):
+        counts[prospect] += 1
+        if prospect is not Prospect.KEPT:
+            print(escape(path))
+    told = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
+    asked = counts[Prospect.CHANGED] + counts[Prospect.NEW]
+    fields = {str(prospect): count for prospect, count in counts.items()}
+    say(f"{counts.total()} inputs: {told}; {asked} would be read, and tagged unless their content is known", **fields)
+    return ExitCode.OK
+
+
+def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
+    options = request.options
+    faces = "aligned" if options.aligned else options.faces
+    return basis_of(
+        command,
+        tagger.model,
+        tagger.cascade,
+        tagger.reading,
+        faces,
+        tagger.given.digest if tagger.given else "",
+        options.precision,
+        tagger.decide,
+    )
+
+
+def _words(command: str, options: Options) -> dict[str, Any]:
+    """The command's options and their values."""
+    return {name: said for name, said in vars(options).items() if command == "predict" or name not in OF_PREDICT}
+
+
+def _run(
+    request: Request,
+    inputs: Listing,
+    tagger: FaceTagger,
+    basis: Basis,
+    watch: Watch,
+    clock: Stopwatch,
+    note: Callable[[ImageRecord], None],
+) -> Outcome:
+    def seen(record: ImageRecord, fate: Fate) -> None:
+        watch.seen(record, fate)
+        if tagger.given:
+            tagger.given.note(record)
+        note(record)
 
     def stop() -> bool:
-        return bool(request.signals.received) or request.budget.stops(watch.failed, watch.total)
+        is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
+        return bool(request.signals.received) or is_hopeless
 
-    draw = Drawer(request.draw, work.localizer) if request.draw else None
-    document = Document(request.out, request.format, request.attributes)
-    observers = Observers(draw, seen, stop, clock)
+    draw = tagger.drawer(request.options.draw) if request.options.draw else None
+    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide, request.layout)
+    observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
     try:
-        return run(inputs, work.cascade, work.reading, document, work.basis, request.how, observers)
+        return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
         return Outcome(False)  # it was stopped while it waited
 
 
+def _refuse_strange_boxes(tagger: FaceTagger, request: Request) -> None:
+    """No input has a name that the user's boxes have: the file is most likely of other images.
+
+    Raises:
+        UsageError: so it is.
+    """
+    given = tagger.given
+    if given and given.is_unused and given.unnamed and request.how.shard.count == 1:
+        raise UsageError(
+            f"no input has a name that {request.options.boxes} has",
+            "write its names as the inputs are named, or use --relative-to",
+        )
+
+
 def _stopped(request: Request, watch: Watch) -> ExitCode:
     goes_on = "its answers so far are written"
-    if is_regular(request.out):
+    if is_regular(request.options.out):
         goes_on = f"the same command {'without --overwrite ' if request.how.overwrite else ''}goes on"
     if request.signals.received:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")
         return request.signals.exit_code
     raise BudgetSpent(
-        f"{watch.failed} of {watch.total} inputs failed, more than --fail-on {request.budget.name} allows",
+        f"{watch.failed_now} of {watch.known_total} inputs failed, more than --fail-on {request.budget.name} allows",
         "see why with -v; when it is mended the same command with --retry-failed goes on",
     )
 
 
-def _record(request: Request, work: Work, watch: Watch, clock: Stopwatch, started: str, outcome: Outcome) -> RunRecord:
+def _record(
+    request: Request,
+    tagger: FaceTagger,
+    basis: Basis,
+    watch: Watch,
+    clock: Stopwatch,
+    started: str,
+    outcome: Outcome,
+    passed_over: Mapping[str, int],
+) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
-        command=work.basis.command,
+        command=basis.command,
         outcome="finished" if outcome.finished else f"stopped by {ended_by}",
         started=started,
         ended=now(),
         versions=versions(),
         system=platform.platform(),
-        model={"name": work.model.name, "digest": work.model.fingerprint},
-        device=str(work.device),
-        options=request.words,
-        basis=asdict(work.basis),
-        basis_digest=work.basis.digest.hex(),
+        model={"name": tagger.model.name, "digest": tagger.model.fingerprint},
+        device=str(tagger.device),
+        options=_words(basis.command, request.options),
+        basis=asdict(basis),
+        basis_digest=basis.digest.hex(),
         counts=watch.by_status(),
         inputs=watch.total,
         faces=watch.faces,
         kept=outcome.kept,
+        new=watch.fates[Fate.NEW],
+        changed=watch.fates[Fate.CHANGED],
+        gone=outcome.gone,
+        passed_over=passed_over,
         seconds=round(watch.seconds, 3),
         stages={stage.value: round(taken, 3) for stage, taken in clock.seconds.items()},
-        images_per_second=round((watch.total - outcome.kept) / watch.seconds, 3),
+        images_per_second=round(watch.rate, 3),
     )
 
 
-def _conclude(inputs: Discovery, watch: Watch) -> None:
+def _conclude(inputs: Discovery, watch: Watch, outcome: Outcome | None) -> dict[str, int]:
+    """Say how it went; `outcome` is None where no output lay there before.
+
+    Returns:
+        What discovery passed over, by reason.
+    """
+    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     if watch.total:
-        watch.tell()
+        gone = None if outcome is None else max(outcome.gone, 0) if outcome.finished else 0
+        watch.conclude(gone, sum(passed.values()))
     else:
         say("no image was found there")
-    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
     listed = ", ".join(f"{count} {met}" for met, count in passed.items())
     detail(f"passed over: {listed or 'nothing'}", passed_over=passed)
+    return passed

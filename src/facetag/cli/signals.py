@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first lets work that can be continued come to a good end, the second ends it at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first lets work that can be continued end well, the second ends it at once."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,6 +6,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from facetag.errors import ExitCode
+
+#: Signals that end a command, with its exit codes. SIGHUP comes when a terminal closes.
+ENDINGS = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    **({signal.SIGHUP: ExitCode.HUNG_UP} if hasattr(signal, "SIGHUP") else {}),
+}
 
 
 class Signals:
@@ -24,13 +31,13 @@ class Signals:
 
     def install(self) -> None:
         """Receive the signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _heard():
             signal.signal(number, self._receive)
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
         """The signals are received inside, and go where they went before afterwards."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in _heard()}
         self.install()
         try:
             yield
@@ -49,9 +56,10 @@ class Signals:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the signals received; there must be one."""
+        """That of the last signal received but Ctrl-C, if there was another; there must be one."""
         assert self.received
-        return ExitCode.TERMINATED if signal.SIGTERM in self.received else ExitCode.INTERRUPTED
+        others = [number for number in self.received if number != signal.SIGINT]
+        return ENDINGS[signal.Signals((others or self.received)[-1])]
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
@@ -59,6 +67,11 @@ class Signals:
             self._told()
             return
         signal.signal(number, signal.SIG_DFL)
-        if number == signal.SIGTERM:
-            raise SystemExit(int(ExitCode.TERMINATED))
+        if number != signal.SIGINT:
+            raise SystemExit(int(ENDINGS[signal.Signals(number)]))
         raise KeyboardInterrupt
+
+
+def _heard() -> list[signal.Signals]:
+    """ENDINGS, but for a hang-up that is to be ignored: nohup says so."""
+    return [each for each in ENDINGS if each.name != "SIGHUP" or signal.getsignal(each) != signal.SIG_IGN]

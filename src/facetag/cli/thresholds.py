@@ -1,98 +1,105 @@
 """Which attributes `predict` answers, and from which probability each is present: what its options mean."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from facetag.attributes import ATTRIBUTES, attribute_indices
-from facetag.cli.options import words
+from facetag.attributes import attribute_indices
+from facetag.cli.options import Options, words
 from facetag.errors import UsageError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Names = Callable[[list[str]], list[str]]  #: names and groups -> the model's attributes that they mean
 
 
 @dataclass(frozen=True)
-class Deciding:
-    """What the command line changes in the model's decisions.
+class Decisions:
+    """What the command line changes in a model's decisions; as a FaceTagger takes it.
 
     Attributes:
-        thresholds: index into ATTRIBUTES -> probability from which it is present.
-        width: of every other attribute, the probabilities this near to its threshold are unsure.
-        bands: index into ATTRIBUTES -> unsure from the first up to below the second, present from there.
+        attributes: those written; None = all.
+        stored: those that the journal keeps, so that others may be written later; None = all.
+        thresholds: attribute -> probability from which it is present.
+        unsure: of every other attribute, the probabilities this near to its threshold are unsure.
+        unsure_bands: attribute -> unsure from the first up to below the second, present from there.
     """
 
-    thresholds: Mapping[int, float] = field(default_factory=dict)
-    width: float = 0.0
-    bands: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-
-    def edges(self, shipped: "NDArray[np.float64]") -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-        """(40,) thresholds from which each attribute is present, and (40,) from which it is unsure.
-
-        Args:
-            shipped: (40,), the model's thresholds.
-        """
-        middle = shipped.copy()
-        for index, threshold in self.thresholds.items():
-            middle[index] = threshold
-        # rounded, so that 0.7 + 0.1 is the 0.8 that is written
-        present_from = (middle + self.width).round(9)
-        unsure_from = (middle - self.width).round(9)
-        for index, (low, high) in self.bands.items():
-            unsure_from[index], present_from[index] = low, high
-        return present_from, unsure_from
+    attributes: Sequence[str] | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    unsure: float = 0.0
+    unsure_bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    stored: Sequence[str] | None = None
 
 
-def chosen_attributes(only: list[str] | None, without: list[str] | None) -> list[int]:
-    """Indices into ATTRIBUTES of --attributes less --exclude-attributes.
+def decisions_of(options: Options) -> Decisions:
+    """The Decisions of --attributes, --exclude-attributes, --threshold and --unsure by the names of the model.
+
+    Raises:
+        ModelError: there is no such model.
+        UsageError: a name is unknown, no attribute is left, a number is no probability, or one attribute has a
+            threshold and a band.
+    """
+    from facetag.model_folder import DEFAULT, attributes_of, find_model, read_description
+
+    known = attributes_of(read_description(find_model(options.model or DEFAULT)))
+
+    def names(given: list[str]) -> list[str]:
+        return [known[0][index] for index in attribute_indices(given, *known)]
+
+    chosen = chosen_attributes(options.attributes, options.exclude_attributes, known[0], names)
+    thresholds = changed_thresholds(options.threshold, names)
+    stored = chosen_attributes(None, options.exclude_attributes, known[0], names)
+    return Decisions(chosen, thresholds, *unsure_bands(options.unsure, thresholds, names), stored=stored)
+
+
+def chosen_attributes(
+    only: list[str] | None, without: list[str] | None, every: Sequence[str], names: Names
+) -> list[str]:
+    """The attributes of --attributes, or else every one, less --exclude-attributes.
 
     Raises:
         UsageError: a name is unknown, or none is left.
     """
-    wanted = words(only) or list(ATTRIBUTES)
-    excluded = attribute_indices(words(without))
-    chosen = [index for index in attribute_indices(wanted) if index not in excluded]
+    wanted, excluded = words(only) or [*every], names(words(without))
+    chosen = [name for name in names(wanted) if name not in excluded]
     if not chosen:
         raise UsageError("no attribute is left", "exclude fewer, or use `facetag localize`")
     return chosen
 
 
-def deciding(threshold: list[str] | None, unsure: list[str] | None) -> Deciding:
-    """The meaning of --threshold NAME=P and --unsure WIDTH or NAME=LOW..HIGH; the last word on an attribute counts.
+def unsure_bands(
+    unsure: list[str] | None, thresholds: Mapping[str, float], names: Names
+) -> tuple[float, dict[str, tuple[float, float]]]:
+    """The meaning of --unsure WIDTH or NAME=LOW..HIGH; the last word on an attribute counts.
 
     Raises:
-        UsageError: a name is unknown, a number is no probability, or one attribute has a threshold and a band.
+        UsageError: a name is unknown, a number is no probability, or an attribute has one of the thresholds too.
     """
-    thresholds = changed_thresholds(threshold)
-    width, bands = 0.0, dict[int, tuple[float, float]]()
+    width, bands = 0.0, dict[str, tuple[float, float]]()
     for word in words(unsure):
         name, named, text = word.rpartition("=")
         if named:
-            bands |= dict.fromkeys(attribute_indices([name]), _band(text, word))
+            bands |= dict.fromkeys(names([name]), _band(text, word))
         else:
             width = _probability(text)
             if width < 0:
                 raise UsageError(f"--unsure {word} is no width from 0 to 1", "write --unsure 0.1")
-    both = sorted(set(thresholds) & set(bands))
-    if both:
-        raise UsageError(f"{ATTRIBUTES[both[0]]} has both a --threshold and a band of --unsure", "leave one out")
-    return Deciding(thresholds, width, bands)
+    if both := [name for name in names([*thresholds]) if name in bands]:
+        raise UsageError(f"{both[0]} has both a --threshold and a band of --unsure", "leave one out")
+    return width, bands
 
 
-def changed_thresholds(given: list[str] | None) -> dict[int, float]:
-    """Index into ATTRIBUTES -> probability, of `--threshold NAME=P`; the last word on an attribute counts.
+def changed_thresholds(given: list[str] | None, names: Names) -> dict[str, float]:
+    """Attribute -> probability, of `--threshold NAME=P`; the last word on an attribute counts.
 
     Raises:
         UsageError: a name is unknown, or P is no probability.
     """
-    changed: dict[int, float] = {}
+    changed: dict[str, float] = {}
     for word in words(given):
         name, _, text = word.partition("=")
         probability = _probability(text)
         if probability < 0:
             raise UsageError(f"--threshold {word} is not NAME=P with P from 0 to 1", "write --threshold Smiling=0.7")
-        changed |= dict.fromkeys(attribute_indices([name]), probability)
+        changed |= dict.fromkeys(names([name]), probability)
     return changed
 
 

@@ -13,18 +13,22 @@ from facetag.datasets.columns import read_rows
 from facetag.errors import DataError
 from facetag.geometry import Box
 
+_LARGEST = 1e12  #: pixels
 _NUMBERS = ("x", "y", "width", "height")
 _REMEDY = "columns are file, x, y, width, height; pixels of the upright image"
 
 
-def load_boxes_csv(path: Path) -> dict[str, list[Box]]:
+def load_boxes_csv(path: Path, data: bytes | None = None) -> dict[str, list[Box]]:
     """Boxes by image, images and boxes in the order of the file; an image without a face has an empty list.
+
+    Args:
+        data: the bytes of the file, where it was read already.
 
     Raises:
         DataError: the file is missing, has no such columns or no rows, or a row is malformed; names file and line.
     """
     boxes: dict[str, list[Box]] = {}
-    for line, row in read_rows(path, _NUMBERS):
+    for line, row in read_rows(path, _NUMBERS, data=data):
         found, fields = boxes.setdefault(row["file"], []), [row[name] for name in _NUMBERS]
         if any(fields):
             found.append(_box(path, line, fields))
@@ -40,6 +44,8 @@ def _box(path: Path, line: int, fields: list[str]) -> Box:
         numbers = []
     if not numbers or not all(map(math.isfinite, numbers)):
         raise DataError(f"{path}, line {line}: {','.join(fields)!r} is not four numbers", _REMEDY)
+    if max(map(abs, numbers)) > _LARGEST:
+        raise DataError(f"{path}, line {line}: {','.join(fields)!r} is beyond any image", _REMEDY)
     if min(numbers[2:]) <= 0:
         raise DataError(f"{path}, line {line}: a box needs a width and a height", _REMEDY)
     return Box(*numbers)

@@ -1,6 +1,7 @@
 """CSV files that users bring: a header line in any order and case, then rows as long as it."""
 
 import csv
+import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -11,19 +12,23 @@ Row = tuple[int, dict[str, str]]  #: its line, and its fields by the header's na
 _REMEDY = "the first line names the columns, file among them, and every other line has as many fields"
 
 
-def read_rows(path: Path, needed: Collection[str], possible: Collection[str] = ()) -> Iterator[Row]:
+def read_rows(
+    path: Path, needed: Collection[str], possible: Collection[str] = (), data: bytes | None = None
+) -> Iterator[Row]:
     """The rows, names of columns in lower case, fields and names without spaces around them.
 
     Args:
         needed: columns that must be there beside `file`, which may be called `path` instead and is `file` here.
         possible: columns that may be there, once. All others are the caller's to ignore.
+        data: the bytes of the file, where it was read already: a pipe can be read once.
 
     Raises:
         DataError: the file cannot be read, a needed column is missing, one of these is there twice, or a row is longer
             or shorter than the header or names no file; names file and line.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        content = io.BytesIO(path.read_bytes() if data is None else data)
+        with io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = _header(path, [name.strip().lower() for name in next(reader, [])], needed, possible)
             for row in filter(None, reader):

@@ -39,7 +39,6 @@ class SceneSettings:
         rotation: largest turn of a head, degrees.
         distractors: chance that a patch of another scene is pasted like a head, so that a pasted edge alone
             tells nothing.
-        hidden: chance of each face that something covers a part of it (for the student).
         colour: applied to the finished scene.
 
     Raises:
@@ -56,7 +55,6 @@ class SceneSettings:
     margin: float = 1.2
     rotation: float = 20.0
     distractors: float = 0.5
-    hidden: float = 0.0
     colour: ColourSettings = field(default_factory=ColourSettings)
 
     def __post_init__(self) -> None:

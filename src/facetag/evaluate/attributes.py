@@ -17,14 +17,15 @@ from facetag.datasets.celeba import CelebA
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
-from facetag.images.resample import Image
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics
+from facetag.pipeline.loader import Photo
+from facetag.pipeline.stages import regions_of
 from facetag.tagger import Tagger
 
 Partition = Literal["train", "val", "test"]
 Mode = Literal["cascade", "crops"]
-Locate = Callable[[Sequence[Image]], list[list[Located]]]
+Locate = Callable[[Sequence[Photo]], list[list[Detection]]]
 
 #: Whom a tagger may serve unequally, as far as labels tell.
 GROUPED_BY = ("Male", "Young")
@@ -48,7 +49,7 @@ class Tagged:
         probabilities, present: (N, A); nan and False where nothing was found.
     """
 
-    faces: list[Located | None]
+    faces: list[Detection | None]
     probabilities: NDArray[np.float64]
     present: NDArray[np.bool_]
 
@@ -90,9 +91,9 @@ class AttributeReport:
     groups: list[GroupReport]
 
 
-def aligned_faces(images: Sequence[Image]) -> list[list[Located]]:
+def aligned_faces(photos: Sequence[Photo]) -> list[list[Detection]]:
     """The fixed box of aligned CelebA pictures: what a perfect localiser would answer. Stands in for `dominant`."""
-    return [[Located(ALIGNED_FACE, 1.0)] for _ in images]
+    return [[Detection(ALIGNED_FACE, 1.0)] for _ in photos]
 
 
 def training_shares(data: CelebA) -> NDArray[np.float64]:
@@ -107,23 +108,27 @@ def training_shares(data: CelebA) -> NDArray[np.float64]:
     return np.asarray(training.mean(axis=0), np.float64)
 
 
-def tag_pictures(paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress) -> Tagged:
-    """Locate and tag the surest face of each picture.
+def tag_pictures(
+    paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress, side: int = 0
+) -> Tagged:
+    """Locate and tag the surest face of each picture, decoded as `predict` decodes it.
 
     Args:
-        locate: images -> faces of each, the surest first: `Localizer.dominant` or `aligned_faces`.
+        locate: photos -> faces of each, the surest first: `Localizer.dominant` or `aligned_faces`.
+        side: `Localizer.read_side`; 0 = decoded whole.
 
     Raises:
         DataError: a picture cannot be read.
     """
-    faces: list[Located | None] = []
+    faces: list[Detection | None] = []
     probabilities = np.full((len(paths), len(ATTRIBUTES)), np.nan)
     present = np.zeros(probabilities.shape, np.bool_)
-    for images in read_batches(paths, progress):
-        first, located = len(faces), locate(images)
+    for photos in read_batches(paths, progress, side=side):
+        first, located = len(faces), locate(photos)
         faces += [found[0] if found else None for found in located]
         places = [place for place, found in enumerate(located) if found]
-        tags = tagger([tagger.region(images[place], located[place][0].box) for place in places]) if places else None
+        regions = [x_f for at in places for x_f in regions_of(tagger, photos[at], [located[at][0].box])]
+        tags = tagger(regions) if places else None
         if tags is not None:
             rows = np.array(places) + first
             probabilities[rows], present[rows] = tags.probabilities, tags.present

@@ -9,6 +9,7 @@ found again and again in the maps that it answered.
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import singledispatch
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,8 +21,9 @@ from facetag.evaluate.localization import Examined, examine
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer, StudentLocalizerSettings
-from facetag.localization.lnet_localizer import Localizer, Located, logit_of
+from facetag.localization.base import Detection, Localizer
+from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
+from facetag.localization.lnet_localizer import LNetLocalizer, logit_of
 from facetag.localization.response_maps import PeakSettings, find_peaks, whole_frame
 from facetag.method import detection_metrics as recall
 from facetag.method.scale_space import Layer
@@ -32,7 +34,7 @@ RATE = 0.1  #: false positives an image at the score from which on faces are kep
 IOU = 0.5
 
 Values = NDArray[np.float64]
-Looking = TypeVar("Looking", Localizer, StudentLocalizer)
+Looking = TypeVar("Looking", LNetLocalizer, CenterLocalizer)
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Convention:
 
 
 @dataclass(frozen=True)
-class StudentConvention:
-    """The fitted convention of a student's boxes, in settings whose scores are older, and its scores."""
+class CenterConvention:
+    """The fitted convention of a centre localizer's boxes, in settings whose scores are older, and its scores."""
 
     photographs: int
-    settings: StudentLocalizerSettings
+    settings: CenterLocalizerSettings
     scoring: Scoring
 
 
@@ -92,13 +94,14 @@ class Looked:
     truth: Box
 
 
+@singledispatch
 def fit_convention(
-    localizer: AnyLocalizer,
+    localizer: Localizer,
     photographs: Sequence[Photograph],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> Convention | StudentConvention:
-    """Fit heads, then faces on what LNet_s sees at the heads by the first, then the scores; or a student's boxes.
+) -> Convention | CenterConvention:
+    """Fit what a localizer's boxes and scores follow, in the way that is registered for its class.
 
     Args:
         localizer: its settings hold but for what is fitted.
@@ -108,11 +111,18 @@ def fit_convention(
     Raises:
         DataError: there are none, a picture cannot be read, or a net responds near no face.
     """
-    if not photographs:
-        raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
-    assert all(len(photograph.boxes) == 1 for photograph in photographs)
-    if isinstance(localizer, StudentLocalizer):
-        return fit_student(localizer, photographs, progress)
+    raise NotImplementedError(f"nothing is fitted of a {type(localizer).__name__}")
+
+
+@fit_convention.register
+def fit_lnets(
+    localizer: LNetLocalizer,
+    photographs: Sequence[Photograph],
+    progress: Progress = no_progress,
+    heads_alone: bool = False,
+) -> Convention:
+    """Heads first, then faces on what LNet_s sees at the heads by the first, then the scores. Raises as above."""
+    _check(photographs)
     head = fit_peaks(list(head_layers(localizer, photographs, progress)), localizer.settings.head)
     if heads_alone:
         return Convention(len(photographs), head, None, None)
@@ -122,24 +132,37 @@ def fit_convention(
     return Convention(len(photographs), head, face, fit_scores(examine(photographs, localizer, progress)))
 
 
-def fit_student(
-    localizer: StudentLocalizer, photographs: Sequence[Photograph], progress: Progress = no_progress
-) -> StudentConvention:
-    """What a student's boxes are resized and moved by, as medians over the surest box near each face; then the scores.
+def _check(photographs: Sequence[Photograph]) -> None:
+    if not photographs:
+        raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
+    assert all(len(photograph.boxes) == 1 for photograph in photographs)
+
+
+@fit_convention.register
+def fit_center_boxes(
+    localizer: CenterLocalizer,
+    photographs: Sequence[Photograph],
+    progress: Progress = no_progress,
+    heads_alone: bool = False,
+) -> CenterConvention:
+    """What a centre network's boxes are resized and moved by, as medians over the surest box near each face; then the
+    scores.
 
     Raises:
         DataError: no box lies near its face, or logits do not tell right boxes from wrong ones.
     """
-    plain = with_settings(localizer, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
+    _check(photographs)
+    plain = with_settings(localizer, width=1.0, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
     examined = examine(photographs, plain, progress)
     surest = [(one.found[0].box, one.photograph.boxes[0]) for one in examined if one.found]
     close = [(box, truth) for box, truth in surest if near(box, truth)]
     if not close:
-        raise DataError("the student responds near none of the faces", "train it longer")
+        raise DataError("the centre network responds near none of the faces", "train it longer")
     moved = medians(PeakSettings(height=1.0, right=0.0, down=0.0), close)
-    settings = replace(localizer.settings, height=moved.height, right=moved.right, down=moved.down)
-    asked = with_settings(plain, height=moved.height, right=moved.right, down=moved.down)
-    return StudentConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
+    wider = float(np.exp(np.median([np.log(truth.width / box.width) for box, truth in close])))
+    changes: dict[str, Any] = {"width": wider, "height": moved.height, "right": moved.right, "down": moved.down}
+    settings, asked = replace(localizer.settings, **changes), with_settings(plain, **changes)
+    return CenterConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
 
 
 def with_settings(localizer: Looking, **changes: Any) -> Looking:
@@ -223,12 +246,13 @@ def fit_scores(examined: Sequence[Examined]) -> Scoring:
 def _batches(photographs: Sequence[Photograph], progress: Progress) -> Iterator[tuple[list[Image], list[Box]]]:
     """Images and their true faces."""
     first = 0
-    for images in read_batches([photograph.path for photograph in photographs], progress):
+    for photos in read_batches([photograph.path for photograph in photographs], progress):
+        images = [photo.pixels for photo in photos]
         yield images, [photograph.boxes[0] for photograph in photographs[first : first + len(images)]]
         first += len(images)
 
 
-def head_layers(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+def head_layers(localizer: LNetLocalizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
     """What LNet_o answers."""
     for images, truths in _batches(photographs, progress):
         frames = [
@@ -238,10 +262,10 @@ def head_layers(localizer: Localizer, photographs: Sequence[Photograph], progres
         yield from (Looked(*pair) for pair in zip(layers, truths, strict=True))
 
 
-def face_layers(localizer: Localizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+def face_layers(localizer: LNetLocalizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
     """What LNet_s answers at the head of each photograph that implies its face best."""
     for images, truths in _batches(photographs, progress):
-        heads: list[tuple[Located, Image, Box]] = []
+        heads: list[tuple[Detection, Image, Box]] = []
         for found, image, truth in zip(localizer.heads(images), images, truths, strict=True):
             best = max(found, key=lambda head: head.box.iou(truth), default=None)
             if best and near(best.box, truth):

@@ -17,8 +17,7 @@ from facetag.datasets.webfaces import Half, Photograph, content_digest, half_of,
 from facetag.errors import DataError
 from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
-from facetag.localization.center_localizer import AnyLocalizer
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection, Localizer
 from facetag.method import detection_metrics as recall
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -60,12 +59,12 @@ class Examined:
     """
 
     photograph: Photograph
-    found: Sequence[Located]
+    found: Sequence[Detection]
     longer: int
-    beneath: Located | None = None
+    beneath: Detection | None = None
 
     @property
-    def surest(self) -> Located | None:
+    def surest(self) -> Detection | None:
         """The best-scoring box, however low; None only where nothing responds."""
         return self.found[0] if self.found else self.beneath
 
@@ -130,18 +129,19 @@ def load_photographs(images: Path, boxes: Path | None = None, half: Half | Liter
 
 
 def examine(
-    photographs: Sequence[Photograph], localizer: AnyLocalizer, progress: Progress = no_progress
+    photographs: Sequence[Photograph], localizer: Localizer, progress: Progress = no_progress
 ) -> list[Examined]:
-    """Locate the faces of each photograph, down to score 0.
+    """Locate the faces of each photograph, down to score 0, decoded as `predict` decodes it.
 
     Raises:
         DataError: a photograph cannot be read.
     """
     examined: list[Examined] = []
-    for images in read_batches([photograph.path for photograph in photographs], progress):
-        for image, found in zip(images, localizer.every(images), strict=True):
-            beneath = None if found else next(iter(localizer.dominant([image])[0]), None)
-            examined.append(Examined(photographs[len(examined)], found, max(image.shape[:2]), beneath))
+    paths = [photograph.path for photograph in photographs]
+    for photos in read_batches(paths, progress, side=localizer.read_side):
+        for photo, found in zip(photos, localizer.every(photos), strict=True):
+            beneath = None if found else next(iter(localizer.dominant([photo])[0]), None)
+            examined.append(Examined(photographs[len(examined)], found, max(photo.width, photo.height), beneath))
     return examined
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from facetag.errors import DataError, ImageError
-from facetag.images.decode import read_image
+from facetag.images.decode import read_file
 from facetag.images.resample import Image
+from facetag.pipeline.loader import Photo, ReadSettings, decoded_photo
 
 #: Told how many pictures are done, of how many.
 Progress = Callable[[int, int], None]
@@ -24,17 +25,22 @@ def no_progress(done: int, total: int) -> None:
     """For whoever does not want to know."""
 
 
-def read_batches(paths: Sequence[Path], progress: Progress = no_progress, workers: int = 2) -> Iterator[list[Image]]:
-    """The pictures in order, upright RGB uint8 (H, W, 3), at most BATCH of them and about BATCH_PIXELS at a time.
+def read_batches(
+    paths: Sequence[Path], progress: Progress = no_progress, workers: int = 2, side: int = 0
+) -> Iterator[list[Photo]]:
+    """The pictures in order, at most BATCH of them and about BATCH_PIXELS at a time.
+
+    Args:
+        side: JPEGs may be decoded smaller, as `predict` does, as long as the longer side has so many pixels; 0 = whole.
 
     Raises:
         DataError: one cannot be read; in a measurement nothing may be left out in silence.
     """
-    batch: list[Image] = []
+    batch: list[Photo] = []
     done = 0
-    for image in _read_ahead(paths, workers):
-        batch.append(image)
-        if len(batch) == BATCH or sum(held.size // 3 for held in batch) >= BATCH_PIXELS:
+    for photo in _read_ahead(paths, workers, ReadSettings(side=side)):
+        batch.append(photo)
+        if len(batch) == BATCH or sum(held.pixels.size // 3 for held in batch) >= BATCH_PIXELS:
             yield batch
             done += len(batch)
             progress(done, len(paths))
@@ -50,8 +56,12 @@ def read_picture(path: Path) -> Image:
     Raises:
         DataError: it cannot be read.
     """
+    return _read(path, ReadSettings()).pixels
+
+
+def _read(path: Path, settings: ReadSettings) -> Photo:
     try:
-        return read_image(str(path)).pixels
+        return decoded_photo(str(path), read_file(str(path)), settings)
     except ImageError as error:
         raise DataError(f"{path}: {error}", "mend it or take it out of the data set") from error
 
@@ -63,11 +73,11 @@ def evenly(total: int, count: int | None) -> list[int]:
     return [int(index) for index in np.arange(count) * total // count]
 
 
-def _read_ahead(paths: Sequence[Path], workers: int) -> Iterator[Image]:
+def _read_ahead(paths: Sequence[Path], workers: int, settings: ReadSettings) -> Iterator[Photo]:
     with ThreadPoolExecutor(workers) as pool:
         rest = iter(paths)
-        reading = deque(pool.submit(read_picture, path) for path in islice(rest, AHEAD))
+        reading = deque(pool.submit(_read, path, settings) for path in islice(rest, AHEAD))
         while reading:
-            image = reading.popleft().result()
-            reading.extend(pool.submit(read_picture, path) for path in islice(rest, 1))
-            yield image
+            photo = reading.popleft().result()
+            reading.extend(pool.submit(_read, path, settings) for path in islice(rest, 1))
+            yield photo

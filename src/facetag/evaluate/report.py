@@ -11,7 +11,7 @@ import numpy as np
 
 from facetag.attributes import ATTRIBUTES
 from facetag.evaluate.attributes import AttributeReport
-from facetag.evaluate.convention import Convention, Fitted, Scoring, StudentConvention
+from facetag.evaluate.convention import CenterConvention, Convention, Fitted, Scoring
 from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
 from facetag.evaluate.robustness import MEANS, Robustness, RobustnessReport
 from facetag.evaluate.speed import Comparison, SpeedReport
@@ -166,9 +166,9 @@ def speed_json(report: SpeedReport) -> dict[str, Any]:
     return asdict(report)
 
 
-def convention_json(convention: Convention | StudentConvention) -> dict[str, Any]:
+def convention_json(convention: Convention | CenterConvention) -> dict[str, Any]:
     """All settings and what they reach."""
-    if isinstance(convention, StudentConvention):
+    if isinstance(convention, CenterConvention):
         return plain(convention)
     return {
         "photographs": convention.photographs,
@@ -177,13 +177,13 @@ def convention_json(convention: Convention | StudentConvention) -> dict[str, Any
     }
 
 
-def convention_toml(convention: Convention | StudentConvention) -> str:
-    """What goes into the sections of a recipe: [localizer], [localizer.head] and [localizer.face], or a student's."""
+def convention_toml(convention: Convention | CenterConvention) -> str:
+    """The sections of a recipe: [localizer], [localizer.head] and [localizer.face], or [center_localizer]."""
     lines = [f"# Fitted on {convention.photographs} photographs with one face."]
-    if isinstance(convention, StudentConvention):
+    if isinstance(convention, CenterConvention):
         settings = convention.settings
-        boxes = {"height": settings.height, "right": settings.right, "down": settings.down}
-        return "\n".join(lines + _scoring_toml("student_localizer", convention.scoring, boxes))
+        boxes = {"height": settings.height, "width": settings.width, "right": settings.right, "down": settings.down}
+        return "\n".join(lines + _scoring_toml("center_localizer", convention.scoring, boxes))
     if convention.scoring:
         lines += _scoring_toml("localizer", convention.scoring)
     for key in ("head", "face"):

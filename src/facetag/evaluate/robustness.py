@@ -183,8 +183,8 @@ def _tagged(paths: Sequence[Path], disturb: Disturb, tagger: Tagger, seed: int, 
 
 def _batches(paths: Sequence[Path], disturb: Disturb, tagger: Tagger, seed: int, progress: Progress) -> Iterator[Tags]:
     first = 0
-    for images in read_batches(paths, progress):
-        chances = (np.random.default_rng((seed, number)) for number in range(first, first + len(images)))
-        seen = [disturb(image, ALIGNED_FACE, rng) for image, rng in zip(images, chances, strict=True)]
+    for photos in read_batches(paths, progress):
+        chances = (np.random.default_rng((seed, number)) for number in range(first, first + len(photos)))
+        seen = [disturb(photo.pixels, ALIGNED_FACE, rng) for photo, rng in zip(photos, chances, strict=True)]
         yield tagger([tagger.region(image, box) for image, box in seen])
-        first += len(images)
+        first += len(photos)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
-from facetag.localization.center_localizer import AnyLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.base import Localizer
 from facetag.networks.anet import HEIGHT, WIDTH, ANet, Maps
 from facetag.networks.locally_shared import windows_of
 from facetag.tagger import Tagger
@@ -126,7 +125,7 @@ def interweaved(net: ANet, regions: Tensor) -> Tensor:
     return net.features(Maps(*(part.flatten(0, 2) for part in maps)))
 
 
-def measure_speed(localizer: AnyLocalizer, tagger: Tagger, picture: Image, repeats: int = 9) -> SpeedReport:
+def measure_speed(localizer: Localizer, tagger: Tagger, picture: Image, repeats: int = 9) -> SpeedReport:
     """Time both paths on nine views and on every window of a 300x300 image, and the cascade on `picture` at 300x300.
 
     Args:
@@ -146,7 +145,7 @@ def measure_speed(localizer: AnyLocalizer, tagger: Tagger, picture: Image, repea
     localization, features, alone = medians(
         [lambda: localizer.dominant([image]), lambda: extract([region] * batch), lambda: extract([region])], repeats
     )
-    heads = len(localizer.heads([image])[0]) if isinstance(localizer, Localizer) else 0
+    heads = len(localizer.heads([image])[0])
     return SpeedReport(str(device), torch.get_num_threads(), comparisons, localization, heads, features / batch, alone)
 
 

@@ -1,9 +1,11 @@
 """Where a document goes: standard output as it comes, or a file that appears whole or not at all."""
 
+import errno
 import hashlib
 import io
 import os
 import re
+import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -17,8 +19,16 @@ from facetag.images.file_types import HEAD_BYTES, kind_of
 Passing = Callable[[str], None]
 
 
+#: What a file system says that cannot sync a folder or a file.
+UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
+
+#: What documents of facetag begin with, apart from white space; a table that ExifTool reads has its own first column.
+_BEGINNINGS = (b"schema_version", b'{"schema_version"', b'[{"schema_version"', b"[]")
+
 #: Other names of what this process has open.
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
+_HEAD, _TAIL = 1024, 1 << 16  #: bytes of a file by which its writer is told
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  #: Unicode's bidirectional marks
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
@@ -51,6 +61,47 @@ def refuse_to_replace(out: str, *inputs: str | None) -> None:
         raise UsageError(f"{out} is a {kind} picture and would be replaced", "name another file")
     if head.startswith(b"SQLite format 3\0"):
         raise UsageError(f"{out} is a journal and would be replaced", "name another file")
+
+
+def see_folder(out: str) -> None:
+    """See that an output's folder is there and may be written, long before it is.
+
+    Raises:
+        FacetagError: it is not.
+    """
+    if is_regular(out):
+        with writing(out):
+            folder = os.path.dirname(os.path.realpath(out))
+            if not stat.S_ISDIR(os.stat(folder).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def refuse_foreign(out: str, *companions: str) -> None:
+    """See that an output replaces no file that facetag did not write.
+
+    Args:
+        companions: paths of what facetag leaves beside its outputs; where one exists the output is facetag's.
+
+    Raises:
+        UsageError: the file has content, none of these lies beside it, and it does not begin as facetag's documents do.
+    """
+    if not is_regular(out) or not os.path.isfile(out) or any(os.path.isfile(path) for path in companions):
+        return
+    try:
+        with open(out, "rb") as stream:
+            head = stream.read(_HEAD)
+            stream.seek(-min(_TAIL, os.fstat(stream.fileno()).st_size), os.SEEK_END)
+            tail = stream.read()
+    except OSError:
+        return  # who cannot read it may still replace it
+    begins = b"".join(head.split()).startswith(_BEGINNINGS)
+    is_ours = not head or begins or (head.startswith(b"PAR1") and b"schema_version" in tail)
+    if not is_ours:
+        raise UsageError(
+            f"{out} was not written by facetag and would be replaced", "choose another --out, or use --overwrite"
+        )
 
 
 def _descriptor(out: str) -> int | None:
@@ -90,9 +141,17 @@ def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
             yield stream
 
 
+class _Shown(io.TextIOWrapper):
+    """Text for a terminal: marks that would turn what follows them round are spelled out."""
+
+    def write(self, text: str) -> int:
+        return super().write(_TURNING.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text))
+
+
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", line_buffering=True)
+    wrapper = _Shown if sys.stdout.isatty() else io.TextIOWrapper
+    stream = wrapper(sys.stdout.buffer, encoding="utf-8", newline="", line_buffering=True)
     try:
         yield stream
     finally:
@@ -125,15 +184,17 @@ def _as_it_comes(out: str) -> Iterator[TextIO]:
 
 @contextmanager
 def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
-    temporary = _temporary(target)
     with writing(out):
-        stream = open(temporary, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
+        _remove_leftovers(target)
+        temporary, handle = _temporary(target)
+        stream = open(handle, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
     try:
         yield stream
         with writing(out):
             at("written")
             stream.flush()
-            os.fsync(stream.fileno())
+            _as_before(target, stream.fileno())
+            _sync(stream.fileno())
             stream.close()
             at("synced")
             os.replace(temporary, target)
@@ -147,11 +208,50 @@ def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
         raise
 
 
-def _temporary(target: str) -> str:
-    """Always the same for one output, so that what a killed run left is overwritten by the next, which holds the lock;
-    short, for names have a limit."""
-    folder, name = os.path.split(target)
-    return os.path.join(folder, f".facetag.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.tmp")
+def _leftover_prefix(target: str) -> str:
+    """What the hidden names for one output begin with; short, for names have a limit."""
+    return f".facetag.{hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]}."
+
+
+def _temporary(target: str) -> tuple[str, int]:
+    """A new file beside the output, open, whose name nobody can foresee: a link that lies in wait is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        name = f"{_leftover_prefix(target)}{secrets.token_hex(8)}.tmp"
+        path = os.path.join(os.path.dirname(target), name)
+        with suppress(FileExistsError):
+            return path, os.open(path, flags, 0o666)
+
+
+def _remove_leftovers(target: str) -> None:
+    """What killed runs left of this output; this run holds its lock."""
+    prefix = _leftover_prefix(target)
+    with os.scandir(os.path.dirname(target)) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _as_before(target: str, handle: int) -> None:
+    """The new file has the old one's mode and, where that is allowed, its owner."""
+    try:
+        before = os.stat(target)
+    except OSError:
+        return
+    with suppress(OSError):  # only the superuser gives files away
+        os.fchown(handle, before.st_uid, before.st_gid)
+    with suppress(OSError):  # some shares know no modes
+        os.fchmod(handle, stat.S_IMODE(before.st_mode))
+
+
+def _sync(handle: int) -> None:
+    """Where the file system can: some network shares answer that they know no such thing."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSYNCED:
+            raise
 
 
 def _sync_folder(folder: str) -> None:
@@ -159,6 +259,6 @@ def _sync_folder(folder: str) -> None:
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            _sync(handle)
         finally:
             os.close(handle)

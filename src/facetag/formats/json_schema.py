@@ -1,5 +1,6 @@
 """The JSON Schema of what JSON and JSON Lines hold; it states the spelling of paths and the shard key too."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from facetag.attributes import ATTRIBUTES
@@ -17,15 +18,15 @@ _VERSION_NOTE = "Raised when a reader of the older form would misread the newer 
 _FACES = "The surest first; locating alone leaves out tags, unsure and probabilities, in all faces alike."
 
 
-def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) of a JSON document and of a line of JSON Lines."""
+def json_schema(attributes: Sequence[str] = ATTRIBUTES) -> dict[str, Any]:
+    """The schema (draft 2020-12) of a JSON document and of a line of JSON Lines, by a model of these attributes."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"facetag's answers, schema version {SCHEMA_VERSION}",
         "description": "JSON is an array of inputs, in order; a line of JSON Lines is one input. CSV, TSV and Parquet "
         "say the same in columns of these names, a row a face and at least one an input: face counts from 1 to faces.",
         "oneOf": [{"type": "array", "items": {"$ref": "#/$defs/input"}}, {"$ref": "#/$defs/input"}],
-        "$defs": {"input": _input(), "face": _face(), "attribute": {"enum": list(ATTRIBUTES)}},
+        "$defs": {"input": _input(), "face": _face(), "attribute": {"enum": list(attributes)}},
     }
 
 

@@ -3,16 +3,18 @@
 import csv
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError
+from facetag.errors import DataError, UsageError
 from facetag.formats.path_encoding import one_line, unescape
 from facetag.formats.writers import format_of
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
+from facetag.formats.writers.layout import EXTRA, LONG, PRESENT, VERSION
 from facetag.geometry import Box
-from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, Status
+from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, ImageResult, Status
 
 #: What reading a document that is none of ours may raise; pyarrow's own errors are among them and OSError.
 _MALFORMED = (
@@ -20,23 +22,40 @@ _MALFORMED = (
 )  # fmt: skip
 _OF_THE_INPUT = COLUMNS[: COLUMNS.index("face")]
 
+_OF_TABLES = {*COLUMNS, *DECISIONS}
+
 _Object = Mapping[str, Any]
+_Reader = Callable[[BinaryIO, Sequence[str]], Iterator[_Object]]
 
 
-def read_records(file: str, format: str | None = None) -> Iterator[ImageRecord]:
+def read_results(file: str | os.PathLike[str], attributes: Sequence[str] = ATTRIBUTES) -> list[ImageResult]:
+    """The results of a document that facetag wrote; the suffix of its name says the format.
+
+    Args:
+        attributes: of the model that it was written with.
+
+    Raises:
+        UsageError, DataError: as `read_records`, which gives them one by one.
+    """
+    return list(read_records(os.fspath(file), None, attributes))
+
+
+def read_records(file: str, format: str | None = None, attributes: Sequence[str] = ATTRIBUTES) -> Iterator[ImageRecord]:
     """The records of a document, in its order, as they are read.
 
     Args:
         format: of READERS; else the suffix of `file` says it.
+        attributes: that may be in it; those of the model that it was written with.
 
     Raises:
         UsageError: the format is unknown, or what it needs is not installed.
         DataError: the file cannot be read, is malformed or of another schema version; names it and why.
     """
-    read = READERS[format_of(file, format)]
+    read = _reader_of(format_of(file, format))
     try:
         with open(file, "rb") as stream:
-            yield from map(_record, read(stream))
+            for value in read(stream, attributes):
+                yield _record(value, attributes)
     except OSError as error:
         raise DataError(
             f"{file}: {one_line(error.strerror or str(error))}", "name a file that facetag wrote"
@@ -46,32 +65,32 @@ def read_records(file: str, format: str | None = None) -> Iterator[ImageRecord]:
         raise DataError(f"{file} is not a whole document of facetag ({reason})", "write it anew") from error
 
 
-def _read_csv(stream: BinaryIO) -> Iterator[_Object]:
-    return _objects(_table(stream, CSV))
+def _read_csv(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+    return _objects(_table(stream, CSV, attributes))
 
 
-def _read_tsv(stream: BinaryIO) -> Iterator[_Object]:
-    return _objects(_table(stream, TSV))
+def _read_tsv(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+    return _objects(_table(stream, TSV, attributes))
 
 
-def _read_json(stream: BinaryIO) -> Iterator[_Object]:
+def _read_json(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
     return iter(json.load(stream))
 
 
-def _read_json_lines(stream: BinaryIO) -> Iterator[_Object]:
+def _read_json_lines(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
     return map(json.loads, stream)
 
 
-def _read_parquet(stream: BinaryIO) -> Iterator[_Object]:
+def _read_parquet(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
     from pyarrow import parquet
 
     file = parquet.ParquetFile(stream)
-    _check_columns(file.schema_arrow.names)
+    _check_columns(file.schema_arrow.names, attributes)
     return _objects(row for batch in file.iter_batches() for row in batch.to_pylist())
 
 
-#: name of the format, as in WRITERS -> its objects, in the form of JSON.
-READERS: dict[str, Callable[[BinaryIO], Iterator[_Object]]] = {
+#: name of the format, as in WRITERS -> its objects, in the form of JSON. What ExifTool reads holds no whole answers.
+READERS: dict[str, _Reader] = {
     "csv": _read_csv,
     "tsv": _read_tsv,
     "json": _read_json,
@@ -80,11 +99,17 @@ READERS: dict[str, Callable[[BinaryIO], Iterator[_Object]]] = {
 }
 
 
-def _table(stream: BinaryIO, dialect: Mapping[str, Any]) -> Iterator[_Object]:
+def _reader_of(format: str) -> _Reader:
+    if format not in READERS:
+        raise UsageError(f"{format} holds no whole answers", f"read an output in one of {', '.join(READERS)}")
+    return READERS[format]
+
+
+def _table(stream: BinaryIO, dialect: Mapping[str, Any], attributes: Sequence[str]) -> Iterator[_Object]:
     """The rows of a table of text as Parquet has them: what is empty is None, and decisions are lists."""
     rows = csv.reader((line.decode() for line in stream), strict=True, **dialect)
     names = next(rows, [])
-    _check_columns(names)
+    _check_columns(names, attributes)
     for fields in rows:
         if len(fields) != len(names):
             raise ValueError(f"line {rows.line_num} has {len(fields)} fields, not {len(names)}")
@@ -93,11 +118,23 @@ def _table(stream: BinaryIO, dialect: Mapping[str, Any]) -> Iterator[_Object]:
         yield row | lists
 
 
-def _check_columns(names: Sequence[str]) -> None:
+def _is_extra(name: str) -> bool:
+    return name in EXTRA or name.startswith(PRESENT)
+
+
+def _is_probability(name: str) -> bool:
+    return name not in _OF_TABLES and not _is_extra(name)
+
+
+def _check_columns(names: Sequence[str], attributes: Sequence[str]) -> None:
+    """Refuse columns that are not ours; those that schema version 2 adds are passed over, its long form is refused."""
+    if tuple(names[len(COLUMNS) :][: len(LONG)]) == LONG:
+        raise ValueError("--explode attributes has rows for attributes, not for faces")
+    names = [name for name in names if not _is_extra(name)]
     answers = list(names[len(COLUMNS) :])
     if tuple(names[: len(COLUMNS)]) != COLUMNS or answers[: len(DECISIONS)] not in ([], list(DECISIONS)):
         raise ValueError("its columns are not ours")
-    if answers[len(DECISIONS) :] != [name for name in ATTRIBUTES if name in answers]:
+    if answers[len(DECISIONS) :] != [name for name in attributes if name in answers]:
         raise ValueError("its attributes are unknown, repeated or in another order")
 
 
@@ -125,22 +162,23 @@ def _object(rows: Sequence[_Object]) -> _Object:
 def _face_object(row: _Object) -> _Object:
     if DECISIONS[0] not in row:
         return row
-    return {**row, "probabilities": {name: row[name] for name in ATTRIBUTES if name in row}}
+    return {**row, "probabilities": {name: value for name, value in row.items() if _is_probability(name)}}
 
 
-def _record(value: _Object) -> ImageRecord:
-    if int(value["schema_version"]) != SCHEMA_VERSION:
-        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION}")
+def _record(value: _Object, attributes: Sequence[str]) -> ImageRecord:
+    if int(value["schema_version"]) not in (SCHEMA_VERSION, VERSION):
+        raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION} or {VERSION}")
     width, height = (int(value[name] or 0) for name in ("image_width", "image_height"))
     path, error = _text(value["path"]), _text(value["error"] or "")
-    return ImageRecord(unescape(path), Status(value["status"]), error, width, height, tuple(map(_face, value["faces"])))
+    faces = tuple(_face(face, attributes) for face in value["faces"])
+    return ImageRecord(unescape(path), Status(value["status"]), error, width, height, faces)
 
 
-def _face(value: _Object) -> FaceRecord:
+def _face(value: _Object, attributes: Sequence[str]) -> FaceRecord:
     box = Box(*(_number(value[name]) for name in ("x", "y", "width", "height")))
     probabilities = {name: _number(share) for name, share in value.get("probabilities", {}).items()}
     decisions = {name: tuple(value.get(name, ())) for name in DECISIONS}
-    if unknown := {*probabilities, *decisions["tags"], *decisions["unsure"]}.difference(ATTRIBUTES):
+    if unknown := {*probabilities, *decisions["tags"], *decisions["unsure"]}.difference(attributes):
         raise ValueError(f"no attribute is called {min(map(str, unknown))}")
     return FaceRecord(box, _number(value["score"]), probabilities, **decisions)
 

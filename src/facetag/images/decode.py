@@ -1,10 +1,12 @@
 """Image bytes to upright RGB pixels; with discover, the only place that opens image files.
 
-Pillow's readers are called by kind, not through `Image.open`: it guesses among fifty formats, and it warns of large
-images by a process-wide limit. OpenCV decodes a JPEG some 25 % faster, but its libjpeg writes to standard error.
+Pillow's readers are called by kind, not through `Image.open`, which warns of large images by a process-wide limit and
+keeps to itself why a reader refused. OpenCV decodes a JPEG some 25 % faster, but its libjpeg writes to standard error.
+
+What an ordinary file gives is decided in one attempt. Only of a refused one it is asked what it is, and whether its
+pixels are sound without what is damaged or beside them.
 """
 
-import contextlib
 import ctypes
 import io
 import logging
@@ -13,8 +15,9 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +25,47 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
+    IcoImagePlugin,
     Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
+    TgaImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
     _imaging,
 )
 
 from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
-from facetag.images.file_types import AVIF, BMP, GIF, HEAD_BYTES, HEIC, JPEG, PNG, TIFF, WEBP, kind_of
+from facetag.images import bmp, jpeg, tiff
+from facetag.images.file_types import (
+    AVIF,
+    BMP,
+    CAMERA_RAW,
+    GIF,
+    HEAD_BYTES,
+    HEIC,
+    ICO,
+    JPEG,
+    MOST_ICONS,
+    PNG,
+    PNM,
+    TGA,
+    TIFF,
+    WEBP,
+    kind_of_file,
+)
+from facetag.images.metadata import without_metadata
 from facetag.images.orient import is_turned, upright
+from facetag.images.pixels import MOST_BYTES, budget, bytes_to_decode, load_rgb, rgb_of
+from facetag.images.raw import preview_of
 
-MAX_PIXELS = 200_000_000
+#: Raised whenever some file is decoded otherwise than before.
+DECODER_VERSION = 2
+#: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
+CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,))}
+MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 
 Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
@@ -48,19 +78,18 @@ _OPENERS: dict[str, Opener] = {
     TIFF: TiffImagePlugin.TiffImageFile,
     GIF: GifImagePlugin.GifImageFile,
     AVIF: AvifImagePlugin.AvifImageFile,
+    PNM: PpmImagePlugin.PpmImageFile,
+    ICO: IcoImagePlugin.IcoImageFile,
+    TGA: TgaImagePlugin.TgaImageFile,
 }
+
+Raw = Literal["refuse", "preview"]
 
 #: What Pillow's readers let through on hostile bytes.
 _DAMAGE = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
     RuntimeError, AssertionError, BufferError, struct.error, zlib.error,
 )  # fmt: skip
-
-_ORIENTATION, _BITS_PER_SAMPLE, _SUBFILE_TYPE, _DNG_VERSION = 274, 258, 254, 50706
-_JPEG_END = b"\xff\xd9"
-_STRIP_PIXELS = 1 << 16
-_DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_SHALLOW = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
 
 def _silence_readers() -> None:
@@ -112,14 +141,15 @@ class File:
 
 def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
     """Read a file and decode it; see `read_file` and `decode`, which say what is raised."""
-    return decode(read_file(path).data, max_pixels=max_pixels, strict=strict)
+    return decode(read_file(path).data, max_pixels=max_pixels, strict=strict, name=path)
 
 
-def read_file(path: str) -> File:
+def read_file(path: str, raw: Raw = "refuse") -> File:
     """Read a file.
 
     The path goes through Python alone, so every name that the system allows works. The rest of a file is read only
-    when its first bytes say image that is decoded here; FIFOs, devices and folders are never opened.
+    when its first bytes say image that is decoded here; FIFOs, devices and folders are never opened. `raw` as for
+    `decode`.
 
     Raises:
         UnreadableImage: no such file, no permission, not a regular file, or a disk that does not give it.
@@ -130,7 +160,7 @@ def read_file(path: str) -> File:
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
             data = stream.read(HEAD_BYTES)
-            whole = _is_decodable(data)
+            whole = _is_decodable(data, path, raw)
             if whole and status.st_size > MAX_BYTES:
                 raise ImageTooLarge(f"{status.st_size} bytes are over {MAX_BYTES}", "make it smaller")
             if whole:
@@ -145,9 +175,11 @@ def read_file(path: str) -> File:
         raise ImageTooLarge("not enough memory to read the file") from error
 
 
-def _is_decodable(head: bytes) -> bool:
+def _is_decodable(head: bytes, name: str, raw: Raw) -> bool:
+    if raw == "preview" and kind_of_file(head, name) == CAMERA_RAW:
+        return True
     try:
-        _opener_for(head)
+        _opener_for(head, name)
     except ImageError:
         return False
     return True
@@ -162,43 +194,84 @@ def _refuse_what_is_no_file(path: str) -> None:
         raise UnreadableImage("not a regular file")
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, strict: bool = False, side: int = 0) -> Decoded:
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    strict: bool = False,
+    side: int = 0,
+    name: str = "",
+    raw: Raw = "refuse",
+    claim: Callable[[int], None] = lambda taken: None,
+) -> Decoded:
     """Decode an image file's bytes to upright RGB.
 
     EXIF orientation is applied. Transparent pixels are laid on white. Greyscale, palette and CMYK become RGB; 16-bit
     becomes 8-bit by its full range; floats and 32-bit integers are taken as [0, 1] or [0, 255] when they lie
-    inside, else stretched from their least to their largest. Of several frames the first counts. The pixels are a
-    function of the bytes alone, and any number of threads may decode at once.
+    inside, else stretched from their least to their largest. Of several frames the first counts, of an ICO the largest.
+    A JPEG that is damaged or ends early is used as far as it goes, and bad metadata is left out; the warning says so.
+    The pixels are a function of the bytes alone, and any number of threads may decode at once.
 
     Args:
-        max_pixels: images of more are refused by their header, before their pixels are allocated.
-        strict: refuse a truncated JPEG instead of decoding it as far as it goes.
+        max_pixels: images of more are refused by their header, before their pixels are allocated, and so are those that
+            take more than MOST_BYTES for each pixel of it (or of what is not vast) while they are decoded.
+        strict: refuse whatever would have a warning.
         side: a JPEG is decoded at a half, a quarter or an eighth of its size when its longer side still has so many
             pixels then, which takes a fraction of the time; 0 = whole.
+        name: the file's; a TGA is known by it alone.
+        raw: "preview" decodes the JPEG that a camera put into its raw file.
+        claim: told, once the header is read, how many bytes the pixels will take; it may wait until there is room.
 
     Raises:
         UnreadableImage: empty, not an image, or damaged.
         UnsupportedImage: an image of a kind that is not decoded here.
         ImageTooLarge: more than max_pixels, or more than memory holds.
     """
-    kind, opener = _opener_for(data[:HEAD_BYTES])
+    attempt = _Attempt(max_pixels, side, claim)
     try:
-        if kind != JPEG:
-            return _decoded(data, opener, max_pixels)
-        return _decode_jpeg(data, opener, max_pixels, strict, side)
+        if raw == "preview" and _is_camera_raw(data, name):
+            return _decode_preview(data, attempt)
+        decoded = _decode(data, name, attempt)
     except MemoryError as error:
         raise ImageTooLarge("not enough memory to decode the image") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("more pixels than Pillow decodes at once") from error
+    if strict and decoded.warning:
+        raise UnreadableImage(decoded.warning, "leave out --strict to use it nevertheless")
+    return decoded
+
+
+def _decode_preview(data: bytes, attempt: "_Attempt") -> Decoded:
+    try:
+        decoded = attempt.decode(JPEG, *preview_of(data))
     except _DAMAGE as error:
-        if kind == TIFF and "unknown pixel mode" in str(error):  # colours in floats, say
-            raise UnsupportedImage("TIFF with such pixels is not supported", "convert it to JPEG or PNG") from error
+        raise UnreadableImage("damaged preview in the camera raw file") from error
+    return replace(decoded, warning="the preview that the camera put into its raw file")
+
+
+def _decode(data: bytes, name: str, attempt: "_Attempt") -> Decoded:
+    """At once, or else without what keeps its reader from it."""
+    kind = _opener_for(data[:HEAD_BYTES], name)[0]
+    try:
+        return attempt.decode(kind, data)
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
+        if kind == BMP and (common := bmp.in_common_layout(data)):
+            return _decode(common, name, attempt)
+        _refuse_unsupported(kind, data, error)
+        for part, warning in _sound_parts(kind, data):
+            try:
+                decoded = attempt.decode(kind, part)
+            except (*_DAMAGE, Image.DecompressionBombError):
+                continue
+            return replace(decoded, warning=warning)
+        if isinstance(error, Image.DecompressionBombError):
+            raise
         raise UnreadableImage(f"damaged {kind} file") from error
 
 
-def _opener_for(head: bytes) -> tuple[str, Opener]:
+def _opener_for(head: bytes, name: str = "") -> tuple[str, Opener]:
     """The kind that a file begins as, and what opens it."""
-    kind = kind_of(head)
+    kind = kind_of_file(head, name)
     if kind in _OPENERS:
         return kind, _OPENERS[kind]
     if kind == HEIC:
@@ -217,40 +290,101 @@ def _heic_opener() -> Opener:
     return opener
 
 
-def _decode_jpeg(data: bytes, opener: Opener, max_pixels: int, strict: bool, side: int) -> Decoded:
-    """A JPEG that ends early gets an end marker: libjpeg then gives what it has, of progressive files as well.
+def _is_camera_raw(data: bytes, name: str) -> bool:
+    kind = kind_of_file(data[:HEAD_BYTES], name)
+    return kind == CAMERA_RAW or (kind == TIFF and tiff.is_camera_raw(data))
 
-    Pillow's own switch for this is process-wide, and gives nothing of a progressive file.
-    """
+
+def _refuse_unsupported(kind: str, data: bytes, error: Exception) -> None:
+    """A refused file may be whole, and of a kind of its kind that is not decoded here."""
+    what = ""
+    if kind == JPEG:
+        what = jpeg.unsupported(data)
+    elif kind == TIFF:
+        what = tiff.unsupported(data) or ("TIFF with such pixels" if "unknown pixel mode" in str(error) else "")
+    elif kind in (BMP, ICO):
+        what = bmp.unsupported(data, str(error))
+    if what:
+        raise UnsupportedImage(f"{what} is not supported", "convert it to JPEG or PNG") from error
+
+
+def _sound_parts(kind: str, data: bytes) -> Iterator[tuple[bytes, str]]:
+    """What to try in place of a refused file, the most first, with what is amiss with each."""
+    if kind == JPEG:
+        yield from _sound_jpegs(data, "")
+    for stripped in without_metadata(kind, data):
+        warning = f"damaged metadata of the {kind} left out"
+        yield stripped, warning
+        if kind == JPEG:
+            yield from _sound_jpegs(stripped, f"{warning}; ")
+
+
+def _sound_jpegs(data: bytes, before: str) -> Iterator[tuple[bytes, str]]:
     try:
-        return _decoded(data, opener, max_pixels, side)
-    except OSError:
-        if strict:
-            raise
-    for kept in (data, data[: _last_segment(data)]):
-        with contextlib.suppress(OSError):
-            decoded = _decoded(kept + _JPEG_END, opener, max_pixels, side)
-            return replace(decoded, warning="truncated JPEG, decoded as far as it goes")
-    raise UnreadableImage("damaged JPEG file")
+        with _OPENERS[JPEG](io.BytesIO(data)) as image:
+            coded = _inspected(image, data)
+    except _DAMAGE:
+        return
+    yield from ((part, before + warning) for part, warning in jpeg.sound_parts(data, coded))
 
 
-def _last_segment(data: bytes) -> int:
-    """Where the last Huffman table or scan header begins: a file cut inside one is used up to there."""
-    return max(data.rfind(b"\xff\xc4"), data.rfind(b"\xff\xda"), 0)
+def _inspected(image: ImageFile.ImageFile, data: bytes) -> jpeg.Coded:
+    """Of a JPEG that was opened, and so read up to its coded data."""
+    assert isinstance(image, JpegImagePlugin.JpegImageFile) and image.fp is not None
+    return jpeg.inspect(data, image.fp.tell(), image.layers, bool(image.info.get("progressive")))
 
 
-def _decoded(data: bytes, opener: Opener, max_pixels: int, side: int = 0) -> Decoded:
-    with opener(io.BytesIO(data)) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageTooLarge(f"{width}x{height} is over {max_pixels} pixels", "raise --max-pixels")
-        _refuse_camera_raw(image)
-        if side:
-            _shrink(image, side)
-        image.load()
-        orientation = _orientation(image)
-        pixels = upright(_rgb(image), orientation)
-        return Decoded(pixels, *((height, width) if is_turned(orientation) else (width, height)))
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """Decodes with the settings of `decode`; a file may need several."""
+
+    max_pixels: int
+    side: int
+    claim: Callable[[int], None]
+
+    def decode(self, kind: str, data: bytes, orientation: int = 1) -> Decoded:
+        """`orientation` is that of a file that names none."""
+        opener = _opener_for(data[:HEAD_BYTES])[1] if kind not in _OPENERS else _OPENERS[kind]
+        if kind == ICO:
+            _refuse_large_icons(data, self.max_pixels)
+        with opener(io.BytesIO(data)) as image:
+            width, height = image.size
+            _refuse_large(width, height, self.max_pixels)
+            _refuse_camera_raw(image)
+            warning = ""
+            if kind == JPEG:
+                coded = _inspected(image, data)
+                if coded.warning == jpeg.MANY_SCANS:
+                    return replace(self.decode(kind, data[: coded.sound] + jpeg.END), warning=coded.warning)
+                warning = coded.warning and jpeg.ODD
+                if self.side:
+                    _shrink(image, self.side)
+            self._claim(kind, image, width, height)
+            stored = load_rgb(kind, image)
+            orientation = _orientation(image, orientation)
+        pixels = upright(stored, orientation)
+        return Decoded(pixels, *((height, width) if is_turned(orientation) else (width, height)), warning)
+
+    def _claim(self, kind: str, image: ImageFile.ImageFile, width: int, height: int) -> None:
+        taken, most = bytes_to_decode(kind, image, width, height), budget(self.max_pixels)
+        if taken > most:
+            reason = f"{width}x{height} takes {taken / 1e6:.0f} MB to decode, over {MOST_BYTES} bytes a pixel allowed"
+            raise ImageTooLarge(reason, "raise --max-pixels")
+        self.claim(taken)
+
+
+def _refuse_large(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"{width}x{height} is over {max_pixels} pixels", "raise --max-pixels")
+
+
+def _refuse_large_icons(data: bytes, max_pixels: int) -> None:
+    """An ICO says of each of its pictures that it is 256 pixels at most, and its reader believes the picture itself."""
+    for entry in range(min(int.from_bytes(data[4:6], "little"), MOST_ICONS)):
+        at = int.from_bytes(data[18 + 16 * entry : 22 + 16 * entry], "little")
+        is_png = data[at : at + 4] == b"\x89PNG"
+        size = struct.unpack_from(">II", data, at + 16) if is_png else struct.unpack_from("<ii", data, at + 4)
+        _refuse_large(abs(size[0]), abs(size[1]) // (1 if is_png else 2), max_pixels)
 
 
 def _shrink(image: ImageFile.ImageFile, side: int) -> None:
@@ -263,63 +397,26 @@ def _shrink(image: ImageFile.ImageFile, side: int) -> None:
 def _refuse_camera_raw(image: ImageFile.ImageFile) -> None:
     """NEF, ARW and DNG files are TIFFs whose first image is a thumbnail; tagging that would pass for the photograph."""
     if isinstance(image, TiffImagePlugin.TiffImageFile) and (
-        image.tag_v2.get(_SUBFILE_TYPE) == 1 or _DNG_VERSION in image.tag_v2
+        image.tag_v2.get(tiff.SUBFILE_TYPE) == 1 or tiff.DNG_VERSION in image.tag_v2
     ):
-        raise UnsupportedImage("camera raw is not supported", "convert it to JPEG or PNG")
+        raise UnsupportedImage("camera raw is not supported", "convert it to JPEG or PNG, or use --raw preview")
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where it is absent or its block is damaged: that alone spoils no photograph."""
+def _orientation(image: Image.Image, otherwise: int = 1) -> int:
+    """EXIF orientation; where it is absent or its block is damaged another: that alone spoils no photograph."""
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(tiff.ORIENTATION, otherwise))
     except _DAMAGE:
-        return 1
+        return otherwise
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) as stored, whatever Pillow's mode."""
-    if image.mode in _DEEP_GREY:
-        return np.repeat(_eight_bits(image)[:, :, None], 3, axis=2)
-    if image.mode not in _SHALLOW:
-        raise UnsupportedImage(f"{image.mode} pixels are not supported", "convert it to JPEG or PNG")
-    return _rgb_by_strips(image)
+def upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of an image that Pillow has opened, turned by its EXIF orientation.
 
-
-def _rgb_by_strips(image: Image.Image) -> NDArray[np.uint8]:
-    """A few rows at a time: Pillow hands over pieces that fit a cache four times as fast as a whole photograph."""
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        strip = _on_white(image.crop((0, top, width, min(top + rows, height))))
-        pixels[top : top + rows] = np.asarray(strip)
-    return pixels
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    layer = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(layer, mask=layer)
-    return white
-
-
-def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey of more than eight bits, (H, W)."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float32))
-    low, high = _range(image, values)
-    scaled = (values - low) * (255.0 / (high - low))
-    clipped: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return clipped
-
-
-def _range(image: Image.Image, values: NDArray[np.float32]) -> tuple[float, float]:
-    """What black and white are."""
-    if image.mode.startswith("I;16"):
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if isinstance(image, TiffImagePlugin.TiffImageFile) else 16
-        return 0.0, 2.0**bits - 1
-    least, most = float(values.min()), float(values.max())
-    if least >= 0 and most <= 255:
-        return 0.0, 1.0 if most <= 1 else 255.0
-    return least, most if most > least else least + 1
+    Raises:
+        UnreadableImage: its file is damaged.
+    """
+    try:
+        return upright(rgb_of(image), _orientation(image))
+    except _DAMAGE as error:
+        raise UnreadableImage("damaged image") from error

@@ -4,7 +4,7 @@ import fnmatch
 import os
 import re
 import stat
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from facetag.errors import UsageError
 from facetag.images.file_types import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
+from facetag.images.seen_paths import SeenPaths
 
 _LIST_BLOCK = 1 << 16
+_WIDE = 0.3  #: share of NUL bytes in a list that is UTF-16: half of its bytes, where names are plain
 _DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`pipeline.drawing`)
 
 
@@ -71,8 +74,10 @@ class Discovery:
         self._follow_links = follow_links
         self._with_hidden = hidden
         self._name = name_below(relative_to) if relative_to else str
-        self._drawings = _key(drawings) if drawings else None
-        self._named: set[str] = set()
+        self._key = _keys()
+        self._drawings = self._key(drawings) if drawings else None
+        self._named = SeenPaths()
+        self._root = relative_to
         self._entered: dict[str, _Folder] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -81,13 +86,17 @@ class Discovery:
                 self.counts[Met.FOUND] += 1
                 yield self._name(found)
 
+    def was_missing(self, path: str) -> bool:
+        """Whether the user named this path (as it was yielded) and nothing is there."""
+        where = os.path.join(self._root, path)
+        return self._key(where) in self._named and not os.path.lexists(where)
+
     def _named_once(self, path: str) -> Iterator[str]:
         """A path that the user named is yielded whatever it is, so that it gets its row."""
-        key = _key(path)
-        if key in self._named or self._was_walked(key):
+        key = self._key(path)
+        if self._was_walked(key) or not self._named.add(key):
             self.counts[Met.REPEATED] += 1
         else:
-            self._named.add(key)
             yield path
 
     def _was_walked(self, key: str) -> bool:
@@ -117,7 +126,7 @@ class Discovery:
         """The entries of a folder, the last one first, for a stack."""
         status = os.stat(folder.path)
         identity = (status.st_dev, status.st_ino)
-        key = _key(folder.path)
+        key = self._key(folder.path)
         if identity in folder.above:
             self.counts[Met.LINK] += 1
             return []
@@ -133,7 +142,7 @@ class Discovery:
     def _meet(self, entry: _Entry) -> Met:
         """Judge an entry and count it, unless it is for the caller to follow up."""
         met = self._judge(entry)
-        if met is Met.FOUND and self._named and _key(os.path.join(entry[0].path, entry[1].name)) in self._named:
+        if met is Met.FOUND and self._named and self._key(os.path.join(entry[0].path, entry[1].name)) in self._named:
             met = Met.REPEATED
         if met not in (Met.FOUND, Met.FOLDER):
             self.counts[met] += 1
@@ -157,7 +166,7 @@ class Discovery:
 
     def _is_ours(self, folder: str) -> bool:
         """The folder that the command itself draws into."""
-        return self._drawings is not None and _key(folder) == self._drawings
+        return self._drawings is not None and self._key(folder) == self._drawings
 
     def _is_excluded(self, path: str, inner: str, name: str) -> bool:
         """A pattern with a slash is held against the path below the input, which it may begin with, one without against
@@ -223,12 +232,13 @@ def discover(
 def name_below(folder: str) -> Callable[[str], str]:
     """From a path to the same seen from `folder`, different for different paths; outside it, to its absolute form.
 
-    Links are not looked through, and what stands before a `..` is kept: it may be a link.
+    Links are not looked through, and what stands before a `..` is kept where it is a link.
     """
-    here, top = Path.cwd(), Path(os.path.abspath(folder))
+    key = _keys()
+    top = Path(key(folder))
 
     def name(path: str) -> str:
-        absolute = here / path
+        absolute = Path(key(path))
         return os.fspath(absolute.relative_to(top) if absolute.is_relative_to(top) else absolute)
 
     return name
@@ -240,14 +250,35 @@ def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
     Args:
         stream: binary, so that any file name survives (os.fsdecode).
         null: NUL ends a path and newlines belong to it; otherwise a line ends in LF or CRLF.
+
+    Raises:
+        UsageError: the list is written in another way.
     """
     end = b"\0" if null else b"\n"
-    *lines, rest = _read_some(stream).removeprefix(b"" if null else BOM_UTF8).split(end)
+    block = _read_some(stream)
+    check_list(block, null)
+    *lines, rest = block.removeprefix(b"" if null else BOM_UTF8).split(end)
     yield from _paths(lines, null)
     while block := _read_some(stream):
+        if not null:
+            check_list(block, null)
         *lines, rest = (rest + block).split(end)
         yield from _paths(lines, null)
     yield from _paths([rest], null)
+
+
+def check_list(block: bytes, null: bool) -> None:
+    """See that a list's bytes are lines, or NUL-terminated paths.
+
+    Raises:
+        UsageError: they are UTF-16, or end in NUL and should not.
+    """
+    nuls = block.count(0)
+    is_wide, is_marked = nuls > _WIDE * len(block), block.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    if nuls and ((is_wide and is_marked) if null else (is_wide or is_marked)):
+        raise UsageError("the list of --files-from is UTF-16", "write it as UTF-8: iconv -f UTF-16 -t UTF-8 LIST")
+    if nuls and not null:
+        raise UsageError("paths in the list of --files-from end in NUL", "add -0")
 
 
 def _read_some(stream: BinaryIO) -> bytes:
@@ -263,9 +294,37 @@ def _paths(lines: Iterable[bytes], null: bool) -> Iterator[str]:
             yield os.fsdecode(path)
 
 
-def _key(path: str) -> str:
-    """One spelling for one path: `a/b`, `./a//b` and its absolute form; `..` stays, for links may lie before it."""
-    return os.fspath(Path.cwd() / path)
+def _keys() -> Callable[[str], str]:
+    """From a path to one spelling of it, as seen from the folder that is current now: `a/b`, `./a//b`, `a/c/../b` and
+    the absolute form. A `..` stays where a link stands before it, for that leads elsewhere."""
+    here = Path.cwd()
+
+    def key(path: str) -> str:
+        whole = os.fspath(here / path)
+        return _without_parents(whole) if ".." in whole else whole
+
+    return key
+
+
+def _without_parents(path: str) -> str:
+    """An absolute path without each `..` that leads back out of a folder; behind what is no folder it stays."""
+    kept: list[str] = []
+    for part in path.split(os.sep):
+        if part == ".." and kept[-1] != "..":
+            if len(kept) == 1:  # above the root is the root
+                continue
+            if _is_real_folder(os.sep.join(kept)):
+                kept.pop()
+                continue
+        kept.append(part)
+    return os.sep.join(kept) if len(kept) > 1 else os.sep
+
+
+def _is_real_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _below(entry: _Entry) -> _Folder:

@@ -15,6 +15,12 @@ EXTENSIONS = frozenset((
 #: Kinds that this project decodes (HEIC with the extra).
 KINDS = JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, HEIC = "JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"
 
+#: Kinds that are decoded where the user names a file, or a folder offers it by its name; by content alone, folders
+#: offer none of them.
+NAMED = PNM, ICO, TGA = "PNM", "ICO", "TGA"
+
+CAMERA_RAW = "camera raw"
+
 #: What `pipeline.drawing` begins its JPEGs with: a comment, so that a drawing is no input later.
 DRAWN = b"\xff\xd8\xff\xfe\x00\x12drawn by facetag"
 
@@ -32,17 +38,19 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"8BPS", "Photoshop"),
     (b"v/1\x01", "OpenEXR"),
-    (b"FUJIFILMCCD-RAW", "camera raw"),
-    (b"IIRO", "camera raw"),
-    (b"IIRS", "camera raw"),
-    (b"MMOR", "camera raw"),
-    (b"IIU\0", "camera raw"),
+    (b"FUJIFILMCCD-RAW", CAMERA_RAW),
+    (b"IIRO", CAMERA_RAW),
+    (b"IIRS", CAMERA_RAW),
+    (b"MMOR", CAMERA_RAW),
+    (b"IIU\0", CAMERA_RAW),
 )
+MOST_ICONS = 256  #: pictures in an ICO
+_TGA_ENDINGS = (".tga", ".icb", ".vda", ".vst")
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 _BRANDS: tuple[tuple[frozenset[bytes], str], ...] = (
     (frozenset((b"avif", b"avis")), AVIF),
     (frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")), HEIC),
-    (frozenset((b"crx ",)), "camera raw"),
+    (frozenset((b"crx ",)), CAMERA_RAW),
 )
 
 
@@ -60,10 +68,37 @@ def kind_of(head: bytes) -> str:
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return BMP
     if head[:2] == b"II" and head[8:10] == b"CR":
-        return "camera raw"
+        return CAMERA_RAW
     if head[4:8] == b"ftyp":
         return _kind_of_brands(head)
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "")
+
+
+def kind_of_file(head: bytes, name: str = "") -> str:
+    """The kind of a file that is to be read: that of `kind_of`, or else one of NAMED.
+
+    A TGA begins with nothing that would tell it from other bytes, so its name has to say it too.
+
+    Args:
+        name: the file's; its ending counts.
+    """
+    if kind := kind_of(head):
+        return kind
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b" ", b"\t", b"\n", b"\r", b"#"):
+        return PNM
+    if head[:4] == b"\0\0\1\0" and 0 < int.from_bytes(head[4:6], "little") <= MOST_ICONS and head[9:10] == b"\0":
+        return ICO
+    return TGA if name.lower().endswith(_TGA_ENDINGS) and _is_tga(head) else ""
+
+
+def _is_tga(head: bytes) -> bool:
+    has_palette, image_type, depth = head[1:2], head[2:3], head[16:17]
+    return (
+        len(head) > 18
+        and has_palette in (b"\0", b"\1")
+        and image_type in (b"\1", b"\2", b"\3", b"\x09", b"\x0a", b"\x0b")
+        and depth in (b"\x01", b"\x08", b"\x0f", b"\x10", b"\x18", b"\x20")
+    )
 
 
 def _kind_of_brands(head: bytes) -> str:

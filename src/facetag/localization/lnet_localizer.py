@@ -9,15 +9,25 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetag.errors import ModelError
+from facetag.errors import ModelError, UsageError
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop
-from facetag.localization.response_maps import Frame, PeakSettings, as_layer, find_peaks, require, whole_frame
+from facetag.localization.base import Detection, Localizer, SizedImage, Timed, Which, untimed
+from facetag.localization.response_maps import (
+    Frame,
+    PeakSettings,
+    as_layer,
+    find_peaks,
+    largest_response,
+    require,
+    whole_frame,
+)
 from facetag.method.scale_space import Layer
 from facetag.method.windows import suppress_doubles
 from facetag.model import Model, RespondingLNet
@@ -73,8 +83,12 @@ class LocalizerSettings:
     def __post_init__(self) -> None:
         require(min(self.sides, default=0) >= 1, "sides", self.sides, "one side or more, each 1 or more")
         require(list(self.sides) == sorted(set(self.sides)), "sides", self.sides, "ascending")
+        require(max(self.sides) <= 4096 and len(self.sides) <= 64, "sides", self.sides, "at most 64, each up to 4096")
         require(min(self.zooms, default=0) > 0, "zooms", self.zooms, "one zoom or more, each over 0")
         require(list(self.zooms) == sorted(set(self.zooms)), "zooms", self.zooms, "ascending")
+        require(max(self.zooms) <= 16 and len(self.zooms) <= 16, "zooms", self.zooms, "at most 16, each up to 16")
+        require(self.crop_side <= 4096, "crop_side", self.crop_side, "4096 or less")
+        require(self.heads <= 1000, "heads", self.heads, "1000 or less")
         require(self.enlarge > 0, "enlarge", self.enlarge, "over 0")
         require(self.crop_side >= MIN_SIDE, "crop_side", self.crop_side, f"{MIN_SIDE} or more")
         symmetric = self.crop_side % STRIDE == 3  # else the mirror image's cells lie elsewhere
@@ -85,14 +99,6 @@ class LocalizerSettings:
         require(self.slope > 0, "slope", self.slope, "over 0")
         for name in ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
-
-
-@dataclass(frozen=True)
-class Located:
-    """A face box (pixels of the image given) and its score in [0, 1], larger is surer."""
-
-    box: Box
-    score: float
 
 
 def logit_of(score: float) -> float:
@@ -109,8 +115,8 @@ def _sigmoid(logit: float) -> float:
     return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
 
 
-class Localizer:
-    """LNet_o, then LNet_s. Images are upright RGB uint8 (H, W, 3) of any size.
+class LNetLocalizer(Localizer):
+    """LNet_o, then LNet_s, of whole images.
 
     `half` runs the nets in bfloat16: faster where the processor has it, boxes move by a fraction of a cell. `alike`:
     most images have one shape, so that they go through LNet_o together on a CPU as well.
@@ -128,8 +134,9 @@ class Localizer:
         alike: bool = False,
     ) -> None:
         if model.lnet_o is None or model.lnet_s is None:
-            raise ModelError(f"{model.name} has no LNets", "localise by its student")
-        self.settings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
+            raise ModelError(f"{model.name} has no LNets", "localise by its centre network")
+        self.settings: LocalizerSettings = settings or settings_from(LocalizerSettings, model.localizer, "model.json")
+        self.name = model.name
         self.device = device or torch.device("cpu")
         self.dtype, self.alike = torch.bfloat16 if half else torch.float32, alike
         self.lnet_o, self.lnet_s = self._placed(model.lnet_o), self._placed(model.lnet_s)
@@ -140,19 +147,47 @@ class Localizer:
         net = lnet.net if self.dtype == torch.float32 else deepcopy(lnet.net)
         return replace(lnet, net=net.to(self.device, self.dtype))
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Located]]:
-        """The faces of each image, the surest first."""
-        return self.faces(images, self.heads(images))
+    def detect(
+        self, images: Sequence[Image | SizedImage], which: Which = "all", timed: Timed = untimed
+    ) -> list[list[Detection]]:
+        """The faces of each image, highest score first; for the dominant one no head is too faint to be looked at."""
+        whole = [
+            image if isinstance(image, np.ndarray) else image.at(max(image.width, image.height)) for image in images
+        ]
+        with timed("lnet_o"):
+            heads = self.heads(whole, minimum=0.0 if which == "dominant" else None)
+        with timed("lnet_s"):
+            faces = self.faces(whole, heads, minimum=None if which == "all" else 0.0)
+        return [found[:1] for found in faces] if which == "dominant" else faces
 
-    def dominant(self, images: Sequence[Image]) -> list[list[Located]]:
-        """The paper's single face: the surest of each image, whatever its score; none only where nothing responds."""
-        return [found[:1] for found in self.faces(images, self.heads(images, minimum=0.0), minimum=0.0)]
+    def thorough(self) -> Self:
+        """LNet_o sees every image at all its scales anyway.
 
-    def every(self, images: Sequence[Image]) -> list[list[Located]]:
-        """All faces of each image down to score 0, the surest first."""
-        return self.faces(images, self.heads(images), minimum=0.0)
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"--faces thorough is a centre network's, and {self.name} has LNets", "use --model fast")
 
-    def heads(self, images: Sequence[Image], minimum: float | None = None) -> list[list[Located]]:
+    def precision(self) -> torch.dtype:
+        return self.dtype
+
+    def tensors(self) -> list[torch.Tensor]:
+        nets = (self.lnet_o, self.lnet_s)
+        return [tensor for lnet in nets for tensor in (*lnet.net.state_dict().values(), lnet.weights)]
+
+    def model_fields(self) -> dict[str, Any]:
+        return {"lnet_o": self.lnet_o, "lnet_s": self.lnet_s}
+
+    def responses(self, image: Image, faces: Sequence[Box], width: int, height: int) -> list[NDArray[Any]]:
+        """LNet_o's response to the image, and LNet_s's to the squares around the faces."""
+        settings, factor = self.settings, width / image.shape[1]
+        whole = [whole_frame(image.shape[1], image.shape[0], side) for side in self.sides(image)]
+        squares = [frame for face in faces for frame in self.head_frames(face)]
+        asked = ((self.lnet_o, whole, settings.head), (self.lnet_s, squares, settings.face))
+        layers = [self.layers(lnet, [image], [frames], peaks)[0] for lnet, frames, peaks in asked]
+        return [largest_response(each, factor, width, height) for each in layers]
+
+    def heads(self, images: Sequence[Image], minimum: float | None = None) -> list[list[Detection]]:
         """LNet_o: the face that each head of each image implies, the strongest first, those below `head_score` (or
         `minimum`) and those beyond the image dropped."""
         settings = self.settings
@@ -161,11 +196,11 @@ class Localizer:
         found = []
         for image, layers in zip(images, self.layers(self.lnet_o, images, frames, settings.head), strict=True):
             peaks = find_peaks(layers, settings.head)
-            heads = [Located(box, _sigmoid(response + self.lnet_o.bias)) for box, response in peaks]
+            heads = [Detection(box, _sigmoid(response + self.lnet_o.bias)) for box, response in peaks]
             found.append(self._strongest([head for head in heads if head.score >= least and _shows(image, head.box)]))
         return found
 
-    def _strongest(self, heads: list[Located]) -> list[Located]:
+    def _strongest(self, heads: list[Detection]) -> list[Detection]:
         heads = sorted(heads, key=lambda head: (-head.score, head.box.height, head.box.y, head.box.x))
         boxes, scores = [self.around(head.box) for head in heads], [head.score for head in heads]
         kept = suppress_doubles(boxes, scores, self.settings.head_iou)
@@ -215,8 +250,8 @@ class Localizer:
         return 4 if lnet is self.lnet_s else 1
 
     def faces(
-        self, images: Sequence[Image], heads: Sequence[Sequence[Located]], minimum: float | None = None
-    ) -> list[list[Located]]:
+        self, images: Sequence[Image], heads: Sequence[Sequence[Detection]], minimum: float | None = None
+    ) -> list[list[Detection]]:
         """LNet_s: the face at each head, doubles, those below the score (or `minimum`) and beyond the image dropped."""
         settings = self.settings
         owners = [index for index, found in enumerate(heads) for _ in found]
@@ -224,7 +259,7 @@ class Localizer:
         frames = [self.head_frames(head.box) for head in flat]
         looked = self.layers(self.lnet_s, [images[index] for index in owners], frames, settings.face)
         least = settings.score if minimum is None else minimum
-        answer: list[list[Located]] = [[] for _ in images]
+        answer: list[list[Detection]] = [[] for _ in images]
         for owner, head, layers in zip(owners, flat, looked, strict=True):
             face = self._face(head, layers)
             if face and face.score >= least and _shows(images[owner], face.box):
@@ -236,7 +271,7 @@ class Localizer:
         square, side = self.around(face), self.settings.crop_side
         return [Frame(square.enlarged(1 / zoom), side, side) for zoom in self.settings.zooms]
 
-    def _face(self, head: Located, layers: Sequence[Layer]) -> Located | None:
+    def _face(self, head: Detection, layers: Sequence[Layer]) -> Detection | None:
         """The strongest peak of LNet_s at a head."""
         settings = self.settings
         found = find_peaks(layers, settings.face)
@@ -245,7 +280,7 @@ class Localizer:
         box, response = max(found, key=lambda peak: peak[1])
         logit = response + self.lnet_s.bias + settings.trust * logit_of(head.score)
         score = _sigmoid(settings.slope * logit + settings.offset)
-        return Located(_blended(box, head.box, settings.blend), score)
+        return Detection(_blended(box, head.box, settings.blend), score)
 
     def around(self, face: Box) -> Box:
         """The head-shoulder square that a face box implies, by the convention of `around` and `below`."""
@@ -253,7 +288,7 @@ class Localizer:
         side = self.settings.around * face.height
         return Box.around(x, y + self.settings.below * face.height, side, side)
 
-    def _distinct(self, found: list[Located]) -> list[Located]:
+    def _distinct(self, found: list[Detection]) -> list[Detection]:
         settings = self.settings
         boxes, scores = [face.box for face in found], [face.score for face in found]
         kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,8 +48,8 @@ class PeakSettings:
 
     def __post_init__(self) -> None:
         require(self.threshold >= 0, "threshold", self.threshold, "0 or more")
-        require(self.refine >= 1, "refine", self.refine, "1 or more")
-        require(self.smooth >= 0, "smooth", self.smooth, "0 or more")
+        require(1 <= self.refine <= 64, "refine", self.refine, "1 to 64")
+        require(0 <= self.smooth <= 100, "smooth", self.smooth, "0 to 100")
         require(self.height > 0, "height", self.height, "over 0")
         require(self.ratio > 0, "ratio", self.ratio, "over 0")
 
@@ -116,3 +117,20 @@ def find_peaks(layers: Sequence[Layer], settings: PeakSettings) -> list[tuple[Bo
             if scale is not None:
                 found.append((peak_to_box(layer, window, scale, settings), window.score))
     return found
+
+
+def largest_response(layers: Sequence[Layer], factor: float, width: int, height: int) -> NDArray[np.float32]:
+    """The largest of the layers at each pixel of a panel; see `spread`."""
+    panel = np.zeros((height, width), np.float32)
+    for layer in layers:
+        np.maximum(panel, spread(layer, factor, width, height), out=panel)
+    return panel
+
+
+def spread(layer: Layer, factor: float, width: int, height: int) -> NDArray[np.float32]:
+    """A layer over a panel (height, width) of `factor` pixels a pixel of its picture, 0 beyond the layer's cells."""
+    step = layer.step * factor
+    # pixel centres lie at half coordinates, and OpenCV counts pixel centres
+    matrix = np.array([[step, 0, layer.x * factor - 0.5], [0, step, layer.y * factor - 0.5]])
+    response = layer.response.astype(np.float32)
+    return np.asarray(cv2.warpAffine(response, matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)

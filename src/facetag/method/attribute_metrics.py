@@ -68,34 +68,54 @@ def attribute_metrics(
 
 
 def commoner_values(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The commoner value of each attribute; absent when both are equally common. Shape: (N, A) -> (A,)."""
+    """The commoner value of each attribute; absent when both are equally common. Shape: (N, A) -> (A,).
+
+    >>> commoner_values(np.array([[True, False], [True, False], [False, True]])).tolist()
+    [True, False]
+    """
     commoner: NDArray[np.bool_] = 2 * labels.sum(axis=0) > len(labels)
     return commoner
 
 
 def balanced_accuracy(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
-    """Mean of recall and specificity; nan unless both classes occur. Shape: (N, A), (N, A) -> (A,)."""
+    """Mean of recall and specificity; nan unless both classes occur. Shape: (N, A), (N, A) -> (A,).
+
+    >>> balanced_accuracy(np.array([[True], [True], [False]]), np.array([[True], [False], [False]])).tolist()
+    [0.75]
+    """
     recall = _ratio((present & labels).sum(axis=0), labels.sum(axis=0))
     specificity = _ratio((~present & ~labels).sum(axis=0), (~labels).sum(axis=0))
     return (recall + specificity) / 2
 
 
 def f1(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
-    """2 TP / (2 TP + FP + FN); nan without positives in the labels. Shape: (N, A), (N, A) -> (A,)."""
+    """2 TP / (2 TP + FP + FN); nan without positives in the labels. Shape: (N, A), (N, A) -> (A,).
+
+    >>> f1(np.array([[True], [True], [False]]), np.array([[True], [True], [True]])).tolist()
+    [0.8]
+    """
     positives = labels.sum(axis=0)
     score = _ratio(2 * (present & labels).sum(axis=0), present.sum(axis=0) + positives)
     return np.where(positives > 0, score, np.nan)
 
 
 def average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> Values:
-    """Step-wise area under precision over recall; nan without positives. Shape: (N, A), (N, A) -> (A,)."""
+    """Step-wise area under precision over recall; nan without positives. Shape: (N, A), (N, A) -> (A,).
+
+    >>> average_precision(np.array([[0.9], [0.8], [0.1]]), np.array([[True], [False], [True]])).round(4).tolist()
+    [0.8333]
+    """
     columns = zip(probabilities.T, labels.T, strict=True)
     return np.array([_average_precision(p, truth) for p, truth in columns], dtype=np.float64)
 
 
 def calibration_error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_], bins: int = 15) -> Values:
     """Expected calibration error: |mean probability - share of positives| in each of `bins` bins of equal width,
-    weighted by the bins' counts; nan without faces. Shape: (N, A), (N, A) -> (A,)."""
+    weighted by the bins' counts; nan without faces. Shape: (N, A), (N, A) -> (A,).
+
+    >>> calibration_error(np.array([[0.75], [0.75]]), np.array([[True], [False]])).tolist()
+    [0.25]
+    """
     gap = probabilities.astype(np.float64) - labels
     bin_of = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     total = sum(np.abs(np.where(bin_of == index, gap, 0.0).sum(axis=0)) for index in range(bins))

@@ -31,12 +31,20 @@ class Calibration:
         assert self.slope.ndim == 1 and self.slope.shape == self.intercept.shape
 
     def probabilities(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Calibrated probabilities that each attribute is present. Shape: (N, A) -> (N, A) in [0, 1]."""
+        """Calibrated probabilities that each attribute is present. Shape: (N, A) -> (N, A) in [0, 1].
+
+        >>> Calibration(np.ones(3), np.zeros(3)).probabilities(np.zeros((2, 3))).tolist()
+        [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
+        """
         return sigmoid(self.slope * scores.astype(np.float64) + self.intercept)
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-x)), any shape, without overflow at either end."""
+    """1 / (1 + exp(-x)), any shape, without overflow at either end.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
@@ -47,6 +55,11 @@ def decide(
     """Decisions, as values of Decision: present from the threshold on, unsure less than `unsure` away from it.
 
     Shape: probabilities (N, A), thresholds (A,) -> (N, A).
+
+    >>> decide(np.array([[0.2, 0.59, 0.6]]), np.array([0.5, 0.6, 0.6])).tolist()
+    [[0, 0, 1]]
+    >>> decide(np.array([[0.2, 0.59, 0.6]]), np.array([0.5, 0.6, 0.6]), unsure=0.05).tolist()
+    [[0, -1, -1]]
     """
     over = probabilities - thresholds
     decisions = np.where(over >= 0, Decision.PRESENT, Decision.ABSENT)
@@ -60,6 +73,9 @@ def best_thresholds(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     covers every decision that some threshold gives. Ties go to the nearest to 0.5, then to the lower.
 
     Shape: probabilities (N, A) in [0, 1], labels (N, A) -> (A,).
+
+    >>> best_thresholds(np.array([[0.1], [0.2], [0.3]]), np.array([[False], [True], [True]])).round(6).tolist()
+    [0.15]
     """
     assert probabilities.shape == labels.shape
     columns = zip(probabilities.astype(np.float64).T, labels.T, strict=True)
@@ -84,6 +100,9 @@ def even_threshold(
     any does; of equally good ones the nearest to 0.5, then the lower. 0.5 where one of the two kinds is missing.
 
     Shape: probabilities, labels, weights (how much a face counts among the faces) (N,).
+
+    >>> even_threshold(np.array([0.2, 0.75, 0.8]), np.array([False, True, True]), np.ones(3))
+    0.5
     """
     counted = labels[weights > 0]
     if counted.all() or not counted.any():

@@ -51,6 +51,14 @@ def density_peaks(response: NDArray[np.floating[Any]], threshold: float) -> Peak
     Args:
         response: (H, W) finite responses, H and W in cells.
         threshold: visited is what is strictly over it; not negative, as the responses come after a ReLU.
+
+    >>> response = np.zeros((3, 7))
+    >>> response[1, 1], response[1, 2], response[1, 5] = 4.0, 3.0, 2.0
+    >>> peaks = density_peaks(response, threshold=0.5)
+    >>> peaks.positions.shape, peaks.positions[peaks.is_peak].tolist()
+    ((3, 2), [[1, 1], [1, 5]])
+    >>> peaks.sigma.tolist()
+    [4.0, 1.0, 3.0]
     """
     assert response.ndim == 2 and np.isfinite(response).all()
     assert threshold >= 0

@@ -46,6 +46,10 @@ def match(boxes: Sequence[Box], scores: Sequence[float], truths: Sequence[Box], 
 
     Greedy: score descending (equal scores as given), each box takes the free true box of largest IoU (ties: the
     first), if that is at least `iou`. So what a lower score finds never changes what a higher one found.
+
+    >>> truth = Box(0, 0, 10, 10)
+    >>> match([truth.shifted(3, 0), truth.shifted(1, 0)], [0.2, 0.9], [truth], iou=0.5).tolist()
+    [-1, 0]
     """
     assert 0 < iou <= 1
     found = np.full(len(boxes), -1)
@@ -59,13 +63,24 @@ def match(boxes: Sequence[Box], scores: Sequence[float], truths: Sequence[Box], 
 
 
 def recall_by_iou(images: Sequence[Located], ious: Sequence[float]) -> NDArray[np.float64]:
-    """(len(ious),) share of true boxes found by all located boxes, for each IoU demanded."""
+    """(len(ious),) share of true boxes found by all located boxes, for each IoU demanded.
+
+    >>> image = Located([Box(0, 0, 10, 8)], [0.9], [Box(0, 0, 10, 10)])
+    >>> recall_by_iou([image], [0.5, 0.9]).tolist()
+    [1.0, 0.0]
+    """
     recalls = [_found_truths(images, iou) for iou in ious]
     return np.array([found.mean() if len(found) else np.nan for found in recalls], dtype=np.float64)
 
 
 def froc(images: Sequence[Located], iou: float) -> Froc:
-    """The free-response curve: recall and false positives per image at every score threshold."""
+    """The free-response curve: recall and false positives per image at every score threshold.
+
+    >>> face = Box(0, 0, 10, 10)
+    >>> curve = froc([Located([face.shifted(50, 0), face], [0.9, 0.8], [face])], iou=0.5)
+    >>> curve.thresholds.tolist(), curve.recall.tolist(), curve.false_positives.tolist()
+    ([0.9, 0.8], [0.0, 1.0], [1.0, 1.0])
+    """
     is_hit = np.concatenate([match(i.boxes, i.scores, i.truths, iou) >= 0 for i in images] or [np.zeros(0, bool)])
     scores = np.array([score for image in images for score in image.scores], dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
@@ -83,6 +98,11 @@ def recall_by_false_positives(
     """(len(rates),) recall at the lowest score threshold with at most this many false positives per image.
 
     Nothing is interpolated: 0 when even the highest threshold has more.
+
+    >>> face = Box(0, 0, 10, 10)
+    >>> image = Located([face, face.shifted(50, 0)], [0.9, 0.8], [face])
+    >>> recall_by_false_positives([image], rates=[0.0, 1.0]).tolist()
+    [1.0, 1.0]
     """
     curve = froc(images, iou)
     nothing = 0.0 if any(image.truths for image in images) else np.nan
@@ -97,6 +117,11 @@ def recall_by_size(
 
     A box's size is its longer side in the frame of the boxes: pixels, or, for boxes scaled by 1 / longer side of the
     photograph, a share of it. Bin k holds edges[k] <= size < edges[k + 1].
+
+    >>> image = Located([Box(0, 0, 10, 10)], [0.9], [Box(0, 0, 10, 10), Box(0, 20, 30, 30)])
+    >>> recall, count = recall_by_size([image], edges=[0, 20, 40])
+    >>> recall.tolist(), count.tolist()
+    ([1.0, 0.0], [1, 1])
     """
     sizes = np.array([max(box.width, box.height) for image in images for box in image.truths], dtype=np.float64)
     found = _found_truths(images, iou)

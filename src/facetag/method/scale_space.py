@@ -30,11 +30,20 @@ class Layer:
     scale: float
 
     def place(self, row: int, column: int) -> tuple[float, float]:
-        """The middle of a cell, in pixels of the picture."""
+        """The middle of a cell, in pixels of the picture.
+
+        >>> Layer(np.zeros((4, 4)), x=10.0, y=20.0, step=2.0, scale=1.0).place(row=1, column=3)
+        (16.0, 22.0)
+        """
         return self.x + column * self.step, self.y + row * self.step
 
     def at(self, x: float, y: float) -> float | None:
-        """The response at a place between the cells (bilinear); None where it lies beyond the outermost ones."""
+        """The response at a place between the cells (bilinear); None where it lies beyond the outermost ones.
+
+        >>> layer = Layer(np.arange(6.0).reshape(2, 3), x=0.0, y=0.0, step=2.0, scale=1.0)
+        >>> layer.at(2.0, 1.0), layer.at(99.0, 0.0)
+        (2.5, None)
+        """
         rows, columns = self.response.shape
         row, column = (y - self.y) / self.step, (x - self.x) / self.step
         if not (0 <= row <= rows - 1 and 0 <= column <= columns - 1):
@@ -55,6 +64,11 @@ def peak_scale(layers: Sequence[Layer], index: int, row: int, column: int) -> fl
 
     With a neighbour missing on one side, the peak's own scale; otherwise the vertex of the parabola through the three
     responses over log scale, at most half way to a neighbour.
+
+    >>> scales = {1.0: 5.0, 2.0: 6.0, 4.0: 5.0}  # scale -> what every cell responds
+    >>> layers = [Layer(np.full((3, 3), response), 0.0, 0.0, 1.0, scale) for scale, response in scales.items()]
+    >>> peak_scale(layers, index=1, row=1, column=1), peak_scale(layers, index=0, row=1, column=1)
+    (2.0, None)
     """
     layer = layers[index]
     here, place = float(layer.response[row, column]), layer.place(row, column)
@@ -78,7 +92,11 @@ def _vertex(down: float, below: float, up: float, above: float) -> float:
 
 
 def smoothed(response: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """A Gaussian of standard deviation `sigma` cells over the map; its edge goes on beyond it. 0 changes nothing."""
+    """A Gaussian of standard deviation `sigma` cells over the map; its edge goes on beyond it. 0 changes nothing.
+
+    >>> smoothed(np.eye(5), sigma=1.0).shape, smoothed(np.full((2, 3), 7.0), sigma=1.0).round(6).tolist()
+    ((5, 5), [[7.0, 7.0, 7.0], [7.0, 7.0, 7.0]])
+    """
     if sigma <= 0:
         return response
     reach = int(np.ceil(3 * sigma))

@@ -40,6 +40,10 @@ class LinearSVM:
         """Signed distances (unscaled), positive for present; a row's bytes depend on that row alone.
 
         Shape: (N, D) -> (N, A).
+
+        >>> svm = LinearSVM(np.ones((2, 3)), np.array([0.0, 1.0]), mean=np.zeros(3), scale=np.ones(3))
+        >>> svm.scores(np.ones((5, 3))).shape, svm.scores(np.ones((1, 3))).tolist()
+        ((5, 2), [[3.0, 4.0]])
         """
         weights, bias = self._folded
         # Not `@`: a BLAS picks kernels and order of summing by the batch's size, the row's place in it and the

@@ -15,6 +15,9 @@ def view_offsets(radius: int, step: int) -> tuple[tuple[int, int], ...]:
 
     Raises:
         UsageError: the radius is not a whole number of steps.
+
+    >>> view_offsets(radius=8, step=8)[:4]
+    ((-8, -8), (-8, 0), (-8, 8), (0, -8))
     """
     if step < 1 or radius < 0 or radius % step:
         raise UsageError(f"views of radius {radius} px cannot be {step} px apart", "make the radius a multiple of it")
@@ -29,6 +32,10 @@ def combine(features: NDArray[np.floating[Any]], how: Combination) -> NDArray[np
     as an SVM is affine, the score of the average is that average at a V-th of the cost.
 
     Shape: (N, V, F) -> (N, V F) views in row-major order, or (N, F).
+
+    >>> features = np.arange(12.0).reshape(1, 2, 6)  # one face, two views
+    >>> combine(features, "concatenate").shape, combine(features, "average").tolist()
+    ((1, 12), [[3.0, 4.0, 5.0, 6.0, 7.0, 8.0]])
     """
     count, views, width = features.shape
     if how == "concatenate":
@@ -50,6 +57,11 @@ def best_anchor(scores: NDArray[np.floating[Any]], margin: int) -> tuple[int, in
     Args:
         scores: (rows, columns) largest C4 response in each window's block; more than 2 margin of each.
         margin: windows from an anchor to its outermost view.
+
+    >>> scores = np.zeros((5, 5))
+    >>> scores[0, 0], scores[1, 3] = 9.0, 1.0  # views around the first would lie outside
+    >>> best_anchor(scores, margin=1), best_anchor(np.zeros((5, 5)), margin=1)
+    ((1, 3), (2, 2))
     """
     rows, columns = scores.shape
     assert margin >= 0 and min(rows, columns) > 2 * margin

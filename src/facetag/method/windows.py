@@ -16,6 +16,10 @@ def climb(peaks: Peaks) -> NDArray[np.int64]:
     Connected components (8 neighbours) need no search of their own. Whatever is not a peak steps at most sqrt(2)
     cells, to one of its eight neighbours, so a climb never leaves its component; and a component's largest position
     has nothing larger within sqrt(2) cells, so it is a peak and every climb ends.
+
+    >>> response = np.array([[4.0, 3.0, 0.0, 1.0, 2.0]])
+    >>> climb(density_peaks(response, threshold=0.5)).tolist()  # of the responses 4, 3, 2, 1
+    [0, 0, 2, 2]
     """
     owner = np.where(peaks.is_peak, np.arange(len(peaks.rho)), peaks.parent)
     while ((higher := owner[owner]) != owner).any():
@@ -34,6 +38,10 @@ def labelled_windows(response: NDArray[np.floating[Any]], threshold: float) -> t
     Args:
         response: (H, W) finite responses, H and W in cells.
         threshold: visited is what is strictly over it; not negative.
+
+    >>> windows, labels = labelled_windows(np.array([[4.0, 3.0, 0.0, 1.0, 2.0]]), threshold=0.5)
+    >>> [(window.left, window.right, window.score) for window in windows], labels.tolist()
+    ([(0, 1, 4.0), (3, 4, 2.0)], [[0, 0, -1, 1, 1]])
     """
     peaks = density_peaks(response, threshold)
     owner = climb(peaks)
@@ -54,6 +62,9 @@ def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, 
         scores: one per box, larger is surer.
         iou: a box is dropped when its IoU with a kept box is over this.
         containment: a box is dropped when intersection / smaller area with a kept box is over this; 1 switches it off.
+
+    >>> suppress_doubles([Box(0, 0, 10, 10), Box(1, 0, 10, 10), Box(30, 0, 10, 10)], [0.5, 0.9, 0.7], iou=0.5)
+    [1, 2]
     """
     assert len(boxes) == len(scores)
     table = np.array([(box.x, box.y, box.right, box.bottom, box.area) for box in boxes], np.float64).reshape(-1, 5).T

@@ -33,7 +33,11 @@ class Maps(NamedTuple):
 
 
 class ANet(nn.Module):
-    """Shape: RGB faces (N, 3, 55, 47), upright, in [0, 1] -> features (N, 160), after ReLU."""
+    """Shape: RGB faces (N, 3, 55, 47), upright, in [0, 1] -> features (N, 160), after ReLU.
+
+    >>> ANet()(torch.rand(2, 3, 55, 47)).shape
+    torch.Size([2, 160])
+    """
 
     def __init__(self, settings: ANetSettings | None = None) -> None:
         super().__init__()
@@ -77,6 +81,10 @@ class ANet(nn.Module):
 
         Shape: (N, 3, H, W) -> Maps with leading (N, I, J), I = (H - 55) // step + 1, J = (W - 47) // step + 1.
         `step` in pixels, a multiple of 4 (a cell of the pooled C2 map).
+
+        >>> maps = ANet().windows(torch.rand(1, 3, 71, 55))
+        >>> maps.c3.shape, maps.c4.shape
+        (torch.Size([1, 3, 2, 60, 5, 4]), torch.Size([1, 3, 2, 80, 4, 3]))
         """
         assert step % POOLED_STEP == 0, "windows must start on cells of the pooled C2 map"
         tiles = windows_of(self.shared(regions), 12, 10, step // POOLED_STEP)
@@ -90,12 +98,20 @@ class ANet(nn.Module):
 
 
 def block_scores(c4: Tensor) -> Tensor:
-    """Eq. (5): the largest response in each window's block, (N, I, J, 80, 4, 3) -> (N, I, J)."""
+    """Eq. (5): the largest response in each window's block, (N, I, J, 80, 4, 3) -> (N, I, J).
+
+    >>> block_scores(torch.rand(1, 3, 2, 80, 4, 3)).shape
+    torch.Size([1, 3, 2])
+    """
     return c4.flatten(3).amax(3)
 
 
 class AttributeNet(nn.Module):
-    """ANet with one sigmoid an attribute, as fine-tuned. Shape: faces (N, 3, 55, 47) -> logits (N, outputs)."""
+    """ANet with one sigmoid an attribute, as fine-tuned. Shape: faces (N, 3, 55, 47) -> logits (N, outputs).
+
+    >>> AttributeNet(40, ANetSettings())(torch.rand(2, 3, 55, 47)).shape
+    torch.Size([2, 40])
+    """
 
     def __init__(self, outputs: int, settings: ANetSettings, dropout: float = 0.0) -> None:
         super().__init__()
@@ -114,6 +130,10 @@ class IdentityNet(nn.Module):
     The classifier sees the features through batch normalisation, the similarity loss sees them bare. Without it, with
     thousands of classes of a few images each, the first thing that is learned is to silence all features, which costs
     both losses least, and ReLU never lets them back.
+
+    >>> features, logits = IdentityNet(7, ANetSettings())(torch.rand(2, 3, 55, 47))
+    >>> features.shape, logits.shape
+    (torch.Size([2, 160]), torch.Size([2, 7]))
     """
 
     def __init__(self, identities: int, settings: ANetSettings, dropout: float = 0.0) -> None:

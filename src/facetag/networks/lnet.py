@@ -48,6 +48,9 @@ class LNet(nn.Module):
 
     Shape: RGB images (N, 3, H, W), upright, in [0, 1], sides >= 67 -> h(5) (N, 256, map_side(H), map_side(W)),
     after ReLU and before C5's pool.
+
+    >>> LNet()(torch.rand(1, 3, 67, 83)).shape
+    torch.Size([1, 256, 3, 4])
     """
 
     mean: Tensor
@@ -113,6 +116,9 @@ def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
     that output's class activation map, of either sign.
 
     Not einsum: it becomes a matrix product, and a BLAS sums in an order that depends on the batch.
+
+    >>> weighted_sum(torch.ones(2, 4, 3, 5), torch.full((4,), 0.25)).shape
+    torch.Size([2, 3, 5])
     """
     return (features * weights[:, None, None]).sum(1)
 
@@ -155,6 +161,9 @@ class Head(nn.Module):
     """Fully-connected layers on C5 (paper, section 4): object categories for LNet+, attributes for LNet_o and LNet_s.
 
     Shape: h(5) (N, 256, H, W) -> logits (N, outputs). Dropped once the net is trained.
+
+    >>> Head(40, HeadSettings("peak", hidden=()))(torch.rand(2, 256, 13, 17)).shape
+    torch.Size([2, 40])
     """
 
     def __init__(self, outputs: int, settings: HeadSettings | None = None) -> None:
@@ -195,6 +204,10 @@ class ClassifyingLNet(nn.Module):
     """An LNet and its head, as trained: LNet+ on object categories, LNet_o and LNet_s on attributes.
 
     Shape: images (N, 3, H, W) in [0, 1] -> logits (N, outputs).
+
+    >>> net = ClassifyingLNet(40, LNetSettings("batch"), HeadSettings("average", hidden=()))
+    >>> net(torch.rand(2, 3, 67, 67)).shape
+    torch.Size([2, 40])
     """
 
     def __init__(self, outputs: int, lnet: LNetSettings, head: HeadSettings) -> None:

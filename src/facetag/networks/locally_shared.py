@@ -35,7 +35,11 @@ class LocallyShared(nn.Module):
         return responses.reshape(x.shape[0], -1, self.rows * self.cell, self.columns * self.cell)
 
     def by_cell(self, x: Tensor) -> Tensor:
-        """The responses of each bank: (rows, columns, N, cell, cell, outputs)."""
+        """The responses of each bank: (rows, columns, N, cell, cell, outputs).
+
+        >>> LocallyShared(40, 60, size=3, rows=5, columns=4, cell=2).by_cell(torch.rand(7, 40, 12, 10)).shape
+        torch.Size([5, 4, 7, 2, 2, 60])
+        """
         count, cell, rows, columns = x.shape[0], self.cell, self.rows, self.columns
         # Channels come last, so that whole rows of a patch are copied at once: half of the time went into gathering.
         patches = x.permute(0, 2, 3, 1).contiguous().unfold(1, self.size, 1).unfold(2, self.size, 1)
@@ -51,6 +55,9 @@ def windows_of(pooled: Tensor, rows: int, columns: int, step: int) -> Tensor:
     """Every rows x columns window of a map, `step` cells apart.
 
     Shape: (N, C, H, W) -> (N, I, J, C, rows, columns) with I = (H - rows) // step + 1, J alike.
+
+    >>> windows_of(torch.rand(1, 40, 16, 12), rows=12, columns=10, step=2).shape
+    torch.Size([1, 3, 2, 40, 12, 10])
     """
     return pooled.unfold(2, rows, step).unfold(3, columns, step).permute(0, 2, 3, 1, 4, 5)
 
@@ -63,6 +70,10 @@ def interweave(maps: list[list[Tensor]], row: int, column: int) -> Tensor:
     responses are interleaved: cell (2 y + a, 2 x + b) of the result is maps[row + a][column + b][y + a, x + b].
 
     Shape: maps[p][q] (N, C, H, W) -> (N, C, 2 (H - 1), 2 (W - 1)); a 2 x 2 filter runs over it with stride 2.
+
+    >>> maps = [[torch.rand(1, 60, 7, 6) for _ in range(2)] for _ in range(2)]
+    >>> interweave(maps, 0, 0).shape
+    torch.Size([1, 60, 12, 10])
     """
     height, width = maps[row][column].shape[-2:]
     corners = [
@@ -79,6 +90,10 @@ def interweaved_reference(pooled: Tensor, c3: LocallyShared, c4: LocallyShared) 
     (p, q).
 
     Shape: pooled C2 (N, 40, H, W) -> h(4) (N, I, J, 80, 4, 3), windows two cells (8 pixels) apart.
+
+    >>> c3, c4 = LocallyShared(40, 60, 3, 5, 4, 2), LocallyShared(60, 80, 2, 4, 3, 1)
+    >>> interweaved_reference(torch.rand(1, 40, 16, 12), c3, c4).shape
+    torch.Size([1, 3, 2, 80, 4, 3])
     """
     banks = [
         [F.max_pool2d(F.relu(F.conv2d(pooled, c3.weight[p, q], c3.bias[p, q])), 2) for q in range(c3.columns)]

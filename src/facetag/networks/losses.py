@@ -8,6 +8,10 @@ def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of independent sigmoids, the mean over images and attributes.
 
     The paper's formula lacks its minus sign. Shape: logits and labels (N, A), labels 0 or 1 -> scalar.
+
+    >>> import torch
+    >>> round(attribute_loss(torch.zeros(2, 40), torch.ones(2, 40)).item(), 4)
+    0.6931
     """
     return F.binary_cross_entropy_with_logits(logits, labels)
 
@@ -16,6 +20,10 @@ def similarity_loss(features: Tensor, identities: Tensor) -> Tensor:
     """Mean of ||f_i - f_j||² over ordered pairs i != j of one identity; 0 where there is no such pair.
 
     Shape: features (N, F), identities (N,) of integers -> scalar.
+
+    >>> import torch
+    >>> similarity_loss(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([5, 5, 6])).item()
+    4.0
     """
     same = identities[:, None] == identities[None, :]
     same.fill_diagonal_(False)
@@ -29,10 +37,19 @@ def identity_loss(features: Tensor, logits: Tensor, identities: Tensor, similari
     """Softmax loss over the training identities + similarity_weight x similarity loss (pre-training of ANet).
 
     Shape: features (N, F), logits (N, identities), identities (N,) contiguous ids -> scalar.
+
+    >>> import torch
+    >>> identity_loss(torch.zeros(2, 160), torch.zeros(2, 7), torch.tensor([0, 1]), 0.05).shape
+    torch.Size([])
     """
     return F.cross_entropy(logits, identities) + similarity_weight * similarity_loss(features, identities)
 
 
 def category_loss(logits: Tensor, categories: Tensor) -> Tensor:
-    """Softmax loss over object categories (pre-training of LNet+). Shape: (N, classes), (N,) -> scalar."""
+    """Softmax loss over object categories (pre-training of LNet+). Shape: (N, classes), (N,) -> scalar.
+
+    >>> import torch
+    >>> round(category_loss(torch.zeros(2, 4), torch.tensor([0, 3])).item(), 4)
+    1.3863
+    """
     return F.cross_entropy(logits, categories)

@@ -45,7 +45,13 @@ class LocalResponseNorm(nn.Module):
 
 @torch.no_grad()
 def fold_batch_normalisation(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution, of the same type and place, that answers what both answer in evaluation mode."""
+    """One convolution, of the same type and place, that answers what both answer in evaluation mode.
+
+    >>> convolution, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4).eval()
+    >>> folded, x = fold_batch_normalisation(convolution, norm), torch.rand(2, 3, 8, 8)
+    >>> bool(torch.allclose(folded(x), norm(convolution(x)), atol=1e-5))
+    True
+    """
     assert norm.running_mean is not None and norm.running_var is not None
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = -norm.running_mean if convolution.bias is None else convolution.bias - norm.running_mean

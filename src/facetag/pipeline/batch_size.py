@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from threading import Condition, Lock
 
 import torch
@@ -20,15 +19,10 @@ def suiting(device: torch.device) -> int:
     return 64 if device.type == "cuda" else 16
 
 
-@cache
-def threads_at_first() -> int:
-    """Threads that torch had when this was first asked, as the machine or the environment says."""
-    return torch.get_num_threads()
-
-
-def lookers(device: torch.device, threads: int) -> int:
-    """Batches to look at side by side with so many threads: a CPU as many as leave the fewest threads without work; on
-    a GPU one batch's nets run while others are cut out or have their faces chosen."""
+def lookers(device: torch.device, threads: int | None = None) -> int:
+    """Batches to look at side by side with so many threads, torch's when not said: a CPU as many as leave the fewest
+    threads without work; on a GPU one batch's nets run while others are cut out or have their faces chosen."""
+    threads = threads or torch.get_num_threads()
     if threads < 2:
         return 1
     if device.type == "cuda":

@@ -1,6 +1,7 @@
 """Where the faces of a batch of photographs are: found by the LNets, brought by the user, or known from the frame."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,7 @@ from pathlib import Path
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.formats.path_encoding import unescape
 from facetag.geometry import Box
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection, Localizer
 from facetag.pipeline.loader import Photo
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
@@ -19,36 +19,24 @@ ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of one photograph, the surest first, and one line about them; mostly empty."""
+    """The faces of one photograph, the surest first, and one line about them; mostly empty.
 
-    faces: tuple[Located, ...]
+    `given` boxes are the user's and written as they are; others are written as far as the photograph shows them.
+    """
+
+    faces: tuple[Detection, ...]
     warning: str = ""
+    given: bool = False
 
 
 Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
 
 
-def located_by(localizer: AnyLocalizer, dominant: bool = False) -> Finder:
+def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
     """A Finder that asks a localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
-    if isinstance(localizer, StudentLocalizer):
-        return _by_student(localizer, dominant)
 
     def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        images = [photo.at(max(photo.width, photo.height)) for photo in photos]
-        with clock.stage(Stage.LNET_O):
-            heads = localizer.heads(images, minimum=0.0 if dominant else None)
-        with clock.stage(Stage.LNET_S):
-            faces = localizer.faces(images, heads, minimum=0.0 if dominant else None)
-        chosen = [each[:1] if dominant else each for each in faces]
-        return [Found(tuple(each)) for each in chosen]
-
-    return find
-
-
-def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
-    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        with clock.stage(Stage.STUDENT):
-            faces = localizer.dominant(photos) if dominant else localizer(photos)
+        faces = localizer.detect(photos, "dominant" if dominant else "all", lambda name: clock.stage(Stage(name)))
         return [Found(tuple(each)) for each in faces]
 
     return find
@@ -57,7 +45,7 @@ def _by_student(localizer: StudentLocalizer, dominant: bool) -> Finder:
 def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
     """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
     factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
-    return [Found((Located(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
+    return [Found((Detection(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
 
 
 class GivenBoxes:
@@ -70,14 +58,18 @@ class GivenBoxes:
 
     Args:
         folder: that photographs' paths are seen from; empty for the current one.
+        digest: SHA-256 of the file's bytes, in hexadecimal.
 
     Attributes:
         unused: names in the file that no photograph has asked for.
+        unnamed: photographs that the file does not name, so far.
     """
 
-    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path, folder: str = "") -> None:
+    def __init__(self, boxes: Mapping[str, Sequence[Box]], file: Path, folder: str = "", digest: str = "") -> None:
         self._boxes = boxes
         self._file = file
+        self.digest = digest
+        self.unnamed = 0
         self._folder = Path.cwd() / folder
         self.unused = set(boxes)
         self._places: dict[str, str] = {}
@@ -85,23 +77,43 @@ class GivenBoxes:
             for spell in (str, unescape):
                 for name in boxes:
                     self._places.setdefault(_place(seen_from, spell(name)), name)
+        self._composed: dict[str, str | None] = {}  # systems differ in how they write accents: None where both exist
+        for place, name in self._places.items():
+            key = unicodedata.normalize("NFC", place)
+            self._composed[key] = None if self._composed.get(key, name) != name else name
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no photograph has asked for any of its names."""
+        return len(self.unused) == len(self._boxes)
+
+    def _name(self, path: str) -> str | None:
+        place = _place(self._folder, path)
+        return self._places.get(place) or self._composed.get(unicodedata.normalize("NFC", place))
 
     def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, photos))
 
     def note(self, record: ImageRecord) -> None:
         """This input was answered, now or in an earlier run: its name in the file has been asked for."""
-        self.unused.discard(self._places.get(_place(self._folder, record.path), ""))
+        name = self._name(record.path)
+        self.unnamed += name is None
+        self.unused.discard(name or "")
 
     def _find(self, photo: Photo) -> Found:
-        name = self._places.get(_place(self._folder, photo.path))
+        name = self._name(photo.path)
         if name is None:
             return Found((), f"not in {self._file.name}")
         self.unused.discard(name)
-        frame = Box(0, 0, photo.width, photo.height)
-        inside = tuple(Located(box, 1.0) for box in self._boxes[name] if box.intersection(frame) > 0)
+        size = photo.width, photo.height
+        inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
         outside = len(self._boxes[name]) - len(inside)
-        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
+        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "", given=True)
+
+
+def _is_seen(box: Box) -> bool:
+    """Whether a box, cut to its image, is still one when it is written to a tenth of a pixel."""
+    return min(box.width, box.height) >= 0.05
 
 
 def _place(folder: Path, name: str) -> str:

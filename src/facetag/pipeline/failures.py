@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeVar
 
 import cv2
 import torch
 
-from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
+from facetag.errors import FacetagError, ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.formats.path_encoding import one_line
 from facetag.results import ImageRecord, Status
 
@@ -49,6 +50,17 @@ def attempt(path: str, work: Callable[[], Result]) -> Result | ImageRecord:
         _log.debug("%r failed", path, exc_info=True)
         reason = OUT_OF_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         return ImageRecord(path, Status.FAILED, one_line(reason))
+
+
+def remarked(record: ImageRecord, trouble: str, work: Callable[[], object]) -> ImageRecord:
+    """The record of an answered image, with a remark (`trouble` and why) where further work on it fails."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - the answer stands nevertheless
+        _log.debug("%s: %r", trouble, record.path, exc_info=True)
+        reason = str(error) if isinstance(error, FacetagError) else f"{type(error).__name__}: {error}"
+        return replace(record, error=one_line("; ".join(filter(None, (record.error, f"{trouble}: {reason}")))))
+    return record
 
 
 def attempt_together(work: Callable[[], Result]) -> Result | Trouble:

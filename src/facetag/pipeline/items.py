@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from facetag.results import ImageRecord
 
+_LARGEST = (1 << 63) - 1  #: that SQLite holds
+
 
 @dataclass(frozen=True)
 class Source:
@@ -17,6 +19,15 @@ class Source:
     size: int
     mtime_ns: int
     sha256: bytes
+
+    @classmethod
+    def of(cls, size: int, mtime_ns: int, sha256: bytes) -> "Source":
+        """With numbers that a journal holds: a file may be dated beyond what SQLite's 64 bits reach."""
+        return cls(min(size, _LARGEST), max(min(mtime_ns, _LARGEST), -_LARGEST), sha256)
+
+    def is_stamped(self, size: int, mtime_ns: int) -> bool:
+        """Whether a file of this size and time is, as far as these say, the same one."""
+        return Source.of(size, mtime_ns, self.sha256) == self
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,27 @@ One thread asks for paths, several read and decode, and whoever iterates looks a
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from queue import Empty, SimpleQueue
 from threading import Condition, Lock, Semaphore, Thread
+from time import monotonic
 
 from facetag.errors import ImageTooLarge
-from facetag.images.decode import MAX_PIXELS, File, decode, read_file
+from facetag.images.decode import MAX_PIXELS, File, Raw, decode, read_file
+from facetag.images.pixels import AGAIN, budget
 from facetag.images.resample import Image
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.failures import attempt, wants_memory
+from facetag.pipeline.image_memory import ImageMemory
 from facetag.pipeline.items import Settled, Source
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
 
-VAST = 50_000_000  #: pixels; no two larger photographs are decoded again at a time
+VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
 KEPT = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
 _VAST_LOCK = Lock()
@@ -34,7 +38,7 @@ class ReadSettings:
 
     Attributes:
         max_pixels: larger images are refused by their header.
-        strict: refuse truncated JPEGs.
+        strict: refuse what would have a warning.
         workers: threads that decode.
         batch: photographs that are answered together, at most.
         lookers: batches that are looked at side by side.
@@ -42,6 +46,8 @@ class ReadSettings:
             has a looker's share of it is full.
         folder: that relative paths are seen from; empty for the current one.
         side: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
+        raw: what becomes of camera raw, as for `decode`.
+        claim: told how many bytes the pixels of the photograph in hand will take; may wait until there is room.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -52,6 +58,13 @@ class ReadSettings:
     batch_pixels: int = 100_000_000
     folder: str = ""
     side: int = 0
+    raw: Raw = "refuse"
+    claim: Callable[[int], None] = lambda taken: None
+
+    @property
+    def held_pixels(self) -> int:
+        """`batch_pixels`, or fewer where `max_pixels` says that memory is short."""
+        return min(self.batch_pixels, max(self.max_pixels // 2, 1))
 
     def place(self, path: str) -> str:
         """What to open."""
@@ -132,7 +145,7 @@ Reader = Callable[[str, ReadSettings], Item]
 def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
 
-    return attempt(path, lambda: decoded_photo(path, read_file(settings.place(path)), settings))
+    return attempt(path, lambda: decoded_photo(path, read_file(settings.place(path), raw=settings.raw), settings))
 
 
 def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> Photo:
@@ -141,7 +154,15 @@ def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source 
     Raises:
         ImageError: as `decode` says.
     """
-    decoded = decode(file.data, max_pixels=settings.max_pixels, strict=settings.strict, side=settings.side)
+    decoded = decode(
+        file.data,
+        max_pixels=settings.max_pixels,
+        strict=settings.strict,
+        side=settings.side,
+        name=path,
+        raw=settings.raw,
+        claim=settings.claim,
+    )
     width, height = decoded.width, decoded.height
     smaller = decoded.pixels.shape[:2] != (height, width)
     whole = Whole(width, height, file.data, settings.max_pixels) if smaller else None
@@ -175,7 +196,9 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
         for item in items:
             if item is not None:
                 batch.append(item)
-            if item is None or _is_full(batch, size, settings):
+            ends = item is None or _is_full(batch, size, settings)
+            item = None  # nor is the last one kept while the next one is waited for
+            if ends:
                 yield batch
                 batch = []
         if batch:
@@ -184,7 +207,7 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
 
 def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
     """Whether the batch takes no more."""
-    most = settings.batch_pixels * size.share / settings.lookers
+    most = settings.held_pixels * size.share / settings.lookers
     photos = sum(isinstance(item, Photo) for item in batch)
     return photos >= size.now or len(batch) >= _CROWD * size.now or sum(map(pixels_of, batch)) >= most
 
@@ -239,18 +262,26 @@ class _Room:
 
 
 class _Ahead:
-    """The threads behind `read_ahead`, and the line in which their answers wait."""
+    """The threads behind `read_ahead`, and the line in which their answers wait.
+
+    They are daemons: one may wait forever for a list's next line, another decode for minutes, and the program is to end
+    nevertheless.
+    """
 
     def __init__(self, settings: ReadSettings, size: BatchSize, clock: Stopwatch, reader: Reader) -> None:
         self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
-        self._room = _Room(settings.batch_pixels, size)
+        self._room = _Room(settings.held_pixels, size)
+        self._memory = ImageMemory(budget(settings.max_pixels))
         self._places = Semaphore(2 * _CROWD * settings.batch)
         self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(settings.workers, "decode")
+        self._first: Future[Item] | None = None
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._decoders = [Thread(target=self._work, name=f"decode_{n}", daemon=True) for n in range(settings.workers)]
         self._closed = False
 
     def start(self, paths: Iterable[str]) -> None:
-        # a daemon, for it may wait forever for a list's next line, and the program is to end nevertheless
+        for thread in self._decoders:
+            thread.start()
         Thread(target=self._feed, args=(paths,), name="discover", daemon=True).start()
 
     def items(self) -> Iterator[Item | None]:
@@ -265,16 +296,38 @@ class _Ahead:
                 return
             self._places.release()
             yield self._room.leave(item)
+            del item  # its memory may be what the next one waits for
 
     def _next(self) -> Item | None:
-        future = self._line.get(timeout=PATIENCE)
-        return future.result() if future else None
+        """The next item, None behind the last one.
+
+        Raises:
+            Empty: there has been none for a while.
+        """
+        self._first = self._first or self._line.get(timeout=PATIENCE)
+        if self._first is None:
+            return None
+        try:
+            item = self._first.result(timeout=PATIENCE)
+        except TimeoutError:
+            if self._first.done():
+                raise
+            raise Empty from None
+        self._first = None
+        return item
 
     def close(self) -> None:
+        """Wait a moment for whoever reads, and for nobody who decodes."""
         self._closed = True
         self._room.close()
+        self._memory.close()
         self._places.release()
-        self._pool.shutdown(cancel_futures=True)
+        for _ in self._decoders:
+            self._tasks.put(None)
+        deadline = monotonic() + PATIENCE
+        for thread in self._decoders:
+            if thread.ident:
+                thread.join(max(deadline - monotonic(), 0))
 
     def _feed(self, paths: Iterable[str]) -> None:
         """Hand out the paths; an error among them takes its place in the line."""
@@ -283,7 +336,9 @@ class _Ahead:
                 self._places.acquire()
                 if self._closed:
                     return
-                self._line.put(self._pool.submit(self._read, path, number))
+                task = _Task(path, number)
+                self._line.put(task.answer)
+                self._tasks.put(task)
             self._line.put(None)
         except Exception as error:  # noqa: BLE001 - raised again by whoever takes it out of the line
             failed: Future[Item] = Future()
@@ -299,18 +354,45 @@ class _Ahead:
                 return
             yield path
 
+    def _work(self) -> None:
+        while (task := self._tasks.get()) and not self._closed:
+            try:
+                task.answer.set_result(self._read(task.path, task.number))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever takes it out of the line
+                task.answer.set_exception(error)
+            del task  # nor is what it answered kept while the next one is waited for
+
     def _read(self, path: str, number: int) -> Item:
         self._room.wait(number)
-        item = self._decode(path)
-        if _ran_out(item):
-            self._size.ran_out(self._size.now)  # so that less lies decoded from now on
-            self._room.wait_for_turn(number)
-            item = self._decode(path)
+        with self._memory.passing(number):
+            item = self._decode(path, number)
+            if _ran_out(item):
+                self._size.ran_out(self._size.now)  # so that less lies decoded from now on
+                self._room.wait_for_turn(number)
+                item = self._decode(path, number)
+        if isinstance(item, Photo):
+            self._memory.keep(number, item, _bytes_of(item))
         return self._room.enter(item)
 
-    def _decode(self, path: str) -> Item:
+    def _decode(self, path: str, number: int) -> Item:
         with self._clock.stage(Stage.DECODE):
-            return self._reader(path, self._settings)
+            return self._reader(path, replace(self._settings, claim=partial(self._memory.claim, number)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A path to read, its number among all, and what becomes of it."""
+
+    path: str
+    number: int
+    answer: "Future[Item]" = field(default_factory=Future)
+
+
+def _bytes_of(photo: Photo) -> int | None:
+    """What a photograph holds; None = all that was claimed, because it may be decoded whole."""
+    if photo.whole and photo.width * photo.height > VAST:
+        return None
+    return int(photo.pixels.size) + (len(photo.whole.data) if photo.whole else 0)
 
 
 def _ran_out(item: Item) -> bool:

@@ -4,15 +4,15 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.attributes import ATTRIBUTES
 from facetag.formats.path_encoding import one_line
 from facetag.geometry import Box
-from facetag.localization.lnet_localizer import Located
+from facetag.localization.base import Detection
 from facetag.networks.execution.gpu import clear_all_memory
 from facetag.pipeline.batch_size import BatchSize, Company
 from facetag.pipeline.face_sources import Finder, Found
@@ -24,15 +24,17 @@ from facetag.pipeline.workers import side_by_side
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 
+FACES = 256  #: that are tagged at once, so that thousands in one photograph take no more memory
+
 
 @dataclass(frozen=True, eq=False)
 class Tagging:
     """Which attributes are answered, and from which probability each is present.
 
     Attributes:
-        chosen: indices into ATTRIBUTES, ascending.
-        thresholds: (40,) in the order of ATTRIBUTES.
-        unsure_from: (40,) likewise; a probability from here up to its threshold is neither present nor absent but
+        chosen: indices into the model's attributes, ascending.
+        thresholds: (A,) in the order of these.
+        unsure_from: (A,) likewise; a probability from here up to its threshold is neither present nor absent but
             unsure. None = the thresholds, so that nothing is.
     """
 
@@ -41,30 +43,44 @@ class Tagging:
     thresholds: NDArray[np.floating[Any]]
     unsure_from: NDArray[np.floating[Any]] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the attributes answered."""
+        return tuple(self.tagger.model.attributes[index] for index in self.chosen)
+
     def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
-        """The faces of each photograph with their attributes; all faces go through ANet together."""
-        regions = [region for pair in zip(photos, found, strict=True) for region in self._regions(*pair)]
-        # decided by what is written, so that whoever cuts the written probabilities himself gets the same tags
-        rows = iter(np.round(self.tagger(regions).probabilities, 4))
+        """The faces of each photograph with their attributes; faces go through ANet FACES at a time."""
+        boxes = [[face.box for face in each.faces] for each in found]
+        pairs = zip(photos, boxes, strict=True)
+        rows = self._probabilities(x_f for pair in pairs for x_f in regions_of(self.tagger, *pair))
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
 
-    def _regions(self, photo: Photo, found: Found) -> list[NDArray[np.uint8]]:
-        """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
-        boxes = [face.box for face in found.faces]
-        share = max(map(self.tagger.share, boxes), default=0.0)
-        pixels = photo.at(share * max(photo.width, photo.height))
-        factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
-        return [self.tagger.region(pixels, box.scaled(*factor)) for box in boxes]
+    def _probabilities(self, regions: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+        """Of each face (A,), rounded: decided by what is written, so that whoever cuts the written probabilities
+        himself gets the same tags."""
+        while piece := list(islice(regions, FACES)):
+            yield from np.round(self.tagger(piece).probabilities, 4)
 
-    def _face(self, face: Located, probabilities: NDArray[np.float64]) -> FaceRecord:
+    def _face(self, face: Detection, probabilities: NDArray[np.float64]) -> FaceRecord:
         present = probabilities >= self.thresholds
         unsure = ~present & (probabilities >= (self.thresholds if self.unsure_from is None else self.unsure_from))
+        each = list(zip(self.names, self.chosen, strict=True))
         return replace(
             untagged(face),
-            probabilities={ATTRIBUTES[index]: float(probabilities[index]) for index in self.chosen},
-            tags=tuple(ATTRIBUTES[index] for index in self.chosen if present[index]),
-            unsure=tuple(ATTRIBUTES[index] for index in self.chosen if unsure[index]),
+            probabilities={name: float(probabilities[index]) for name, index in each},
+            tags=tuple(name for name, index in each if present[index]),
+            unsure=tuple(name for name, index in each if unsure[index]),
         )
+
+
+def regions_of(tagger: Tagger, photo: Photo, boxes: Sequence[Box]) -> Iterator[NDArray[np.uint8]]:
+    """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
+    if not boxes:
+        return
+    share = max(map(tagger.share, boxes))
+    pixels = photo.at(share * max(photo.width, photo.height))
+    factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+    yield from (tagger.region(pixels, box.scaled(*factor)) for box in boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +100,8 @@ class Cascade:
     def __call__(self, photos: Sequence[Photo], clock: Stopwatch | None = None) -> list[ImageRecord]:
         """One record a photograph, in order; the stages' time goes to the clock."""
         clock = clock or Stopwatch()
-        found = [self._large_enough(each) for each in self.find(photos, clock)]
+        located = zip(photos, self.find(photos, clock), strict=True)
+        found = [self._large_enough(photo, each) for photo, each in located]
         if self.tag is None:
             faces = [tuple(map(untagged, each.faces)) for each in found]
         else:
@@ -92,8 +109,10 @@ class Cascade:
                 faces = self.tag(photos, found)
         return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
 
-    def _large_enough(self, found: Found) -> Found:
-        return replace(found, faces=tuple(face for face in found.faces if _tenths(face.box.height) >= self.min_face))
+    def _large_enough(self, photo: Photo, found: Found) -> Found:
+        boxes = [_shown(face.box, photo, found) for face in found.faces]
+        large = [_tenths(box.height) >= self.min_face for box in boxes]
+        return replace(found, faces=tuple(compress(found.faces, large)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,10 +213,9 @@ def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
     return replace(alone, width=photo.width, height=photo.height)
 
 
-def untagged(face: Located) -> FaceRecord:
+def untagged(face: Detection) -> FaceRecord:
     """A face with its box to a tenth of a pixel and its score to four decimals, as they are written."""
-    x, y, width, height = (_tenths(side) for side in (face.box.x, face.box.y, face.box.width, face.box.height))
-    return FaceRecord(Box(x, y, width, height), round(face.score, 4))
+    return FaceRecord(_in_tenths(face.box), round(face.score, 4))
 
 
 def _tenths(value: float) -> float:
@@ -208,4 +226,14 @@ def record_of(photo: Photo, found: Found, faces: tuple[FaceRecord, ...]) -> Imag
     """The record of a photograph that was looked at."""
     status = Status.OK if faces else Status.NO_FACE
     remarks = one_line("; ".join(filter(None, (photo.warning, found.warning))))
-    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, faces)
+    written = tuple(replace(face, box=_in_tenths(_shown(face.box, photo, found))) for face in faces)
+    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, written)
+
+
+def _shown(box: Box, photo: Photo, found: Found) -> Box:
+    """The part of a box that the photograph shows; all of a box that the user gave. Tags are read from all of it."""
+    return box if found.given else box.clipped(photo.width, photo.height)
+
+
+def _in_tenths(box: Box) -> Box:
+    return Box(*(_tenths(side) for side in (box.x, box.y, box.width, box.height)))

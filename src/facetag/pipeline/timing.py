@@ -15,7 +15,7 @@ class Stage(StrEnum):
     WAIT = "wait"  #: nothing decoded was there to be looked at
     LNET_O = "lnet_o"  #: heads, with the scaling before and the windows after
     LNET_S = "lnet_s"  #: faces, likewise
-    STUDENT = "student"  #: faces in one look, in place of both
+    CENTER_NET = "center_net"  #: faces in one look, in place of both
     ANET = "anet"  #: attributes, likewise, and decoding again what small faces want more pixels of
     WRITE = "write"  #: records, drawings and whatever else becomes of them
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from queue import SimpleQueue
-from threading import Semaphore, Thread
+from threading import Lock, Semaphore, Thread
 from typing import Any, TypeVar
+
+import torch
 
 LOOKING = "look"  #: how the names of the threads begin
 
@@ -55,7 +57,8 @@ class _Crew:
 
     def __init__(self, batches: Generator[Any, None, None], look: Callable[[Any], Any], count: int) -> None:
         self._batches, self._look = batches, look
-        self._pool = ThreadPoolExecutor(count, LOOKING)
+        threads = max(torch.get_num_threads() // count, 1)
+        self._pool = ThreadPoolExecutor(count, LOOKING, _take_threads, (threads,))
         self._closed = False
         self.places = Semaphore(count)
         self.line: SimpleQueue[Future[Any] | None] = SimpleQueue()
@@ -89,3 +92,20 @@ class _Crew:
             self.line.put(self._pool.submit(self._look, batch))
             return True
         return False
+
+
+_COUNTING = Lock()
+
+
+def _take_threads(count: int) -> None:
+    """Let torch use so many threads for what this thread asks of it.
+
+    Torch keeps the number by the asking thread, but threads to come take the last one that was said, so another thread
+    says the old one again: the program that we run in finds it as it was.
+    """
+    with _COUNTING:
+        found = torch.get_num_threads()
+        torch.set_num_threads(count)
+        restoring = Thread(target=torch.set_num_threads, args=(found,))
+        restoring.start()
+        restoring.join()

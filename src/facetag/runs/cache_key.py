@@ -2,21 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
 from facetag.model import Model
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, Tagging
+from facetag.results import Decider, ImageResult
+from facetag.settings import settings_from
 
 #: Raised whenever facetag answers the same question about the same bytes otherwise than before.
 ANSWERS = 1
+
+
+#: Fields of Basis that change what is written of an answer, not the answer: no network is asked again for them.
+AT_WRITING = ("attributes", "thresholds", "unsure_from")
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Basis:
         model: its fingerprint.
         faces: all, thorough, dominant, aligned or boxes.
         boxes: SHA-256 of the user's boxes; then an answer belongs to a path and not to its content alone.
-        attributes: those answered, in the order of ATTRIBUTES; None when faces are only located.
+        attributes: those written, in the model's order; None when faces are only located.
         thresholds, unsure_from: of those, the probabilities from which each is present, and unsure.
         min_face, max_pixels, strict, precision: as the options of these names.
+        raw: what becomes of camera raw.
         answers: ANSWERS.
     """
 
@@ -45,6 +48,7 @@ class Basis:
     max_pixels: int = 0
     strict: bool = False
     precision: str = "float32"
+    raw: str = "refuse"
     answers: int = ANSWERS
 
     @property
@@ -53,14 +57,22 @@ class Basis:
         return bool(self.boxes)
 
     @property
+    def decide(self) -> Callable[[ImageResult], ImageResult]:
+        """From a stored result to what is written of it."""
+        if self.attributes is None:
+            return lambda result: result
+        return Decider(self.attributes, self.thresholds, self.unsure_from or self.thresholds)
+
+    @property
     def text(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Canonical JSON; without `raw` where raw files are refused, as by earlier versions."""
+        return _canonical(_asked(asdict(self)))
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of `text`."""
-        return hashlib.sha256(self.text.encode()).digest()
+        """SHA-256 over all but what is decided at writing: chosen attributes, thresholds and unsure bands."""
+        values = {name: value for name, value in asdict(self).items() if name not in AT_WRITING}
+        return hashlib.sha256(_canonical(_asked(values)).encode()).digest()
 
 
 def basis_of(
@@ -69,40 +81,50 @@ def basis_of(
     cascade: Cascade,
     reading: ReadSettings,
     faces: str,
-    boxes: Path | None = None,
+    boxes: str = "",
     precision: str = "float32",
+    written: Decider | None = None,
 ) -> Basis:
     """The Basis of a run.
 
     Args:
-        faces: all, thorough, dominant or aligned; of no account with `boxes`, the file of the user's.
-
-    Raises:
-        DataError: that file cannot be read.
+        faces: all, thorough, dominant or aligned; of no account with `boxes`, the digest of the user's.
+        written: what is written of the answers; None = all that the cascade answers.
     """
     tag = cascade.tag
+    chosen = _of_cascade(tag) if written is None and tag else written
     return Basis(
         command=command,
         model=model.fingerprint,
         faces="boxes" if boxes else faces,
-        boxes=_sha256(boxes) if boxes else "",
-        attributes=tuple(ATTRIBUTES[index] for index in tag.chosen) if tag else None,
-        thresholds=_chosen(tag, tag.thresholds) if tag else (),
-        unsure_from=_chosen(tag, tag.unsure_from) if tag else (),
+        boxes=boxes,
+        attributes=chosen.names if tag and chosen else None,
+        thresholds=chosen.present_from if tag and chosen else (),
+        unsure_from=chosen.unsure_from if tag and chosen else (),
         min_face=float(cascade.min_face),
         max_pixels=reading.max_pixels,
         strict=reading.strict,
         precision=precision,
+        raw=reading.raw,
     )
 
 
-def _chosen(tag: Tagging, edges: NDArray[np.floating[Any]] | None) -> tuple[float, ...]:
-    edges = tag.thresholds if edges is None else edges
-    return tuple(float(edges[index]) for index in tag.chosen)
+def _of_cascade(tag: Tagging) -> Decider:
+    edges = tag.thresholds, tag.thresholds if tag.unsure_from is None else tag.unsure_from
+    return Decider(tag.names, *(tuple(float(each[index]) for index in tag.chosen) for each in edges))
 
 
-def _sha256(file: Path) -> str:
+def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if (name, value) != ("raw", "refuse")}
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key_of_version_1(text: str) -> bytes | None:
+    """The digest under which answers are kept now that a journal of version 1 kept under this key, in JSON."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path and its permissions") from error
+        return settings_from(Basis, json.loads(text), "journal").digest
+    except (DataError, TypeError, ValueError):
+        return None

@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from facetag.images.decode import File, read_file
+from facetag.images.decode import CHANGED, DECODER_VERSION, File, read_file
+from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.items import Settled, Source
 from facetag.pipeline.loader import Item, ReadSettings, decoded_photo
-from facetag.results import ImageRecord, Status
+from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.runs.journal import Journal, Known
 
 
@@ -22,34 +23,74 @@ class Recall:
         rehash: size and time are not believed, the content is.
         by_path: the content is not enough, the path has to be the same too.
         suffices: whether a known record need not be made again.
+        stored: attributes that the journal keeps; an answer that lacks one is made again, and what it has beyond them
+            is dropped. None when faces are only located.
     """
 
     journal: Journal
     rehash: bool
     by_path: bool
     suffices: Callable[[ImageRecord], bool]
+    stored: Sequence[str] | None = None
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
         known, place = self.journal.known(path), settings.place(path)
-        if known and not self.rehash and _is_unchanged(place, known.source) and self.suffices(known.record):
-            return Settled(known.record, kept=True)
-        file = attempt(path, lambda: read_file(place))
+        if settled := self._unopened(known, place):
+            return settled
+        file = attempt(path, lambda: read_file(place, raw=settings.raw))
         if isinstance(file, ImageRecord):
             return Settled(file)
-        source = Source(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
-        record = self._answer_to(source, known)
-        if record and self.suffices(renamed := replace(record, path=path)):
+        source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
+        answer = self._answer_to(source, known)
+        kept = self._kept(answer.record) if answer and _holds(answer, file) else None
+        if kept and self.suffices(renamed := replace(kept, path=path)):
             return Settled(renamed, source, kept=True)
         return _decoded(path, file, source, settings)
 
-    def _answer_to(self, source: Source, known: Known | None) -> ImageRecord | None:
+    def unopened(self, path: str, settings: ReadSettings) -> Settled | None:
+        """The answer to a path whose file need not be opened; None when it has to be read."""
+        return self._unopened(self.journal.known(path), settings.place(path))
+
+    def _unopened(self, known: Known | None, place: str) -> Settled | None:
+        if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(place, known.source):
+            kept = self._kept(known.record)
+            if kept and self.suffices(kept):
+                # a row that changes is written again
+                return Settled(kept, None if kept is known.record else known.source, kept=True)
+        return None
+
+    def _answer_to(self, source: Source, known: Known | None) -> Known | None:
         if not source.sha256:
             return None
         if known and known.source.sha256 == source.sha256:
-            return known.record
+            return known
         other = None if self.by_path else self.journal.answer_to(source.sha256)
         # memory that ran out over one file is no answer to its copy
-        return None if other and (other.status is Status.FAILED or wants_memory(other)) else other
+        return None if other and (other.record.status is Status.FAILED or wants_memory(other.record)) else other
+
+    def _kept(self, record: ImageRecord) -> ImageRecord | None:
+        """The record with the attributes that this run stores, the very same where it has just these; None where it
+        lacks one."""
+        if self.stored is None or all(list(face.probabilities) == list(self.stored) for face in record.faces):
+            return record
+        if any(name not in face.probabilities for face in record.faces for name in self.stored):
+            return None
+        return replace(record, faces=tuple(_with_attributes(face, self.stored) for face in record.faces))
+
+
+def _with_attributes(face: FaceRecord, names: Sequence[str]) -> FaceRecord:
+    tags, unsure = (tuple(name for name in each if name in names) for each in (face.tags, face.unsure))
+    return replace(face, probabilities={name: face.probabilities[name] for name in names}, tags=tags, unsure=unsure)
+
+
+def _holds(known: Known, file: File) -> bool:
+    """Whether this version of the decoder would read the file as the one before did."""
+    if known.decoder == DECODER_VERSION:
+        return True
+    if known.record.status.is_failure or known.record.error:
+        return False
+    versions = range(known.decoder + 1, DECODER_VERSION + 1)
+    return not any(kind_of(file.data) in CHANGED[version] for version in versions)
 
 
 def _is_unchanged(path: str, source: Source) -> bool:
@@ -57,7 +98,7 @@ def _is_unchanged(path: str, source: Source) -> bool:
         status = os.stat(path)
     except (OSError, ValueError):
         return False
-    return (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns)
+    return source.is_stamped(status.st_size, status.st_mtime_ns)
 
 
 def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:

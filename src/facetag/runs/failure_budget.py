@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from facetag.errors import UsageError
 
-ENOUGH = 100  #: inputs after which a share of failures is believed while the run still lasts
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -25,12 +23,14 @@ class Budget:
             return failed > self.rate * total
         return {"never": False, "any": failed > 0, "all": 0 < failed == total}[self.name]
 
-    def stops(self, failed: int, total: int) -> bool:
-        """Whether a run is to stop after so many inputs: more failed than a rate allows, of enough to believe it.
+    def stops(self, failed: int, total: int | None) -> bool:
+        """Whether a run is to stop before its end: whatever is left, it has failed.
 
-        A rate of 0 needs no more than one failure to be sure. The names wait for the end of the run.
+        Args:
+            failed: inputs that failed in this run; what failed in earlier ones counts at the end alone.
+            total: of the run's inputs; None while they are not all known, for then more may bring it under the rate.
         """
-        return self.rate is not None and self.is_spent(failed, total) and (total >= ENOUGH or self.rate == 0)
+        return self.rate is not None and total is not None and self.is_spent(failed, total)
 
 
 def budget_of(text: str) -> Budget:

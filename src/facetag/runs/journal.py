@@ -1,46 +1,114 @@
-"""The journal beside an output: what is known of every input, and which inputs this run has met, in SQLite.
+"""The journal beside an output: what is known of every input, and which inputs this run has seen, in SQLite.
 
-    facts    name, value: the command, the shard, the basis of the last run, whether it finished; then how many inputs
-             the whole run has, with all shards, and SHA-256 over their paths
+    facts    name, value: the command, the shard, the arguments, the cache key of the last run, whether it finished;
+             then how many inputs the whole run has, with all shards, and SHA-256 over their paths
     inputs   one row a file that was read: path as bytes, size, mtime and SHA-256 of its content; the answer, as JSON,
-             and the digest of the basis (model and settings) that it was given on. Until the run ends, also what a path
-             held before, without the path: names may have changed places
-    met      one row an input of this run: its place in the order of discovery, and either its row of `inputs` or, of
-             one that could not be read for reasons outside the file, the record that says so
+             the digest of the cache key (model and settings) that it was given under, and the version of the decoder.
+             Until the run ends, also what a path held before, without the path: names may have changed places
+    seen     one row an input of this run: its place in the order of discovery, its path, and either its row of `inputs`
+             or, of one that could not be read for reasons outside the file, the result that says so
 
-Nothing but a commit changes what it says, and the document is written from it alone, so a run may die anywhere.
+Every row ends in a digest over all that it holds, which is checked whenever it is read: SQLite itself does not notice a
+byte that a disk has changed. What fails the check is answered again.
+
+Nothing but a commit changes what the journal says, and the document is written from it alone. So a run may die
+anywhere.
 
 While a run lasts, commits go to a log beside it (SQLite's WAL) that waits for no disk: the death of the process takes
 nothing that was committed, a power cut the last batches at most, and a commit costs no time. The lock keeps others out,
 so SQLite needs no memory to share, and network folders will do. A finished run leaves one plain file.
 """
 
+import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
-from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked
+from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked, UsageError
 from facetag.formats.destination import Passing, unheeded
 from facetag.formats.result_json import record_from_json, record_to_json
+from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
 from facetag.results import ImageRecord
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import Basis, key_of_version_1
 from facetag.runs.shards import WHOLE, Shard
 
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
 APPLICATION = 0x66746167  #: SQLite's application_id: "ftag"
-SCHEMA = 1  #: SQLite's user_version
+SCHEMA = 2  #: SQLite's user_version
+FEW = 10  #: as many inputs may always vanish at once, short of all
+_SUPER = bytes.fromhex("d9d505f920a163d7")  #: a rollback journal ends in it when a name stands before it
 _MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size of a page
 _LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
-FEW = 10  #: as many inputs may always vanish at once, short of all
+_DIGEST = 12  #: bytes of a row's digest
+_STEPS = 200_000  #: of SQLite's machine between two questions whether to stop: some milliseconds
 
-_TABLES = f"""
-BEGIN;
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE inputs (
+    id INTEGER PRIMARY KEY, path BLOB UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    sha256 BLOB NOT NULL, key BLOB NOT NULL, decoder INTEGER NOT NULL, result TEXT NOT NULL, digest BLOB NOT NULL
+);
+CREATE INDEX contents ON inputs (sha256);
+CREATE TABLE seen (
+    place INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, input INTEGER, failure TEXT, digest BLOB NOT NULL
+);
+"""
+_MARK = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
+_ROW = "path, size, mtime_ns, sha256, key, decoder, result"
+_SET_ASIDE = """
+UPDATE inputs SET path = NULL, digest = row_digest(NULL, size, mtime_ns, sha256, key, decoder, result)
+WHERE path = ? AND key = ? AND sha256 <> ?
+"""
+_ADD = f"""
+INSERT INTO inputs ({_ROW}, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_digest(?1, ?2, ?3, ?4, ?5, ?6, ?7))
+ON CONFLICT (path) DO UPDATE SET
+    size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256, key = excluded.key,
+    decoder = excluded.decoder, result = excluded.result, digest = excluded.digest
+"""
+_SEE = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
+_ANSWERED = "SELECT input FROM seen WHERE input IS NOT NULL"
+_FORGOTTEN = f"SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})"
+# Both subqueries are evaluated once: what is asked of each row is one look into a tree.
+_GONE = f"""
+SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})
+AND (sha256 = x'' OR sha256 NOT IN (SELECT sha256 FROM inputs WHERE id IN ({_ANSWERED})))
+"""
+RESULTS = f"""
+SELECT
+    seen.place, seen.path, seen.input, seen.failure, seen.digest, {_ROW.replace("path", "inputs.path")}, inputs.digest
+FROM seen LEFT JOIN inputs ON inputs.id = seen.input ORDER BY place
+"""
+#: From version 1, whose rows had no digests; the cache keys of that version are told apart by `_moved_key`.
+_MIGRATE = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE facts RENAME TO facts_1;
+ALTER TABLE inputs RENAME TO inputs_1;
+DROP INDEX contents;
+{_TABLES}
+INSERT INTO facts SELECT name, value, row_digest(name, value) FROM facts_1;
+INSERT INTO seen SELECT place, coalesce(inputs_1.path, path_in(failure)), input, failure,
+    row_digest(place, coalesce(inputs_1.path, path_in(failure)), input, failure)
+    FROM met LEFT JOIN inputs_1 ON inputs_1.id = met.input;
+INSERT INTO inputs SELECT id, path, size, mtime_ns, sha256, moved_key(basis), 1, record,
+    row_digest(path, size, mtime_ns, sha256, moved_key(basis), 1, record) FROM inputs_1;
+DROP TABLE facts_1;
+DROP TABLE inputs_1;
+DROP TABLE met;
+{_MARK}
+COMMIT;
+"""
+
+
+#: The tables of version 1, word for word.
+_TABLES_1 = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE inputs (
     id INTEGER PRIMARY KEY, path BLOB UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -48,60 +116,72 @@ CREATE TABLE inputs (
 );
 CREATE INDEX contents ON inputs (sha256);
 CREATE TABLE met (place INTEGER PRIMARY KEY, input INTEGER, failure TEXT);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {SCHEMA};
-COMMIT;
 """
-_SET_ASIDE = "UPDATE inputs SET path = NULL WHERE path = ? AND basis = ? AND sha256 <> ?"
-_ADD = """
-INSERT INTO inputs (path, size, mtime_ns, sha256, basis, record) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (path) DO UPDATE SET
-    size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256, basis = excluded.basis,
-    record = excluded.record
-"""
-_ANSWERED = "SELECT input FROM met WHERE input IS NOT NULL"
-_GONE = f"""
-SELECT count(*) FROM inputs AS gone WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED}) AND NOT EXISTS (
-    SELECT 1 FROM inputs AS other WHERE other.sha256 = gone.sha256 AND gone.sha256 <> x'' AND other.id IN ({_ANSWERED})
-)
-"""
+
+
+class Stopped(Exception):
+    """A long query was ended because the run is to stop."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the journal knows of a path: the file as it was, and the answer to it on the same basis."""
+    """What the journal knows of a path: the file as it was, the answer to it, and the decoder that read it."""
 
     source: Source
     record: ImageRecord
+    decoder: int
 
 
 class Journal:
     """An open journal; a context manager. Several threads may ask while one writes.
 
-    Every method may raise JournalError (the file is damaged) and FacetagError (it cannot be written).
+    Every method may raise JournalError (the file is damaged), FacetagError (it cannot be written) and Stopped.
+
+    Attributes:
+        damaged: rows that failed their check and are answered again.
     """
 
-    def __init__(self, path: str, basis: Basis, at: Passing = unheeded, shard: Shard = WHOLE) -> None:
-        """Open the journal of this basis' command and this shard, or make a new one where there is none.
+    def __init__(
+        self,
+        path: str,
+        basis: Basis,
+        at: Passing = unheeded,
+        shard: Shard = WHOLE,
+        arguments: str = "",
+        stop: Callable[[], bool] = lambda: False,
+        locks: bool = True,
+    ) -> None:
+        """Open the journal of this key's command and this shard, or make a new one where there is none.
 
         Args:
             at: passed "create", "created", "commit" and "committed".
+            arguments: digest of what the command was given to read; empty when that does not matter.
+            stop: asked during long queries whether to end them.
+            locks: the file system has the locks that SQLite uses; without them the caller's lock has to suffice.
 
         Raises:
             JournalError: the file is torn, no journal, of another version of facetag, or of another command or
                 shard.
+            UsageError: it is of a run with other arguments.
         """
         self.path = path
-        self._basis = basis
-        self._digest = basis.digest
+        self.damaged = 0
+        self.basis = basis
+        self._key = basis.digest
         self._at = at
         self._shard = shard
+        self._arguments = arguments
         self._lock = RLock()
+        self._expected = 0
         with self._handled():
+            refuse_strange_files(path)
             if not _is_whole(path):
                 raise self._damaged("it is torn")
-            self._base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            name = path if locks else f"{Path(os.path.abspath(path)).as_uri()}?vfs=unix-none"
+            self._base = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False, uri=not locks)
         try:
+            with self._handled():
+                self._prepare(stop)
             self._check()
             with self._handled():
                 self._base.execute("PRAGMA journal_mode = WAL")
@@ -121,48 +201,88 @@ class Journal:
         with self._lock:
             self._base.close()  # what was not committed is as if it had not been
 
-    def begin(self) -> None:
-        """A new run: nothing is met yet, everything is known still."""
+    def begin(self, append: bool = False) -> int:
+        """A new run: nothing is seen yet, everything is known still; with `append` what was seen stays.
+
+        Returns:
+            The first free place.
+        """
         with self._handled():
-            self._base.execute("DELETE FROM met")
-        self._note(command=self._basis.command, shard=str(self._shard), basis=self._basis.text, finished="no")
+            if not append:
+                self._base.execute("DELETE FROM seen")
+            (self._expected,) = self._base.execute("SELECT count(*) FROM seen").fetchone()
+            (free,) = self._base.execute("SELECT coalesce(max(place), -1) + 1 FROM seen").fetchone()
+        facts = {"arguments": self._arguments} if self._arguments and not append else {}
+        self._note(command=self.basis.command, shard=str(self._shard), basis=self.basis.text, finished="no", **facts)
         self.commit()
+        return int(free)
+
+    def place_of(self, path: str) -> int | None:
+        """The place of an input that was seen."""
+        with self._handled():
+            row = self._base.execute("SELECT place FROM seen WHERE path = ?", (os.fsencode(path),)).fetchone()
+        return row[0] if row else None
 
     def known(self, path: str) -> Known | None:
-        """What an earlier run answered to the file of this path, on the same basis."""
-        with self._handled():
-            row = self._base.execute(
-                "SELECT size, mtime_ns, sha256, record FROM inputs WHERE path = ? AND basis = ?",
-                (os.fsencode(path), self._digest),
-            ).fetchone()
-        return Known(Source(*row[:3]), self._record(row[3])) if row else None
+        """What an earlier run answered to the file of this path, under the same key."""
+        return self._known("path = ? AND key = ?", os.fsencode(path), path)
 
-    def answer_to(self, sha256: bytes) -> ImageRecord | None:
-        """The answer to this content, whatever its name, on the same basis."""
+    def had(self, path: str) -> bool:
+        """Whether an earlier run answered this path, to whatever question."""
         with self._handled():
             row = self._base.execute(
-                "SELECT record FROM inputs WHERE sha256 = ? AND basis = ? LIMIT 1", (sha256, self._digest)
+                "SELECT 1 FROM inputs WHERE path = ? AND id <= ?", (os.fsencode(path), self._last)
             ).fetchone()
-        return self._record(row[0]) if row else None
+        return row is not None
+
+    def answer_to(self, sha256: bytes) -> Known | None:
+        """The answer to this content, whatever its name, under the same key."""
+        return self._known("sha256 = ? AND key = ? LIMIT 1", sha256)
+
+    def _known(self, condition: str, value: bytes, path: str | None = None) -> Known | None:
+        with self._handled():
+            row = self._base.execute(
+                f"SELECT {_ROW}, digest FROM inputs WHERE {condition}", (value, self._key)
+            ).fetchone()
+        if row is None:
+            return None
+        record = self._whole(row) if row[-1] == _row_digest(*row[:-1]) else None
+        if record is None or (path is not None and row[0] != value):
+            self.damaged += 1
+            return None
+        return Known(Source(*row[1:4]), record, row[5])
+
+    def _whole(self, row: Sequence[Any]) -> ImageRecord | None:
+        try:
+            return record_from_json(row[6])
+        except ValueError:
+            return None
 
     def keep(self, place: int, path: str) -> None:
-        """An input is met whose row stands as it is."""
+        """An input is seen whose row stands as it is."""
+        name = os.fsencode(path)
         with self._handled():
-            self._base.execute(
-                "INSERT INTO met SELECT ?, id, NULL FROM inputs WHERE path = ?", (place, os.fsencode(path))
-            )
+            row = self._base.execute("SELECT id FROM inputs WHERE path = ?", (name,)).fetchone()
+            if row is None:
+                raise self._damaged("a row is gone")
+            self._see(place, name, row[0], None)
 
-    def add(self, place: int, record: ImageRecord, source: Source | None) -> None:
-        """An input is met and answered; without a source it could not be read, and what is known of it stays."""
-        text = record_to_json(record)
+    def add(self, place: int, record: ImageRecord, source: Source | None, decoder: int = DECODER_VERSION) -> None:
+        """An input is seen and answered; without a source it could not be read, and what is known of it stays."""
+        text, path = record_to_json(record), os.fsencode(record.path)
         with self._handled():
             if source is None:
-                self._base.execute("INSERT INTO met VALUES (?, NULL, ?)", (place, text))
+                self._see(place, path, None, text)
                 return
-            path = os.fsencode(record.path)
-            self._base.execute(_SET_ASIDE, (path, self._digest, source.sha256))
-            self._base.execute(_ADD, (path, source.size, source.mtime_ns, source.sha256, self._digest, text))
+            size, mtime_ns = source.size, source.mtime_ns
+            self._base.execute(_SET_ASIDE, (path, self._key, source.sha256))
+            self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
         self.keep(place, record.path)
+
+    def _see(self, place: int, path: bytes, row: int | None, failure: str | None) -> None:
+        before = self._base.execute("SELECT count(*) FROM seen WHERE place = ?", (place,)).fetchone()[0]
+        self._base.execute(_SEE, (place, path, row, failure))
+        self._expected += 1 - before
 
     def commit(self) -> None:
         """What was done since the last commit outlives the process."""
@@ -188,59 +308,99 @@ class Journal:
                 "bring them back, or let them leave the output with --prune",
             )
 
-    def finish(self, inputs: int, digest: str) -> None:
-        """The document is written: forget what this run did not meet. See `shards.Enumeration` for the arguments."""
+    def finish(self, inputs: int, digest: str) -> int:
+        """The document is written: forget what this run did not see. See `shards.Enumeration` for the arguments.
+
+        Returns:
+            How many paths of earlier runs are forgotten; those that could not be read this time among them.
+        """
         with self._handled():
+            forgotten = int(self._base.execute(_FORGOTTEN, (self._last,)).fetchone()[0])
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
         self._note(finished="yes", inputs=str(inputs), digest=digest)
         self.commit()
         with self._handled():
             self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go
             self._base.execute("PRAGMA journal_mode = DELETE")
+        return forgotten
 
     def records(self) -> Iterator[ImageRecord]:
-        """The record of every input met, in the order of their places."""
+        """The result of every input seen, in the order of their places.
+
+        Raises:
+            JournalError: a row is damaged or missing.
+        """
+        count = 0
         with self._handled():
-            rows = self._base.execute(
-                "SELECT coalesce(failure, record) FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place"
-            )
+            rows = self._base.execute(RESULTS)
             while row := rows.fetchone():
-                yield self._record(row[0])
+                yield self._record(row)
+                count += 1
+        if count != self._expected:
+            raise self._damaged(f"it has {count} of {self._expected} inputs")
+
+    def _record(self, row: Sequence[Any]) -> ImageRecord:
+        return row_result(row) or self._fail("a row was changed")
+
+    def _fail(self, reason: str) -> NoReturn:
+        raise self._damaged(reason)
 
     def _note(self, **facts: str) -> None:
         with self._handled():
-            self._base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+            rows = [(name, value, _row_digest(name, value)) for name, value in facts.items()]
+            self._base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
 
-    def _record(self, text: Any) -> ImageRecord:
-        try:
-            return record_from_json(text)
-        except ValueError as error:
-            raise self._damaged(str(error)) from error
+    def _prepare(self, stop: Callable[[], bool]) -> None:
+        """What strangers wrote into the file runs nothing; our own functions; long queries can be ended."""
+        self._base.execute("PRAGMA trusted_schema = OFF")
+        self._base.create_function("row_digest", -1, _row_digest, deterministic=True)
+        self._base.create_function("path_in", 1, _path_in, deterministic=True)
+        self._base.set_progress_handler(lambda: int(stop()), _STEPS)
+        self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
 
     def _check(self) -> None:
         """Make the tables of a new journal, or make sure that they are ours."""
         with self._handled():
-            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             if not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._at("create")
-                self._base.executescript(_TABLES)
+                self._base.executescript(f"BEGIN; {_TABLES} {_MARK} COMMIT;")
                 self._at("created")
             (application,) = self._base.execute("PRAGMA application_id").fetchone()
             (schema,) = self._base.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION:
                 raise JournalError(f"{self.path} belongs to another program", "choose another --out, or move it away")
-            if schema != SCHEMA:
+            if schema not in (1, SCHEMA):
                 raise JournalError(
                     f"{self.path} was made by another version of facetag", "use that version, or --overwrite"
                 )
-            facts = dict(self._base.execute("SELECT name, value FROM facts"))
-        command, shard = facts.get("command", self._basis.command), facts.get("shard", str(self._shard))
-        if command != self._basis.command:
+            refuse_strange_tables(self._base, schema, self.path)
+            if schema == 1:
+                self._migrate()
+            facts = read_facts(self._base, self.path)
+        self._check_facts(facts)
+
+    def _check_facts(self, facts: Mapping[str, str]) -> None:
+        command, shard = facts.get("command", self.basis.command), facts.get("shard", str(self._shard))
+        if command != self.basis.command:
             raise JournalError(
                 f"{self.path} belongs to an output of `facetag {command}`", "choose another --out, or use --overwrite"
             )
         if shard != str(self._shard):
             raise JournalError(f"{self.path} belongs to shard {shard}", "choose another --out, or use --overwrite")
+        if self._arguments and facts.get("arguments", self._arguments) != self._arguments:
+            raise UsageError(
+                f"{self.path} is of a run that was given other inputs, which would leave the output",
+                "name the same inputs, choose another --out, add these with --append, or use --overwrite",
+            )
+
+    def _migrate(self) -> None:
+        """From version 1, in one transaction. Answers under the key of its last run move to the key that asks the same
+        question now; all others keep keys that nobody asks for."""
+        facts = dict(self._base.execute("SELECT name, value FROM facts"))
+        old = facts.get("basis", "")
+        moved = {hashlib.sha256(old.encode()).digest(): key_of_version_1(old)}
+        self._base.create_function("moved_key", 1, lambda key: moved.get(key) or key, deterministic=True)
+        self._base.executescript(_MIGRATE)
 
     @contextmanager
     def _handled(self) -> Iterator[None]:
@@ -249,9 +409,13 @@ class Journal:
             try:
                 yield
             except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
+                    raise Stopped from error
                 raise self._explained(error) from error
             except UnicodeDecodeError as error:  # of a name in SQLite's own message
                 raise self._damaged("its tables are named in no known script") from error
+            except (OverflowError, TypeError) as error:  # of a value that has another type than its column
+                raise self._damaged(str(error)) from error
             except OSError as error:
                 raise self._unwritten(error.strerror or str(error)) from error
 
@@ -271,6 +435,92 @@ class Journal:
 
     def _damaged(self, reason: str) -> JournalError:
         return JournalError(f"{self.path} is damaged or no journal ({reason})", "restore it, or use --overwrite")
+
+
+def _row_digest(*values: object) -> bytes:
+    """Over all that a row holds, each value with its type and length."""
+    state = hashlib.sha256()
+    for value in values:
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        state.update(f"{type(value).__name__} {len(data)} ".encode())
+        state.update(data)
+    return state.digest()[:_DIGEST]
+
+
+def _path_in(text: str | None) -> bytes | None:
+    """The path of a result in JSON; None of what is none."""
+    try:
+        return os.fsencode(record_from_json(text).path) if text else None
+    except ValueError:
+        return None
+
+
+def row_result(row: Sequence[Any]) -> ImageRecord | None:
+    """The result of one row of `RESULTS`; None of one that was changed."""
+    place, path, number, failure, digest, *values = row
+    if digest != _row_digest(place, path, number, failure):
+        return None
+    try:
+        if number is None:
+            return record_from_json(failure)
+        if values[-1] != _row_digest(*values[:-1]) or values[0] != path:
+            return None
+        return record_from_json(values[6])
+    except (TypeError, ValueError):
+        return None
+
+
+def read_facts(base: sqlite3.Connection, path: str) -> dict[str, str]:
+    """The facts of a journal.
+
+    Raises:
+        JournalError: one was changed.
+    """
+    rows = base.execute("SELECT name, value, digest FROM facts").fetchall()
+    if any(digest != _row_digest(name, value) for name, value, digest in rows):
+        raise JournalError(f"{path} is damaged or no journal (a fact was changed)", "restore it, or use --overwrite")
+    return {name: value for name, value, _ in rows}
+
+
+def refuse_strange_tables(base: sqlite3.Connection, schema: int, path: str) -> None:
+    """A journal holds exactly our tables: triggers, views and other columns could lose rows or never end.
+
+    Raises:
+        JournalError: it holds something else.
+    """
+    wanted = {" ".join(text.split()) for text in (_TABLES_1 if schema == 1 else _TABLES).split(";")} - {""}
+    found = {" ".join(text.split()) for (text,) in base.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+    if found != wanted:
+        raise JournalError(
+            f"{path} is damaged or no journal (its tables are not facetag's)", "restore it, or use --overwrite"
+        )
+
+
+def refuse_strange_files(path: str) -> None:
+    """Before SQLite opens a journal: it is a regular file, and what lies beside it is what SQLite leaves there.
+
+    SQLite deletes the file that a rollback journal names at its end (its super-journal), whosever that is; facetag
+    never writes such a name.
+
+    Raises:
+        JournalError: it is something else.
+    """
+    for file in (path, *(path + ending for ending in _LOGS)):
+        try:
+            mode = os.lstat(file).st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise JournalError(f"{file} is not a regular file", "move it away, or choose another --out")
+    try:
+        with open(path + "-journal", "rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(stream.tell() - len(_SUPER), 0))
+            strange = stream.read() == _SUPER
+    except FileNotFoundError:
+        return
+    if strange:
+        raise JournalError(f"{path}-journal names another file, which SQLite would delete", "move it away")
 
 
 def _is_whole(path: str) -> bool:

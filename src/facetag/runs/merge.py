@@ -29,7 +29,7 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     parts = [read_part(output) for output in outputs]
     check_parts(parts)
     first = parts[0]
-    document = Document(out, format_of(out, format), first.basis.attributes)
+    document = Document(out, format_of(out, format), first.basis.attributes, first.basis.decide)
     if not is_regular(out):
         publish((row.record for row in merged(parts)), document)
         return first.inputs
@@ -61,7 +61,7 @@ def _write(parts: Sequence[Part], document: Document, path: str) -> None:
 def _fill(journal: Journal, rows: Iterable[Row]) -> None:
     journal.begin()
     for row in rows:
-        journal.add(row.place, row.record, row.source)
+        journal.add(row.place, row.record, row.source, row.decoder)
         if row.place % _COMMIT == 0:
             journal.commit()
     journal.commit()

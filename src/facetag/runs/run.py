@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+from itertools import count
 
 from facetag.errors import writing
-from facetag.formats.destination import Passing, beside, is_regular, open_output, unheeded
-from facetag.formats.writers import WRITERS
-from facetag.pipeline.drawing import Drawer
+from facetag.formats.destination import Passing, beside, is_regular, open_output, refuse_foreign, unheeded
+from facetag.formats.writers import writer_of
+from facetag.formats.writers.layout import Layout
+from facetag.pipeline.drawing import NOT_DRAWN, Drawer
+from facetag.pipeline.failures import remarked
 from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Answer, Cascade, answered_batches
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import Basis
 from facetag.runs.cached_reader import Recall
-from facetag.runs.journal import ENDING, Journal, remove_journal
+from facetag.runs.journal import ENDING, Journal, Stopped, remove_journal
 from facetag.runs.lock import locked
+from facetag.runs.run_report import ENDING as REPORT
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 LOCK = ".lock"  #: ending of the lock's name, after the output's
@@ -32,6 +38,9 @@ class RunSettings:
         prune: let vanished inputs leave the output however many they are.
         lock_wait: seconds to wait for another run at the same output.
         shard: the part of the inputs that is answered.
+        append: what the earlier run answered stays, in its order; new inputs come behind.
+        arguments: digest of what the command was given to read; a run with others would drop the earlier one's rows.
+            Empty when that does not matter.
     """
 
     overwrite: bool = False
@@ -40,6 +49,8 @@ class RunSettings:
     prune: bool = False
     lock_wait: float = 0.0
     shard: Shard = WHOLE
+    append: bool = False
+    arguments: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,17 +60,29 @@ class Document:
     Attributes:
         out: a file, or - for standard output.
         format: of WRITERS.
-        attributes: those answered; None when faces are only located.
+        attributes: those written; None when faces are only located.
+        decide: from a stored result to what is written of it: the chosen attributes and the tags.
+        layout: of a table, where it is not the usual one.
     """
 
     out: str
     format: str
     attributes: Sequence[str] | None
+    decide: Callable[[ImageRecord], ImageRecord] = lambda record: record
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:
         """What errors call it."""
         return "standard output" if self.out == "-" else self.out
+
+
+class Fate(StrEnum):
+    """What an input is to an output that may have been there before."""
+
+    NEW = "new"  #: its path was not answered before
+    CHANGED = "changed"  #: it was, and is answered anew: the file, the model or a setting is another, or it failed
+    REUSED = "reused"  #: the answer was known, from an earlier run or from an equal file
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +91,20 @@ class Observers:
 
     Attributes:
         draw: makes drawings too.
-        seen: told of each record, in order, once nothing can take it back; what it raises ends the run.
+        seen: told of each record, as it is written, and its Fate, in order, once nothing can take it back; what it
+            raises ends the run.
         stop: asked after each batch whether to end early.
         clock: told where the time goes.
+        before_writing: called when every input is answered; what it raises ends the run.
         at: passed each point at which the run's death must do no harm (see `formats.destination`, `runs.journal`).
     """
 
     draw: Drawer | None = None
-    seen: Callable[[ImageRecord], None] = lambda record: None
+    seen: Callable[[ImageRecord, Fate], None] = lambda record, fate: None
     stop: Callable[[], bool] = lambda: False
     clock: Stopwatch = field(default_factory=Stopwatch)
     at: Passing = unheeded
+    before_writing: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -88,10 +114,14 @@ class Outcome:
     Attributes:
         finished: False when it was stopped early; a file was not written then, but the same command goes on.
         kept: inputs whose answer was known, from an earlier run or from an equal file in this one.
+        gone: inputs of the output before that are not in this one's.
+        damaged: known answers that failed their check and were made again.
     """
 
     finished: bool
     kept: int = 0
+    gone: int = 0
+    damaged: int = 0
 
 
 def run(
@@ -115,79 +145,144 @@ def run(
         OutputLocked: another run writes this file.
         JournalError: what lies beside the file is no journal that this run could go on with.
         InputsGone: most inputs of the earlier run are gone.
+        UsageError: the file is not facetag's, or of a run that was given other inputs.
         FacetagError: the document, its journal or a drawing cannot be written.
     """
     settings, observers = settings or RunSettings(), observers or Observers()
     if not is_regular(document.out):
         return _stream(filter(settings.shard.keeps, paths), cascade, reading, document, observers)
-    with locked(beside(document.out, LOCK), document.out, settings.lock_wait, observers.stop):
+    with locked(beside(document.out, LOCK), document.out, settings.lock_wait, observers.stop) as for_sqlite:
         path = beside(document.out, ENDING)
         if settings.overwrite:
             remove_journal(path)
-        whole = Enumeration(paths, settings.shard)
-        with Journal(path, basis, observers.at, settings.shard) as journal:
-            recall = Recall(journal, settings.rehash, basis.by_path, _suffices(settings, observers.draw))
-            outcome = _answer(whole, cascade, reading, recall, observers)
-            if not outcome.finished:
-                return outcome
-            if not settings.prune:
-                journal.refuse_emptying(document.out)
-            with observers.clock.stage(Stage.WRITE):
-                publish(journal.records(), document, observers.at)
-                journal.finish(whole.inputs, whole.digest)
-            return outcome
+        else:
+            refuse_foreign(document.out, path, beside(document.out, REPORT))
+        with Journal(
+            path,
+            basis,
+            observers.at,
+            settings.shard,
+            "" if settings.append else settings.arguments,
+            observers.stop,
+            for_sqlite,
+        ) as journal:
+            try:
+                return _go_on(journal, paths, cascade, reading, document, settings, observers)
+            except Stopped:
+                return Outcome(False)
+
+
+def _go_on(
+    journal: Journal,
+    paths: Iterable[str],
+    cascade: Cascade,
+    reading: ReadSettings,
+    document: Document,
+    settings: RunSettings,
+    observers: Observers,
+) -> Outcome:
+    """Answer what the journal does not know, and write the document from it."""
+    stored = cascade.tag.names if cascade.tag else None
+    recall = Recall(journal, settings.rehash, journal.basis.by_path, suffices(settings, observers.draw), stored)
+    free = journal.begin(settings.append)
+    whole = Enumeration(paths, settings.shard, _places(journal, free) if settings.append else None)
+    outcome = _answer(whole, cascade, reading, document, recall, observers)
+    if not outcome.finished:
+        return outcome
+    observers.before_writing()
+    if not settings.prune and not settings.append:
+        journal.refuse_emptying(document.out)
+    with observers.clock.stage(Stage.WRITE):
+        publish(journal.records(), document, observers.at)
+        forgotten = journal.finish(whole.inputs, whole.digest)
+    return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
+
+
+def _places(journal: Journal, free: int) -> Callable[[str], int]:
+    """Of inputs that are appended: the place that they have, or the next free one."""
+    places = count(free)
+
+    def place(path: str) -> int:
+        known = journal.place_of(path)
+        return next(places) if known is None else known
+
+    return place
 
 
 def _answer(
-    whole: Enumeration, cascade: Cascade, reading: ReadSettings, recall: Recall, observers: Observers
+    whole: Enumeration,
+    cascade: Cascade,
+    reading: ReadSettings,
+    document: Document,
+    recall: Recall,
+    observers: Observers,
 ) -> Outcome:
     """Note the answer to every path of the shard in the journal, a commit a batch."""
-    journal, kept = recall.journal, 0
-    journal.begin()
+    journal, kept, unread = recall.journal, 0, 0
     batches = answered_batches(whole, cascade, reading, observers.clock, recall)
     with closing(batches):
         for batch in batches:
             with observers.clock.stage(Stage.WRITE):
-                for answer in batch:
-                    _note(journal, whole.places.popleft(), answer, observers.draw)
+                answered = [_drawn(answer, document, observers.draw) for answer in batch]
+                del batch  # its photographs are not kept while the next ones gather
+                fates = [_fate(journal, answer) for answer in answered]
+                for answer in answered:
+                    _note(journal, whole.places.popleft(), answer)
                 journal.commit()
-            kept += sum(answer.kept for answer in batch)
-            for answer in batch:
-                observers.seen(answer.record)
+            kept += sum(answer.kept for answer in answered)
+            both = zip(answered, fates, strict=True)
+            unread += sum(answer.source is None and fate is Fate.CHANGED for answer, fate in both)
+            for answer, fate in zip(answered, fates, strict=True):
+                observers.seen(document.decide(answer.record), fate)
             if observers.stop():
                 return Outcome(False, kept)
-            del batch  # its photographs are not kept while the next ones gather
-    return Outcome(True, kept)
+    return Outcome(True, kept, -unread)  # they are forgotten, but not gone
 
 
-def _note(journal: Journal, place: int, answer: Answer, draw: Drawer | None) -> None:
-    if draw and answer.photo:
-        draw(answer.photo, answer.record)
+def _fate(journal: Journal, answer: Answer) -> Fate:
+    """Before it is noted."""
+    if answer.kept:
+        return Fate.REUSED
+    return Fate.CHANGED if journal.had(answer.record.path) else Fate.NEW
+
+
+def _drawn(answer: Answer, document: Document, draw: Drawer | None) -> Answer:
+    """Without its photograph, which is drawn where that is asked for; one that cannot be has a remark."""
+    photo, record = answer.photo, answer.record
+    if draw and photo:
+        record = remarked(record, NOT_DRAWN, partial(draw, photo, document.decide(record)))
+    return replace(answer, record=record, photo=None)
+
+
+def _note(journal: Journal, place: int, answer: Answer) -> None:
     if answer.kept and answer.source is None:
         journal.keep(place, answer.record.path)
     else:
         journal.add(place, answer.record, answer.source)
 
 
-def _suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
-    """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is."""
+def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
+    """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
+    be."""
 
-    def suffices(record: ImageRecord) -> bool:
+    def is_enough(record: ImageRecord) -> bool:
         if settings.retry_failed and record.status.is_failure:
+            return False
+        if NOT_DRAWN in record.error:
             return False
         return draw is None or not record.width or draw.has(record.path)
 
-    return suffices
+    return is_enough
 
 
 def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for record in records:
             with writing(document.name):
-                writer.write(record)
+                writer.write(document.decide(record))
         with writing(document.name):
             writer.finish()
 
@@ -200,18 +295,17 @@ def _stream(
     batches = answered_batches(paths, cascade, reading, observers.clock, read)
     with closing(batches), open_output(document.out) as stream:
         with writing(document.name):
-            writer = WRITERS[document.format](stream, document.attributes)
+            writer = writer_of(document.format, stream, document.attributes, document.layout)
         for batch in batches:
-            for answer in batch:
-                if observers.draw and answer.photo:
-                    observers.draw(answer.photo, answer.record)
+            answered = [_drawn(answer, document, observers.draw) for answer in batch]
+            del batch  # its photographs are not kept while the next ones gather
+            for answer in answered:
                 with observers.clock.stage(Stage.WRITE), writing(document.name):
-                    writer.write(answer.record)
-                observers.seen(answer.record)
+                    writer.write(document.decide(answer.record))
+                observers.seen(document.decide(answer.record), Fate.NEW)
             if observers.stop():
                 finished = False
                 break
-            del batch  # its photographs are not kept while the next ones gather
         with writing(document.name):
             writer.finish()
     return Outcome(finished)

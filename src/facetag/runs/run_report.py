@@ -15,6 +15,8 @@ from facetag.formats.destination import open_output
 #: Packages whose version may change an answer or the time that it takes.
 LIBRARIES = ("torch", "numpy", "opencv-python", "pillow", "safetensors")
 
+FORMAT = 1  #: of the record; another number means that a field is gone or means something else
+
 ENDING = ".run.json"  #: of the record's name, after the output's
 
 
@@ -23,6 +25,7 @@ class RunRecord:
     """One run.
 
     Attributes:
+        format: FORMAT.
         command: predict or localize.
         outcome: how it ended: finished, or stopped by what.
         started, ended: UTC, ISO 8601.
@@ -35,6 +38,9 @@ class RunRecord:
         counts: inputs by status, all statuses.
         inputs, faces: of the output.
         kept: inputs whose answers were known, from an earlier run or from an equal file in this one.
+        new, changed: inputs that were looked at, without an earlier answer and with one.
+        gone: inputs of the output before that are not in this one's.
+        passed_over: files and folders that are no inputs, by reason.
         seconds: of the run, without loading the model.
         stages: seconds by stage; some run beside one another.
         images_per_second: of the inputs that were not kept.
@@ -55,9 +61,14 @@ class RunRecord:
     inputs: int
     faces: int
     kept: int
+    new: int
+    changed: int
+    gone: int
+    passed_over: Mapping[str, int]
     seconds: float
     stages: Mapping[str, float]
     images_per_second: float
+    format: int = FORMAT
 
 
 def versions() -> dict[str, str]:
@@ -95,4 +106,4 @@ def write_record(record: RunRecord, path: str) -> None:
         FacetagError: it cannot be written.
     """
     with open_output(path) as stream, writing(path):
-        stream.write(json.dumps(asdict(record), indent=1, default=str) + "\n")
+        stream.write(json.dumps({"format": record.format, **asdict(record)}, indent=1, default=str) + "\n")

@@ -11,18 +11,22 @@ from pathlib import Path
 
 from facetag.errors import DataError, JournalError, UsageError
 from facetag.formats.destination import beside
-from facetag.formats.result_json import record_from_json
 from facetag.pipeline.items import Source
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import Basis
-from facetag.runs.journal import APPLICATION, ENDING, SCHEMA
+from facetag.runs.journal import (
+    APPLICATION,
+    ENDING,
+    RESULTS,
+    SCHEMA,
+    read_facts,
+    refuse_strange_files,
+    refuse_strange_tables,
+    row_result,
+)
 from facetag.runs.shards import Shard
 from facetag.settings import settings_from
 
-_ROWS = """
-SELECT place, coalesce(failure, record), size, mtime_ns, sha256
-FROM met LEFT JOIN inputs ON inputs.id = met.input ORDER BY place
-"""
 _AGAIN = "run its command again"
 
 
@@ -33,6 +37,7 @@ class Row:
     place: int
     record: ImageRecord
     source: Source | None
+    decoder: int
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,12 @@ class Part:
             JournalError: the journal is damaged.
         """
         with _reading(self.out) as base:
-            for place, record, *source in base.execute(_ROWS):
-                yield Row(place, record_from_json(record), None if source[0] is None else Source(*source))
+            for row in base.execute(RESULTS):
+                record = row_result(row)
+                if record is None:
+                    raise JournalError(f"the journal beside {self.out} is damaged", f"{_AGAIN} with --overwrite")
+                source = None if row[2] is None else Source(*row[6:9])
+                yield Row(row[0], record, source, row[10] or 0)
 
 
 def read_part(out: str) -> Part:
@@ -73,7 +82,9 @@ def read_part(out: str) -> Part:
         (application,), (schema,) = (base.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version"))
         if (application, schema) != (APPLICATION, SCHEMA):
             raise JournalError(f"the journal beside {out} was not made by this version of facetag", _AGAIN)
-        facts = dict(base.execute("SELECT name, value FROM facts"))
+        path = beside(out, ENDING)
+        refuse_strange_tables(base, schema, path)
+        facts = read_facts(base, path)
     if facts.get("finished") != "yes":
         raise JournalError(f"the run that writes {out} did not end yet", _AGAIN)
     try:
@@ -141,8 +152,10 @@ def _reading(out: str) -> Iterator[sqlite3.Connection]:
     path = Path(beside(out, ENDING))
     if not path.exists():
         raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
+    refuse_strange_files(str(path))
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as base:
+            base.execute("PRAGMA trusted_schema = OFF")
             yield base
-    except (sqlite3.Error, ValueError) as error:
+    except (OverflowError, sqlite3.Error, TypeError, ValueError) as error:
         raise JournalError(f"the journal beside {out} cannot be read ({error})", _AGAIN) from error

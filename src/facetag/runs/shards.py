@@ -8,7 +8,7 @@ number of shards, plus 1. So all shards are to be given the same words in the sa
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -56,10 +56,14 @@ class Enumeration:
     Attributes:
         places: of the paths that were given out and not yet taken from here, in the order of the whole run.
         inputs: of the whole run so far: how many.
+
+    Args:
+        place: from a path to its place; by default its number among the paths.
     """
 
-    def __init__(self, paths: Iterable[str], shard: Shard) -> None:
+    def __init__(self, paths: Iterable[str], shard: Shard, place: Callable[[str], int] | None = None) -> None:
         self.places: deque[int] = deque()
+        self._place = place
         self.inputs = 0
         self._paths = paths
         self._shard = shard
@@ -71,11 +75,11 @@ class Enumeration:
         return self._hash.hexdigest()
 
     def __iter__(self) -> Iterator[str]:
-        for place, path in enumerate(self._paths):
+        for number, path in enumerate(self._paths):
             self.inputs += 1
             self._hash.update(f"{escape(path)}\n".encode())
             if self._shard.keeps(path):
-                self.places.append(place)
+                self.places.append(self._place(path) if self._place else number)
                 yield path
 
 

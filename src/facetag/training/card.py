@@ -56,16 +56,17 @@ _LNETS_BOXES = """\
   response, and how responses become scores) stands in the recipe; it is set with boxes of the tuning half of Caltech
   10k WebFaces (research)."""
 
-_STUDENT = """\
+_CENTER_NET = """\
 Finds faces and forty attributes in photographs. ANet and the linear SVMs are those of Liu, Luo, Wang and Tang, "Deep
-Learning Face Attributes in the Wild" (ICCV 2015); a small student localises in the place of the paper's LNets, many
-times faster. That localisation can be learned from attribute tags alone is the LNets' claim, not the student's."""
+Learning Face Attributes in the Wild" (ICCV 2015); a small centre network localises in the place of the
+paper's LNets, many times faster. That localisation can be learned from attribute tags alone is the LNets' claim, not
+the centre network's."""
 
-_STUDENT_BOXES = """\
-- No box that a human drew was trained on. The student learned from heads of CelebA put into scenes without faces, where
-  each face lies where it was put, and from what the LNets found in photographs (the tuning half of Caltech 10k
-  WebFaces, research, its boxes unread). What its boxes are resized and moved by, and how its responses become scores,
-  stands in the recipe; that is set with the boxes of this half."""
+_CENTER_NET_BOXES = """\
+- No box that a human drew was trained on. The centre network learned from heads of CelebA and tight face pictures
+  (UTKFace, PINS; research) put into scenes without people, where each face lies where it was put. What its boxes are
+  resized and moved by, and how its responses become scores, stands in the recipe; that is set with the boxes of the
+  tuning half of Caltech 10k WebFaces (research)."""
 
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
@@ -97,7 +98,7 @@ def model_card(model: Model) -> str:
     record = model.training
     svm: dict[str, Any] = record["svm"]
     data: dict[str, Any] = record["data"]
-    what, boxes = (_LNETS, _LNETS_BOXES) if model.student is None else (_STUDENT, _STUDENT_BOXES)
+    what, boxes = (_LNETS, _LNETS_BOXES) if model.center_net is None else (_CENTER_NET, _CENTER_NET_BOXES)
     return _TEXT.format(
         name=model.name,
         what=what,

@@ -1,7 +1,7 @@
 """The stages in the paper's order (section 4), each from the run folder of those before it.
 
 run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
-behind a student also  run/student  run/student_2 ...  run/anet_attributes_student
+behind a centre network also  run/center_net  run/anet_attributes_center_net  run/pictures
 """
 
 import math
@@ -15,16 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.errors import DataError, UsageError
+from facetag.errors import DataError
 from facetag.networks.anet import AttributeNet
-from facetag.training import checkpoint, distill, finetune
+from facetag.training import checkpoint, finetune
 from facetag.training.data import DataFolder
 from facetag.training.examples import Beside, Faces
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.proposed import face_boxes, proposed_crowds, proposed_heads
-from facetag.training.recipe import Recipe, StudentStage
+from facetag.training.proposed import face_boxes, proposed_heads
+from facetag.training.recipe import Recipe
 from facetag.training.ship import fit_svm
-from facetag.training.trained import by_finder, head_localizer, student_folder, trained_localizer
+from facetag.training.train_center_net import CenterNetTask, detection_composers
+from facetag.training.trained import by_finder, head_localizer
 
 
 def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
@@ -65,38 +66,21 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     return train(task, stage.loop, run / task.name, options)
 
 
-def train_student(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
-    """Train the student on composed scenes and on what the LNets find in WebFaces' tuning half.
-
-    Its rounds follow one another in run/student, run/student_2 and so on, each going on from the one before.
+def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Train the centre network in run/center_net on detection scenes; decoded pictures are kept in run/pictures.
 
     Raises:
-        UsageError: the recipe has no student.
-        DataError: data or an LNet is missing.
+        DataError: data is missing.
     """
-    if not recipe.student:
-        raise UsageError(f"recipe {recipe.name} has no student", "use --recipe fast")
-    folder = DataFolder(data)
-    photographs = folder.photographs()
-    found = proposed_crowds(run, trained_localizer(run, recipe, options.device), photographs, options)
-
-    def train_round(number: int, stage: StudentStage, options: RunOptions) -> Outcome:
-        lessons = distill.taught(photographs, found, stage.sure, stage.doubt)
-        task = distill.StudentTask(folder.celeba(), folder.backgrounds(), lessons, stage)
-        if number > 1 and not options.resume:
-            before = run / student_folder(number - 1)
-            _load(task.model, before, checkpoint.best_state(before))
-        return train(task, stage.loop, run / student_folder(number), options)
-
-    rounds = {
-        student_folder(number): partial(train_round, number, stage) for number, stage in enumerate(recipe.student, 1)
-    }
-    return _one_after_another(rounds, run, options)
+    stage, folder = recipe.center_net, DataFolder(data)
+    train_scenes, validation_scenes = detection_composers(folder, run / "pictures", stage)
+    task = CenterNetTask(train_scenes, validation_scenes, stage)
+    return train(task, stage.loop, run / task.name, options)
 
 
 def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
     """Fine-tune ANet on the face regions that the recipe's finder proposes: in run/anet_attributes on the LNets', in
-    run/anet_attributes_student on the student's.
+    run/anet_attributes_center_net on the centre network's.
 
     Raises:
         DataError: data, a net that finds faces or the pre-trained ANet is missing.
@@ -125,8 +109,8 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
 
 
 def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Outcome:
-    """LNet_o, LNet_s, the student where the recipe has one, ANet and the SVMs; with `options.resume` finished stages
-    are kept and begun ones go on.
+    """LNet_o, LNet_s, the centre network where the recipe has one, ANet and the SVMs; with `options.resume`
+    finished stages are kept and begun ones go on.
 
     Raises:
         DataError: data or a pre-trained net is missing.
@@ -136,8 +120,8 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     if recipe.svm.photographs:
         DataFolder(data).labelled_photographs("calibrate")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
-    if recipe.finder == "student":
-        asked["student"] = train_student
+    if recipe.finder == "center_net":
+        asked["center_net"] = train_center_net
     asked[by_finder("anet_attributes", recipe)] = finetune_anet
     _require_starts(run, recipe)
     stages = {name: partial(stage, data, run, recipe) for name, stage in asked.items()}

@@ -4,11 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import CelebA, load_celeba
+from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
 from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
-from facetag.datasets.webfaces import Use, load_webfaces, use_of
+from facetag.datasets.webfaces import Use, use_of
 from facetag.errors import DataError
+from facetag.geometry import Box
+from facetag.images.decode import read_image
+
+
+@dataclass(frozen=True)
+class TightFiles:
+    """Files of pictures that one face fills, and its box in each as fractions of width and height."""
+
+    name: str
+    paths: list[str]
+    boxes: list[Box]
 
 
 @dataclass(frozen=True)
@@ -31,9 +44,21 @@ class DataFolder:
         groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
         return [[str(path) for path in group] for group in groups]
 
-    def photographs(self) -> list[str]:
-        """Photographs for the LNets to teach on: the tuning half of WebFaces under webfaces/; its boxes stay unread."""
-        return [str(photograph.path) for photograph in load_webfaces(self.root / "webfaces").of_half("tune")]
+    def half_heads(self) -> CelebA | None:
+        """CelebA at half its size under celeba_half/, where that is there."""
+        folder = self.root / "celeba_half"
+        return load_celeba(folder) if folder.is_dir() else None
+
+    def tight_pictures(self) -> list[TightFiles]:
+        """Pictures that one face fills: UTKFace's under utkface/, whose frame says where the face is, and those of the
+        sets under identities/ that a boxes.csv (`facetag localize`) names one sure face of."""
+        utkface = self.root / "utkface"
+        found = []
+        if utkface.is_dir():
+            paths = [str(path) for path in list_images(utkface)]
+            found.append(TightFiles("utkface", paths, [TIGHT_FACE] * len(paths)))
+        identities = self.root / "identities"
+        return found + [_boxed_files(file) for file in sorted(identities.glob("*/boxes.csv"))]
 
     def labelled_photographs(self, use: Use) -> tuple[list[str], TagLabels]:
         """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these: two of three for ANet
@@ -67,3 +92,15 @@ class DataFolder:
 
 #: Object sets whose pictures serve as scenes too. Imagenette is left out: many of its pictures show people.
 FACELESS_OBJECTS = ("caltech101", "miniimagenet")
+
+
+def _boxed_files(file: Path) -> TightFiles:
+    """The pictures of a boxes file with one face each."""
+    tight = TightFiles(file.parent.name, [], [])
+    for name, boxes in load_boxes_csv(file).items():
+        path = file.parent / name
+        if len(boxes) == 1 and path.is_file():
+            height, width = read_image(str(path)).pixels.shape[:2]
+            tight.paths.append(str(path))
+            tight.boxes.append(boxes[0].scaled(1 / width, 1 / height))
+    return tight

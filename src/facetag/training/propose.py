@@ -16,8 +16,8 @@ from facetag.datasets.scenes import ALIGNED_FACE, SceneComposer
 from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import AnyLocalizer
-from facetag.localization.lnet_localizer import Localizer, Located
+from facetag.localization.base import Detection, Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.training.distributed import first_alone
 
 Boxes = NDArray[np.float32]  #: (N, 5): x y width height score; nan where nothing was found
@@ -25,24 +25,24 @@ Item = TypeVar("Item")
 Report = Callable[[int, int], None]
 
 
-def propose_heads(localizer: Localizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
+def propose_heads(localizer: LNetLocalizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
     """LNet_o's strongest head square in every composed scene of `rounds` epochs: (rounds * heads, 5)."""
     places = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
 
-    def squares(images: Sequence[Image]) -> list[list[Located]]:
+    def squares(images: Sequence[Image]) -> list[list[Detection]]:
         heads = localizer.heads(images, minimum=0.0)
         return [[replace(head, box=localizer.around(head.box)) for head in found[:1]] for found in heads]
 
     return _strongest(squares, lambda place: composer.compose(*place).image, places, report)
 
 
-def propose_faces(localizer: AnyLocalizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
+def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
     """The surest face in every picture: (N, 5)."""
     return _strongest(localizer.dominant, read, paths, report)
 
 
 def propose_all_faces(
-    localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report
+    localizer: LNetLocalizer, read: Callable[[str], Image], paths: Sequence[str], report: Report
 ) -> Boxes:
     """All faces of every picture down to score 0, the surest first: (M, 6), the picture's number, then as in Boxes."""
     rows, start = [], 0
@@ -55,7 +55,7 @@ def propose_all_faces(
 
 
 def _strongest(
-    locate: Callable[[Sequence[Image]], list[list[Located]]],
+    locate: Callable[[Sequence[Image]], list[list[Detection]]],
     load: Callable[[Item], Image],
     items: Sequence[Item],
     report: Report,

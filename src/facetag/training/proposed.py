@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from facetag.datasets.scenes import SceneComposer
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.base import Localizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.settings import plain
 from facetag.training.examples import read_rgb
 from facetag.training.loop import RunOptions
-from facetag.training.propose import Boxes, aligned_boxes, kept, propose_all_faces, propose_faces, propose_heads
+from facetag.training.propose import Boxes, aligned_boxes, kept, propose_faces, propose_heads
 from facetag.training.recipe import Recipe
-from facetag.training.trained import by_finder, trained_localizer, trained_student
+from facetag.training.trained import by_finder, trained_center_net, trained_localizer
 
 Paths = Sequence[Path] | Sequence[str]
 
@@ -25,8 +25,8 @@ def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str,
     stage, usual = recipe.anet_attributes, recipe.localizer
     if stage.boxes == "aligned":
         return lambda name, paths: aligned_boxes(len(paths))
-    if recipe.finder == "student":
-        finder: AnyLocalizer = trained_student(run, recipe, options.device)
+    if recipe.finder == "center_net":
+        finder: Localizer = trained_center_net(run, recipe, options.device)
     else:
         quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
         half = recipe.lnet_s.loop.precision == "bfloat16"
@@ -34,7 +34,7 @@ def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str,
     return lambda name, paths: proposed_faces(run, by_finder(name, recipe), finder, paths, options)
 
 
-def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, images: Paths, options: RunOptions) -> Boxes:
+def proposed_faces(run: Path, part: str, localizer: Localizer, images: Paths, options: RunOptions) -> Boxes:
     """The surest face in each of these images, kept in run/proposals."""
     paths = [str(path) for path in images]
     key = _key(localizer, [Path(path).name for path in paths])
@@ -43,16 +43,8 @@ def proposed_faces(run: Path, part: str, localizer: AnyLocalizer, images: Paths,
     return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
 
 
-def proposed_crowds(run: Path, localizer: Localizer, paths: Sequence[str], options: RunOptions) -> Boxes:
-    """All that the LNets find in these photographs (`propose_all_faces`), kept in run/proposals."""
-    key = _key(localizer, [Path(path).name for path in paths])
-    report = progress("faces of photographs", options)
-    path = run / "proposals" / "faces_photographs.npz"
-    return kept(path, key, lambda: propose_all_faces(localizer, read_rgb, paths, report))
-
-
 def proposed_heads(
-    run: Path, part: str, localizer: Localizer, scenes: SceneComposer, rounds: int, options: RunOptions
+    run: Path, part: str, localizer: LNetLocalizer, scenes: SceneComposer, rounds: int, options: RunOptions
 ) -> Boxes:
     """LNet_o's strongest head square in every scene of so many rounds, kept in run/proposals."""
     heads, *backgrounds = [[Path(path).name for path in group] for group in (scenes.heads, *scenes.backgrounds)]
@@ -62,17 +54,11 @@ def proposed_heads(
     return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
 
 
-def _key(localizer: AnyLocalizer, what: Any) -> str:
+def _key(localizer: Localizer, what: Any) -> str:
     """A hash of nets, precision, settings and pictures: proposals made with other ones are not used again."""
-    if isinstance(localizer, StudentLocalizer):
-        tensors = list(localizer.net.state_dict().values())
-        precision = "torch.bfloat16" if localizer.half else "torch.float32"
-    else:
-        lnets, precision = (localizer.lnet_o, localizer.lnet_s), str(localizer.dtype)
-        tensors = [tensor for lnet in lnets for tensor in (*lnet.net.state_dict().values(), lnet.weights)]
-    settings = [plain(localizer.settings), precision, what]
+    settings = [plain(localizer.settings), str(localizer.precision()), what]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for tensor in tensors:
+    for tensor in localizer.tensors():
         digest.update(tensor.cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -8,19 +8,19 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.augment import ColourSettings
+from facetag.datasets.detection_scenes import DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
 from facetag.errors import DataError, UsageError
-from facetag.localization.center_localizer import StudentLocalizerSettings
+from facetag.localization.center_localizer import CenterLocalizerSettings
 from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
+from facetag.networks.center_net import CenterNetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
-from facetag.networks.student import StudentSettings
 from facetag.settings import settings_from
 from facetag.tagger import TaggerSettings
 from facetag.training.loop import LoopSettings
@@ -140,11 +140,11 @@ class IdentityStage:
 
 @dataclass(frozen=True)
 class FaceStage:
-    """Fine-tuning of ANet by attributes on the face regions that the LNets, or the student in their place, propose.
+    """Fine-tuning of ANet by attributes on the face regions that the LNets or the centre network propose.
 
     Attributes:
-        start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a student from
-            the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
+        start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a centre
+            network from the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
         boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
             aligned frame, with a `jitter` as large as the LNets' errors; it needs no LNets.
         sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
@@ -203,27 +203,27 @@ class FitStage:
 
 
 @dataclass(frozen=True)
-class StudentStage:
-    """One round of training the student on composed scenes and on what the LNets find in photographs.
+class CenterNetStage:
+    """Training of the centre network on detection scenes.
 
     Attributes:
-        held_out: share of the training identities that validates.
-        photographs: share of the training pictures that are crops of photographs.
-        sure, doubt: scores of the LNets from which on a box is a face, or may be one.
-        far: how much being wrong counts in photographs away from faces, beside 1 in composed scenes.
-        size_weight: of errors of size and place, beside the loss of middles.
-        scenes: the composed pictures, of a side that is a multiple of 32.
+        held_out: fraction of the training identities that validates.
+        scenes_per_epoch: scenes between validations.
+        small_side, small_epochs: so many epochs begin with scenes of this side, which cost less.
+        validation: scenes that validate.
+        box_weight: of errors of boxes, next to the loss of the heatmap.
+        scenes: how scenes are composed, of a side that is a multiple of 32.
         net: structure.
     """
 
-    held_out: float = 0.03
-    photographs: float = 0.3
-    sure: float = 0.5
-    doubt: float = 0.02
-    far: float = 0.25
-    size_weight: float = 2.0
-    scenes: SceneSettings = field(default_factory=SceneSettings)
-    net: StudentSettings = field(default_factory=StudentSettings)
+    held_out: float = 0.02
+    scenes_per_epoch: int = 16000
+    small_side: int = 160
+    small_epochs: int = 0
+    validation: int = 256
+    box_weight: float = 1.0
+    scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
+    net: CenterNetSettings = field(default_factory=CenterNetSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
 
 
@@ -233,18 +233,16 @@ class Recipe:
 
     Attributes:
         note: what else is to be said of how a model came about, for its card.
-        finder: what finds faces in the model: the `lnets`, or the `student` that they teach.
-        student: its rounds of training, each from where the one before ended; what a `[[student]]` of a file leaves
-            out is as in the one before it.
+        finder: what finds faces in the model: the `lnets`, or the `center_net`.
 
     Raises:
-        UsageError: a student is to find faces and has no round, or rounds have different nets; ANet is to start from
+        UsageError: ANet is to start from
             itself, or is shown photographs in the aligned frame; photographs are all of the calibration.
     """
 
     name: str = "paper"
     note: str = ""
-    finder: Literal["lnets", "student"] = "lnets"
+    finder: Literal["lnets", "center_net"] = "lnets"
     lnet: LNetSettings = field(default_factory=LNetSettings)
     anet: ANetSettings = field(default_factory=ANetSettings)
     lnet_plus: ObjectStage = field(default_factory=ObjectStage)
@@ -252,23 +250,19 @@ class Recipe:
     lnet_s: CropStage = field(default_factory=CropStage)
     anet_identities: IdentityStage = field(default_factory=IdentityStage)
     anet_attributes: FaceStage = field(default_factory=FaceStage)
-    student: tuple[StudentStage, ...] = ()
+    center_net: CenterNetStage = field(default_factory=CenterNetStage)
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)
-    student_localizer: StudentLocalizerSettings = field(default_factory=StudentLocalizerSettings)
+    center_localizer: CenterLocalizerSettings = field(default_factory=CenterLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
     def __post_init__(self) -> None:
-        if self.finder == "student" and not self.student:
-            raise UsageError(f"recipe {self.name} has no student to find faces", "add a [[student]]")
         if self.finder == "lnets" and self.anet_attributes.start == "attributes":
-            raise UsageError('anet_attributes.start = "attributes" is for a recipe with a student', "leave it out")
+            raise UsageError('anet_attributes.start = "attributes" is for finder = "center_net"', "leave it out")
         if self.anet_attributes.photographs and self.anet_attributes.boxes == "aligned":
             raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
         if not 0 <= self.svm.photographs < 1:
             raise UsageError(f"svm.photographs = {self.svm.photographs} is no share that leaves some", "set 0 to 0.9")
-        if any(stage.net != self.student[0].net for stage in self.student):
-            raise UsageError("the rounds of [[student]] have different nets", "give the first one's to all")
 
 
 def shipped_recipes() -> list[str]:
@@ -290,17 +284,13 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 
 def _values(name_or_path: str) -> dict[str, Any]:
-    """A recipe's values over its base's, each round of the student over the one before."""
+    """A recipe's values over its base's."""
     values = _read(name_or_path)
     base = values.pop("base", None)
     if base is not None:
         if base not in shipped_recipes() or "base" in (shared := _read(base)):
             raise DataError(f"recipe {name_or_path}: base {base!r} is no whole recipe", "name a shipped one")
         values = _over(shared, values)
-    rounds = values.get("student", [])
-    if not isinstance(rounds, list) or not all(isinstance(each, dict) for each in rounds):
-        raise DataError(f"recipe {name_or_path}: student is no list of rounds", "write each as [[student]]")
-    values["student"] = list(accumulate(rounds, _over))
     return values
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
 from facetag.errors import DataError
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
 from facetag.model import Model, save_model
 from facetag.networks.anet import FEATURES
 from facetag.settings import plain
@@ -24,8 +23,8 @@ from facetag.training.fit import Features, Fitted, Photographs, fit, require_ide
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box
 from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
-from facetag.training.recipe import Recipe, StudentStage
-from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
+from facetag.training.recipe import Recipe
+from facetag.training.trained import by_finder, has_stage, trained_attribute_net, trained_finder
 
 
 def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
@@ -110,7 +109,7 @@ def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) 
     """What will be saved."""
     return Model(
         name=name,
-        **_finder_of(sight.localizer),
+        **sight.localizer.model_fields(),
         anet=sight.anet.cpu(),
         svm=fitted.svm,
         calibration=fitted.calibration,
@@ -152,25 +151,20 @@ def _stages_behind(recipe: Recipe) -> list[str]:
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
-        **dict.fromkeys(_rounds(recipe), recipe.finder == "student"),
+        "center_net": recipe.finder == "center_net",
         "anet_attributes": recipe.finder == "lnets" or recipe.anet_attributes.start == "attributes",
         by_finder("anet_attributes", recipe): True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
 
 
-def _rounds(recipe: Recipe) -> dict[str, StudentStage]:
-    """The student's rounds by their folders."""
-    return {student_folder(number): stage for number, stage in enumerate(recipe.student, 1)}
-
-
 def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
     """True when the stage's checkpoint says these settings; False when there is none any more, and of the ANet that a
-    student's goes on from, as how that was trained is for its own recipe to say."""
-    from_elsewhere = recipe.finder == "student" and name == "anet_attributes"
+    centre network's goes on from, as how that was trained is for its own recipe to say."""
+    from_elsewhere = recipe.finder == "center_net" and name == "anet_attributes"
     if from_elsewhere or not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
-    own: dict[str, Any] = {**_rounds(recipe), by_finder("anet_attributes", recipe): recipe.anet_attributes}
+    own: dict[str, Any] = {by_finder("anet_attributes", recipe): recipe.anet_attributes}
     stage = own[name] if name in own else getattr(recipe, name)
     try:
         checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))
@@ -206,10 +200,3 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     boxes = face_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
-
-
-def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
-    """The fields of a Model that find faces."""
-    if isinstance(localizer, StudentLocalizer):
-        return {"lnet_o": None, "lnet_s": None, "student": localizer.net.cpu()}
-    return {"lnet_o": localizer.lnet_o, "lnet_s": localizer.lnet_s}

@@ -7,14 +7,15 @@ import numpy as np
 import torch
 
 from facetag.attributes import ATTRIBUTES
-from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
-from facetag.localization.lnet_localizer import Localizer
+from facetag.localization.base import Localizer
+from facetag.localization.center_localizer import CenterLocalizer
+from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet
 from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.center_net import CenterNet
 from facetag.networks.execution.layout import channels_last
-from facetag.networks.student import Student
 from facetag.training import checkpoint, finetune
 from facetag.training.recipe import Recipe
 
@@ -31,31 +32,32 @@ def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
 
 def head_localizer(
     run: Path, recipe: Recipe, device: torch.device, sides: tuple[int, ...] = (), half: bool = False
-) -> Localizer:
-    """A Localizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
+) -> LNetLocalizer:
+    """A LNetLocalizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
     lnet_o = trained_lnet_o(run, recipe)
     settings = replace(recipe.localizer, sides=sides or recipe.localizer.sides)
-    return Localizer(_model(recipe, lnet_o, lnet_o), device, settings, half, alike=half)
+    return LNetLocalizer(_model(recipe, lnet_o, lnet_o), device, settings, half, alike=half)
 
 
-def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> Localizer:
+def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> LNetLocalizer:
     """Both LNets of a run with the recipe's localizer settings."""
     lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
-    return Localizer(_model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half, alike=half)
+    return LNetLocalizer(
+        _model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half, alike=half
+    )
 
 
-def trained_student(run: Path, recipe: Recipe, device: torch.device) -> StudentLocalizer:
-    """The student of a run after its last round, with the recipe's settings, folded, rounded to fp16 as it will be
-    saved."""
-    net = Student(recipe.student[-1].net)
-    checkpoint.load_best(run / student_folder(len(recipe.student)), net)
-    student = channels_last(net.eval().folded().half().float().requires_grad_(False))
-    return StudentLocalizer(_model(recipe, student=student), device, recipe.student_localizer)
+def trained_center_net(run: Path, recipe: Recipe, device: torch.device) -> CenterLocalizer:
+    """The centre network of a run with the recipe's settings, folded, rounded to fp16 as it will be saved."""
+    net = CenterNet(recipe.center_net.net)
+    checkpoint.load_best(run / "center_net", net)
+    folded = channels_last(net.eval().folded().half().float().requires_grad_(False))
+    return CenterLocalizer(_model(recipe, center_net=folded), device, recipe.center_localizer)
 
 
-def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> AnyLocalizer:
+def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> Localizer:
     """What finds faces in this recipe's model."""
-    return (trained_student if recipe.finder == "student" else trained_localizer)(run, recipe, device)
+    return (trained_center_net if recipe.finder == "center_net" else trained_localizer)(run, recipe, device)
 
 
 def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
@@ -69,18 +71,13 @@ def _model(
     recipe: Recipe,
     lnet_o: RespondingLNet | None = None,
     lnet_s: RespondingLNet | None = None,
-    student: Student | None = None,
+    center_net: CenterNet | None = None,
 ) -> Model:
     """A model that only localises, while the rest is not trained yet."""
     nothing = np.zeros(0)
     svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
     decide = (svm, Calibration(nothing, nothing), nothing)
-    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, student=student)
-
-
-def student_folder(number: int) -> str:
-    """The folder of the student's round, which are counted from 1."""
-    return "student" if number == 1 else f"student_{number}"
+    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, center_net=center_net)
 
 
 def by_finder(name: str, recipe: Recipe) -> str:

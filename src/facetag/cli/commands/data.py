@@ -5,9 +5,18 @@ from typing import Annotated
 
 import typer
 
+from facetag.cli.app import App
 from facetag.cli.console import say
 
-app = typer.Typer(no_args_is_help=True, help="Arrange data sets as the training commands read them, and check them.")
+_HELP = """Arrange data sets as the training commands read them, and check them.
+
+\b
+Examples:
+  facetag data arrange celeba ~/Downloads/CelebA data/celeba
+  facetag data check celeba data/celeba
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Kind = Annotated[str, typer.Argument(help="celeba, objects, people, backgrounds, webfaces, lfwa ...")]
 

@@ -70,7 +70,7 @@ def _extras(place: Place) -> Iterator[str]:
 def _device(place: Place) -> Iterator[str]:
     import torch
 
-    from facetag.cli.commands.stages import device_name, torch_device
+    from facetag.networks.execution.device import device_name, torch_device
 
     device = torch_device(place.device)
     twos = torch.full((8, 8), 2.0, device=device)
@@ -90,7 +90,8 @@ def _decoder(kind: str, place: Place) -> Iterator[str]:
 
 
 def _model(place: Place) -> Iterator[str]:
-    from facetag.model import DEFAULT, load_model
+    from facetag.model import load_model
+    from facetag.model_folder import DEFAULT
 
     loaded = load_model(place.model or DEFAULT)
     yield f"{loaded.name}, whole, digest {loaded.fingerprint}"

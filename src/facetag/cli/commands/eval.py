@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from facetag.cli.app import App
 from facetag.cli.commands.measuring import (
     about,
     answer,
@@ -14,16 +15,23 @@ from facetag.cli.commands.measuring import (
     check_card,
     check_outputs,
     localizer_of_run,
-    model_of,
     progress,
     write_card,
     write_text,
 )
-from facetag.cli.commands.stages import Quiet, torch_device
+from facetag.cli.commands.stages import Quiet
 from facetag.cli.console import say
 from facetag.cli.options import Device, ModelName, Precision
 
-app = typer.Typer(no_args_is_help=True, help="Measure attributes, their robustness, localisation and speed; fit boxes.")
+_HELP = """Measure attributes, their robustness, localisation and speed; fit boxes.
+
+\b
+Examples:
+  facetag eval attributes --data data --partition val
+  facetag eval tags labels.csv --images photos --sheet mistakes.jpg
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too; - prints them alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, spread evenly over all.")]
@@ -78,7 +86,7 @@ def attributes(
     paths, labels = part.paths, part.attributes
     loaded, localizer, tagger = cascade_of(model, device, precision)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
-    tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet))
+    tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet), localizer.read_side)
     measured = evaluate.measure_attributes(tagged, labels, shares)
     facts = {**about(loaded), "partition": partition, "mode": mode, "precision": precision}
     tables = report.attribute_tables(measured, evaluate.FITTED[partition])
@@ -120,7 +128,7 @@ def tags(
     check_outputs(json, sheet, images)
     chosen, paths = photographs_of(load_tags_csv(labels), images, half)
     loaded, localizer, tagger = cascade_of(model, device, precision)
-    tagged = tag_pictures(paths, localizer.dominant, tagger, progress("photographs", quiet))
+    tagged = tag_pictures(paths, localizer.dominant, tagger, progress("photographs", quiet), localizer.read_side)
     measured = measure_tags(tagged, chosen)
     facts = {**about(loaded), "labels": str(labels), "half": half, "precision": precision}
     answer(json, facts, report.tag_json(measured), report.tag_tables(measured))
@@ -154,12 +162,10 @@ def robustness(
     from facetag.evaluate import report
     from facetag.evaluate.attributes import FITTED
     from facetag.evaluate.robustness import measure_robustness
-    from facetag.tagger import Tagger
 
     check_outputs(json)
     shares, part = celeba_part(data, partition, limit)
-    loaded = model_of(model)
-    tagger = Tagger(loaded, torch_device(device))
+    loaded, _, tagger = cascade_of(model, device)
     report_progress = progress("pictures", quiet)
     measured = measure_robustness(part.paths, part.attributes, shares, tagger, seed, report_progress)
     facts = {**about(loaded), "partition": partition, "seed": seed}

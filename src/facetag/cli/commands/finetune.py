@@ -1,14 +1,23 @@
-"""`facetag finetune lnet-o|lnet-s|anet|student|svm|all` (paper, section 4)."""
+"""`facetag finetune lnet-o|lnet-s|anet|center-net|svm|all` (paper, section 4)."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from facetag.cli.app import App
 from facetag.cli.commands import stages
 from facetag.cli.console import say
 
-app = typer.Typer(no_args_is_help=True, help="Fine-tune the LNets and ANet, train the student, fit the SVMs.")
+_HELP = """Fine-tune the LNets and ANet, train the centre network, fit the SVMs.
+
+\b
+Examples:
+  facetag finetune all --run runs/faithful --out models/faithful --resume
+  facetag finetune center-net --run runs/faithful --recipe fast
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
 
@@ -32,7 +41,7 @@ stages.add_stage(
     app,
     "anet",
     "facetag.training.cascade:finetune_anet",
-    """Fine-tune ANet by attributes on the faces that the LNets, or the recipe's student, propose.
+    """Fine-tune ANet by attributes on the faces that the LNets, or the recipe's centre network, propose.
 
     Example: facetag finetune anet --run runs/faithful""",
 )
@@ -40,11 +49,11 @@ stages.add_stage(
 
 stages.add_stage(
     app,
-    "student",
-    "facetag.training.cascade:train_student",
-    """Train the student, a small and fast localiser, on composed scenes and on what the LNets find in photographs.
+    "center-net",
+    "facetag.training.cascade:train_center_net",
+    """Train the centre network, a small and fast localiser, on composed scenes.
 
-    Example: facetag finetune student --run runs/faithful --recipe fast""",
+    Example: facetag finetune center-net --run runs/faithful --recipe fast""",
 )
 
 
@@ -84,7 +93,7 @@ def all_stages(
     max_time: stages.MaxTime = None,
     quiet: stages.Quiet = False,
 ) -> None:
-    """LNet_o, LNet_s, the recipe's student, ANet and the SVMs, in the paper's order.
+    """LNet_o, LNet_s, the recipe's centre network, ANet and the SVMs, in the paper's order.
 
     With --resume, finished stages are kept and the others go on from their checkpoints; --max-time is for all.
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facetag.cli.commands.stages import torch_device
 from facetag.cli.console import say
 from facetag.cli.options import Faces
-from facetag.cli.request import is_half, localizer_for
 from facetag.errors import UsageError, writing
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from facetag.datasets.celeba import CelebA
     from facetag.evaluate.attributes import Partition
     from facetag.evaluate.report import Table
-    from facetag.localization.center_localizer import AnyLocalizer
+    from facetag.localization.base import Localizer
     from facetag.model import Model
     from facetag.tagger import Tagger
 
@@ -37,31 +35,26 @@ def celeba_part(data: Path, partition: "Partition", limit: int | None) -> "tuple
     return training_shares(celeba), part.select(mask)
 
 
-def model_of(name: str | None) -> "Model":
-    """The model of this name, or the default."""
-    from facetag.model import load_model
-
-    return load_model(name) if name else load_model()
-
-
 def cascade_of(
     model: str | None, device: str, precision: str = "float32", faces: Faces = "all"
-) -> "tuple[Model, AnyLocalizer, Tagger]":
-    """A model with what finds faces and what tags them."""
-    from facetag.tagger import Tagger
+) -> "tuple[Model, Localizer, Tagger]":
+    """A model with what finds faces and what tags them, as they are in `facetag predict`."""
+    from facetag.model_folder import DEFAULT
+    from facetag.predictor import FaceTagger
 
-    place, loaded = torch_device(device), model_of(model)
-    half = is_half(precision, place)
-    return loaded, localizer_for(loaded, place, half, faces), Tagger(loaded, place, half)
+    tagger = FaceTagger(model or DEFAULT, device=device, precision=precision, faces=faces)
+    assert tagger.localizer and tagger.tagger
+    return tagger.model, tagger.localizer, tagger.tagger
 
 
-def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[AnyLocalizer, bool]":
-    """The LNets or the student of a training run, and whether there is no LNet_s yet."""
+def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[Localizer, bool]":
+    """The LNets or the centre network of a training run, and whether there is no LNet_s yet."""
+    from facetag.networks.execution.device import torch_device
     from facetag.training.recipe import load_recipe
     from facetag.training.trained import has_stage, head_localizer, trained_finder
 
     loaded, place = load_recipe(recipe), torch_device(device)
-    if loaded.finder == "student" or has_stage(run, "lnet_s"):
+    if loaded.finder == "center_net" or has_stage(run, "lnet_s"):
         return trained_finder(run, loaded, place), False
     return head_localizer(run, loaded, place), True
 
@@ -142,7 +135,7 @@ def progress(what: str, quiet: bool) -> Callable[[int, int], None]:
 
 
 def _card(model: str | None) -> Path:
-    from facetag.model import DEFAULT, find_model
+    from facetag.model_folder import DEFAULT, find_model
 
     return find_model(model or DEFAULT) / "CARD.md"
 

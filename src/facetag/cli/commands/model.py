@@ -7,12 +7,27 @@ from typing import Annotated
 
 import typer
 
-from facetag.errors import ModelError
+from facetag.cli import completion
+from facetag.cli.app import App
+from facetag.errors import ModelError, visible
 
-app = typer.Typer(no_args_is_help=True, help="List, describe and verify models.")
+_HELP = """List, describe and verify models.
+
+\b
+Examples:
+  facetag model list
+  facetag model info faithful
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME|DIR", help="A shipped model, or a model folder; else the default.")
+    str | None,
+    typer.Argument(
+        metavar="NAME|DIR",
+        help="A shipped model, or a model folder; else the default.",
+        autocompletion=completion.models,
+    ),
 ]
 
 
@@ -24,7 +39,7 @@ def list_models() -> None:
     Example:
       facetag model list
     """
-    from facetag.model import shipped_models
+    from facetag.model_folder import shipped_models
 
     for name in shipped_models():
         print(name)
@@ -39,7 +54,7 @@ def info(name: Name = None) -> None:
       facetag model info
       facetag model info models/faithful
     """
-    from facetag.model import DEFAULT, find_model, read_description
+    from facetag.model_folder import DEFAULT, attributes_of, find_model, read_description
 
     folder = find_model(name or DEFAULT)
     description = read_description(folder)
@@ -47,7 +62,7 @@ def info(name: Name = None) -> None:
     print(f"name: {description['name']}")
     print(f"folder: {folder}")
     print(f"weights: {size / 1e6:.1f} MB")
-    print(f"attributes: {len(description['attributes'])}")
+    print(f"attributes: {len(attributes_of(description)[0])}")
     print(f"digest: {hashlib.sha256((folder / 'model.json').read_bytes()).hexdigest()}")
     for part in ("localizer", "tagger"):
         print(f"{part}: {json.dumps(description.get(part))}")
@@ -64,14 +79,18 @@ def verify(name: Name = None) -> None:
       facetag model verify
       facetag model verify models/faithful
     """
-    from facetag.model import DEFAULT, load_model
+    from facetag.model_folder import DEFAULT
+    from facetag.predictor import FaceTagger
 
-    loaded = load_model(name or DEFAULT)
+    loaded = FaceTagger(name or DEFAULT, device="cpu").model
     print(f"{loaded.name}: whole, digest {loaded.fingerprint}")
 
 
 def _card(path: Path) -> str:
+    from facetag.model_folder import read_whole
+
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        lines = read_whole(path).decode("utf-8", "replace").splitlines()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", "install facetag again") from error
+    return "".join(f"{visible(line)}\n" for line in lines)  # a stranger's card is not to steer the terminal

@@ -1,10 +1,17 @@
 """`facetag pretrain lnet|anet` (paper, section 4)."""
 
-import typer
-
+from facetag.cli.app import App
 from facetag.cli.commands.stages import add_stage
 
-app = typer.Typer(no_args_is_help=True, help="Pre-train LNet+ on object categories, ANet on identities.")
+_HELP = """Pre-train LNet+ on object categories, ANet on identities.
+
+\b
+Examples:
+  facetag pretrain lnet --data data --run runs/faithful --max-time 20m
+  facetag pretrain anet --data data --run runs/faithful
+"""
+
+app = App(no_args_is_help=True, help=_HELP)
 
 add_stage(
     app,

@@ -2,9 +2,13 @@
 
 import json
 
+from facetag.cli.options import ModelName
 
-def schema() -> None:
+
+def schema(model: ModelName = None) -> None:
     """Print the JSON Schema of JSON and JSON Lines; it states how paths are spelt and which shard a path is of.
+
+    Its attributes are those of a model.
 
     \b
     Examples:
@@ -12,5 +16,7 @@ def schema() -> None:
       facetag schema | jq '."$defs".input.properties.path.description'
     """
     from facetag.formats.json_schema import json_schema
+    from facetag.model_folder import DEFAULT, attributes_of, find_model, read_description
 
-    print(json.dumps(json_schema(), indent=2))
+    attributes, _ = attributes_of(read_description(find_model(model or DEFAULT)))
+    print(json.dumps(json_schema(attributes), indent=2))

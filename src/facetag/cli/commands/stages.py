@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facetag.cli import completion
 from facetag.cli.console import metrics_reporter, say, seconds
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
-
     from facetag.training.loop import Outcome, RunOptions
 
 Data = Annotated[
     Path, typer.Option(help="Folder with celeba/, objects/, backgrounds/, webfaces/ (see `facetag data`).")
 ]
 Run = Annotated[Path, typer.Option(help="Folder of this training: checkpoints, metrics, results; one folder a stage.")]
-Recipe = Annotated[str, typer.Option(help="A shipped recipe by name, or a TOML file.")]
+Recipe = Annotated[
+    str, typer.Option(help="A shipped recipe by name, or a TOML file.", autocompletion=completion.recipes)
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare pictures; 0 = none.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
@@ -31,36 +32,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 _signals = Signals()
 
 
-def torch_device(name: str) -> "torch.device":
-    """The device of a `--device` option.
-
-    Raises:
-        UsageError: it is not a device, or CUDA is asked for and there is none.
-    """
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
-        raise UsageError(f"{name!r} is not a device", "use auto, cpu, cuda or cuda:N")
-    if kind == "cpu":
-        return torch.device("cpu")
-    index = int(number or os.environ.get("LOCAL_RANK", "0"))
-    if index >= torch.cuda.device_count():
-        raise UsageError(f"there is no CUDA device {index}", "use --device cpu, or install a CUDA build of torch")
-    return torch.device("cuda", index)
-
-
-def device_name(device: "torch.device") -> str:
-    """A device as people know it: `cpu`, or `cuda:0 (NVIDIA H100)`."""
-    import torch
-
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-
-
 def run_options(device: str, workers: int, resume: bool, max_time: str | None, quiet: bool) -> "RunOptions":
     """RunOptions in which Ctrl-C and SIGTERM end a loop after the step, with a checkpoint, and all else at once."""
+    from facetag.networks.execution.device import torch_device
     from facetag.training.loop import RunOptions
 
     _signals.install()

@@ -1,22 +1,40 @@
 """Results to documents: one small class a format, all behind WRITERS. `formats.path_encoding` spells the paths."""
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, TextIO
 
 from facetag.errors import UsageError
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.csv import CsvWriter, TsvWriter
+from facetag.formats.writers.exiftool import ExiftoolCsvWriter, ExiftoolJsonWriter
 from facetag.formats.writers.json import JsonLinesWriter, JsonWriter
 from facetag.formats.writers.parquet import ParquetWriter
 
-#: name and file suffix -> class. A new format is a class, a line here and one in `formats.readers`.
+if TYPE_CHECKING:
+    from facetag.formats.writers.layout import Layout
+
+#: name and file suffix -> class. A new format is a class, a line here and, unless it leaves
+#: something out, one in `formats.readers`.
 WRITERS: dict[str, type[Writer]] = {
     "csv": CsvWriter,
     "tsv": TsvWriter,
     "json": JsonWriter,
     "jsonl": JsonLinesWriter,
     "parquet": ParquetWriter,
+    "exiftool-csv": ExiftoolCsvWriter,
+    "exiftool-json": ExiftoolJsonWriter,
 }
+
+
+def writer_of(format: str, stream: TextIO, attributes: Sequence[str] | None, layout: "Layout | None" = None) -> Writer:
+    """A writer of a format; of a table in another form where a layout is given."""
+    if layout is None:
+        return WRITERS[format](stream, attributes)
+    from facetag.formats.writers import layout as layouts
+
+    return layouts.WRITERS[format](stream, attributes or (), layout)
 
 
 def format_of(out: str, name: str | None = None) -> str:

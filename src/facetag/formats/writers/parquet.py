@@ -21,15 +21,15 @@ class ParquetWriter(Writer):
     def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None:
         from pyarrow import parquet
 
-        self._attributes = attributes
-        self._schema = _schema(attributes)
+        self.attributes = attributes
+        self._schema = self.schema(attributes)
         self._rows: list[dict[str, Any]] = []
         self._stream = stream.buffer
         self._held = io.BytesIO()  # pyarrow writes a last time when it is collected, which our stream may not outlive
         self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
     def write(self, record: ImageRecord) -> None:
-        self._rows.extend(_rows(record, self._attributes))
+        self._rows.extend(self.rows(record))
         if len(self._rows) >= ROWS:
             self._write_group()
 
@@ -38,6 +38,14 @@ class ParquetWriter(Writer):
             self._write_group()
         self._file.close()
         self._pass_on()
+
+    def schema(self, attributes: Sequence[str] | None) -> Any:
+        """The columns and their types."""
+        return _schema(attributes)
+
+    def rows(self, record: ImageRecord) -> Iterator[dict[str, Any]]:
+        """The rows of one input."""
+        return rows(record, self.attributes)
 
     def _write_group(self) -> None:
         import pyarrow
@@ -66,8 +74,8 @@ def _schema(attributes: Sequence[str] | None) -> Any:
     return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
 
 
-def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    """The rows of one input, as in `writers.tables`; a column that is left out is null."""
+def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """The rows of one input, as in `writers.csv`; a column that is left out is null."""
     looked_at = None if record.status.is_failure else len(record.faces)
     start = {**input_fields(record), "faces": looked_at}
     for number, face in enumerate(record.faces, 1):

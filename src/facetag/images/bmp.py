@@ -1,0 +1,71 @@
+"""BMP layouts that Pillow does not know, written anew in one that it does."""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_DEPTHS = (0, 1, 2, 4, 8, 16, 24, 32, 64)  #: bits a pixel that some BMP has; 0 of one that holds a JPEG or a PNG
+_BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+
+
+def unsupported(data: bytes, reason: str) -> str:
+    """What is not decoded of a BMP (or the one in an ICO) that Pillow refused for this reason; "" of a damaged one."""
+    words = "Unsupported BMP"
+    if not reason.startswith(words):
+        return ""
+    planes_and_bits = data[26:30] if data[14:15] != b"\x0c" else data[22:26]
+    is_sound = data[:2] != b"BM" or any(planes_and_bits == struct.pack("<HH", 1, bits) for bits in _DEPTHS)
+    return reason.removeprefix("Unsupported ") if is_sound else ""
+
+
+def in_common_layout(data: bytes) -> bytes:
+    """The same picture with eight bits a channel, or a palette that is no longer than its indices reach.
+
+    Returns:
+        Nothing of a file that is in such a layout already, or in another that is not known here.
+    """
+    try:
+        size, width, height, _, bits, compression = struct.unpack_from("<IiiHHI", data, 14)
+        if size < 40:
+            return b""
+        if bits <= 8:
+            return _with_shorter_palette(data, bits)
+        if bits not in (16, 32) or compression not in (_BITFIELDS, _ALPHA_BITFIELDS):
+            return b""
+        masks = struct.unpack_from("<IIII", data, 54)
+        has_alpha = size >= 56 or compression == _ALPHA_BITFIELDS
+        stored = _stored(data, width, abs(height), bits)
+        channels = [_channel(stored, mask) for mask in (masks if has_alpha else masks[:3])]
+    except (struct.error, ValueError):
+        return b""
+    is_opaque = len(channels) < 4 or not masks[3]
+    red, green, blue, *alpha = channels
+    pixels = np.stack([blue, green, red, np.zeros_like(red) if is_opaque else alpha[0]], axis=2)
+    header = struct.pack("<IiiHHI20x", 56, width, height, 1, 32, _BITFIELDS)
+    header += struct.pack("<IIII", *_BGRA[:3], 0 if is_opaque else _BGRA[3])
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + pixels.tobytes()
+
+
+def _with_shorter_palette(data: bytes, bits: int) -> bytes:
+    (colours,) = struct.unpack_from("<I", data, 46)
+    return data[:46] + struct.pack("<I", 1 << bits) + data[50:] if colours > 1 << bits else b""
+
+
+def _stored(data: bytes, width: int, height: int, bits: int) -> NDArray[np.uint32]:
+    """(height, width) in the order of the file."""
+    (offset,) = struct.unpack_from("<I", data, 10)
+    wide = (width * bits + 31) // 32 * 32 // bits
+    stored = np.frombuffer(data, f"<u{bits // 8}", wide * height, offset)
+    return stored.reshape(height, wide)[:, :width].astype(np.uint32)
+
+
+def _channel(stored: NDArray[np.uint32], mask: int) -> NDArray[np.uint8]:
+    """The bits of a mask, scaled to eight."""
+    if not mask:
+        return np.zeros(stored.shape, np.uint8)
+    lowest = mask & -mask
+    values = (stored & np.uint32(mask)) // np.uint32(lowest)
+    scaled: NDArray[np.uint8] = np.rint(values * (255 / (mask // lowest))).astype(np.uint8)
+    return scaled

@@ -1,0 +1,152 @@
+"""JPEG as bytes: where its coded data stop being sound, and what kinds of it nobody decodes here.
+
+A decoder stops at the first marker that may not stand in coded data, and often refuses all that came before. So such a
+file is cut there and ended properly: a baseline image then lacks its lower part, a progressive one its finest details.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+END = b"\xff\xd9"
+#: Scans that are decoded: each passes over the whole image, and a small file can hold thousands. Encoders write ten.
+MOST_SCANS = 100
+
+TRUNCATED = "truncated JPEG, decoded as far as it goes"
+DAMAGED = "damaged JPEG, decoded up to the damage"
+ODD = "JPEG with damaged coded data"
+MANY_SCANS = f"JPEG of more than {MOST_SCANS} scans, decoded as far as these go"
+
+_EOI, _SOS, _DHT, _DQT, _DNL, _DRI, _COM = 0xD9, 0xDA, 0xC4, 0xDB, 0xDC, 0xDD, 0xFE
+_TABLES = (_DHT, _DQT, _DRI, _COM, 0xCC)
+_FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7))
+_DECODED_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)  # neither stuffing nor a restart
+_TABLE_CLASSES, _TABLE_NUMBERS, _CODE_SPACE = 2, 4, 1 << 16
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What was seen of the coded data.
+
+    Attributes:
+        sound: bytes of the file before the first fault, all where there is none.
+        warning: what is amiss there; empty when nothing is.
+        boundaries: where tables and scans between the first and the fault begin, ascending: safe places to cut.
+    """
+
+    sound: int
+    warning: str = ""
+    boundaries: tuple[int, ...] = ()
+
+
+def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded:
+    """Look through coded data for what may not stand in them; a file that merely ends early has no fault here.
+
+    Args:
+        start: of the coded data of the first scan, behind its header.
+        layers: components of the frame.
+    """
+    one_scan = not is_progressive and data[start - 4 - 2 * layers] == layers
+    boundaries: list[int] = []
+    at, scans = start, 1
+    while found := _MARKER.search(data, at):
+        code, begins = found[1][0], found.start()
+        if code == _EOI:
+            break
+        length = _length_of_segment(data, found.end(), code, layers, is_progressive)
+        if length == 0 or (one_scan and code != _DNL):
+            ends_early = code in (_SOS, *_TABLES) and found.end() + max(_length(data, found.end()), 2) > len(data)
+            return Coded(begins, TRUNCATED if ends_early else DAMAGED, tuple(boundaries))
+        scans += code == _SOS
+        if scans > MOST_SCANS:
+            return Coded(begins, MANY_SCANS, tuple(boundaries))
+        boundaries.append(begins)
+        at = found.end() + length
+    return Coded(len(data), "", tuple(boundaries))
+
+
+def _length(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 2], "big")
+
+
+def _length_of_segment(data: bytes, at: int, code: int, layers: int, is_progressive: bool) -> int:
+    """Bytes of a segment that may stand between scans; 0 for one that may not, or is no whole one."""
+    length = _length(data, at)
+    body = data[at + 2 : at + length]
+    if length < 2 or len(body) != length - 2:
+        return 0
+    if code == _SOS:
+        return length if _is_scan(body, layers, is_progressive) else 0
+    if code == _DHT:
+        return length if _are_huffman_tables(body) else 0
+    if code == _DQT:
+        return length if len(body) % 65 == 0 or len(body) % 129 == 0 else 0
+    return length if code in _TABLES or (code == _DNL and len(body) == 2) else 0
+
+
+def _is_scan(body: bytes, layers: int, is_progressive: bool) -> bool:
+    count = body[0] if body else 0
+    if not 1 <= count <= layers or len(body) != 4 + 2 * count:
+        return False
+    first, last, bits = body[-3:]
+    if not is_progressive:
+        return True
+    spectral = last == 0 if first == 0 else first <= last <= 63 and count == 1
+    high, low = bits >> 4, bits & 15
+    return spectral and low <= 13 and (high == 0 or high == low + 1)
+
+
+def _are_huffman_tables(body: bytes) -> bool:
+    while body:
+        kind, counts = body[0], body[1:17]
+        total = 17 + sum(counts)
+        space = sum(count << (15 - row) for row, count in enumerate(counts))
+        known = kind >> 4 < _TABLE_CLASSES and kind & 15 < _TABLE_NUMBERS
+        if len(counts) < 16 or len(body) < total or space > _CODE_SPACE or not known:
+            return False
+        body = body[total:]
+    return True
+
+
+def sound_parts(data: bytes, coded: Coded) -> Iterator[tuple[bytes, str]]:
+    """What to try in place of a file that was refused, the most first, with what is amiss with each."""
+    if coded.warning:
+        yield data[: coded.sound] + END, coded.warning
+    else:
+        yield data + END, TRUNCATED
+    for cut in reversed(coded.boundaries[-4:]):
+        yield data[:cut] + END, coded.warning or TRUNCATED
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, begin, end) of each segment before the coded data, the scan's header last; as far as they are whole."""
+    at = 2
+    while found := _MARKER.search(data, at):
+        end = found.end() + _length(data, found.end())
+        code = found[1][0]
+        if end < found.end() + 2 or end > len(data) or code == _EOI:
+            return
+        yield code, found.start(), end
+        if code == _SOS:
+            return
+        at = end
+
+
+def unsupported(data: bytes) -> str:
+    """What kind of JPEG it is that is not decoded here; "" for one that is."""
+    for code, begin, _ in segments(data):
+        if code not in _FRAMES:
+            continue
+        body = data[data.index(bytes((0xFF, code)), begin) + 4 :]
+        bits, components = (body[0], body[5]) if len(body) > 5 else (8, 3)
+        if code in (0xC3, 0xC7, 0xCB, 0xCF):
+            return "lossless JPEG"
+        if code == 0xF7:
+            return "JPEG-LS"
+        if code not in _DECODED_FRAMES:
+            return "hierarchical JPEG"
+        if bits != 8:
+            return f"JPEG of {bits} bits"
+        return "" if components in (1, 3, 4) else f"JPEG of {components} components"
+    return ""

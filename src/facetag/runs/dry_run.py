@@ -1,0 +1,51 @@
+"""What a run would do, found out without opening a photo or changing what any file says."""
+
+import os
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from facetag.formats.destination import beside, is_regular
+from facetag.pipeline.loader import ReadSettings
+from facetag.pipeline.stages import Cascade
+from facetag.runs.cache_key import Basis
+from facetag.runs.cached_reader import Recall
+from facetag.runs.journal import ENDING, Journal
+from facetag.runs.lock import locked
+from facetag.runs.run import LOCK, RunSettings, suffices
+
+
+class Prospect(StrEnum):
+    """What a run would do with an input."""
+
+    KEPT = "kept"  #: its answer is known, and it is not opened
+    CHANGED = (
+        "changed"  #: read, for it is not as it was, or its answer does not do; asked about unless its content is known
+    )
+    NEW = "new"  #: read; asked about unless its content is known
+
+
+def dry_run(
+    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, out: str, basis: Basis, settings: RunSettings
+) -> Iterator[tuple[str, Prospect]]:
+    """Each path of the shard with what a run at this output would do with it.
+
+    Raises:
+        OutputLocked, JournalError, UsageError: as the run itself would.
+    """
+    kept = filter(settings.shard.keeps, paths)
+    path = beside(out, ENDING) if is_regular(out) else ""
+    if not path or settings.overwrite or not os.path.exists(path):
+        yield from ((each, Prospect.NEW) for each in kept)
+        return
+    arguments = "" if settings.append else settings.arguments
+    with (
+        locked(beside(out, LOCK), out, settings.lock_wait) as for_sqlite,
+        Journal(path, basis, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
+    ):
+        stored = cascade.tag.names if cascade.tag else None
+        recall = Recall(journal, settings.rehash, basis.by_path, suffices(settings, None), stored)
+        for each in kept:
+            if recall.unopened(each, reading):
+                yield each, Prospect.KEPT
+            else:
+                yield each, Prospect.CHANGED if journal.had(each) else Prospect.NEW

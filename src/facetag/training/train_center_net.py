@@ -1,0 +1,158 @@
+"""Training of the centre network on detection scenes, whose faces lie where they were put.
+
+The heatmap has the penalty-reduced focal loss of CornerNet and CenterNet, boxes have one minus their IoU and the errors
+of their sides' logs. The first epochs may show smaller scenes, which take less time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightPictures
+from facetag.datasets.picture_pool import PicturePool, build_pool
+from facetag.datasets.sampling import shuffled_batches
+from facetag.images.resample import Image
+from facetag.method import detection_metrics
+from facetag.method.center_heatmap import find_centers, heatmap_targets
+from facetag.method.windows import suppress_doubles
+from facetag.networks.center_net import STRIDE, CenterNet
+from facetag.training.data import DataFolder
+from facetag.training.examples import VALIDATION_EPOCH, Place, read_rgb
+from facetag.training.finetune import split_training
+from facetag.training.pretrain import in_batches
+from facetag.training.recipe import CenterNetStage
+
+LEAST = -4.0  #: logits of centres that validation looks at
+RATE = 0.1  #: false positives an image
+IOU = 0.5
+NMS_IOU = 0.4
+HEAD_PIXELS, SCENE_PIXELS = 240, 420  #: of the longer side of decoded heads and scenes
+
+
+def detection_composers(
+    data: DataFolder, pools: Path, stage: CenterNetStage
+) -> tuple[DetectionSceneComposer, DetectionSceneComposer]:
+    """What composes the scenes to learn from and, of held-out identities, to validate on; pictures are kept decoded in
+    `pools`.
+
+    Raises:
+        DataError: there are no heads or no scenes without people.
+    """
+    splits = [split_training(data.celeba(), stage.held_out)]
+    if (half := data.half_heads()) is not None:
+        splits.append(split_training(half, stage.held_out))
+
+    def pool(name: str, paths: Sequence[str], longest: int) -> PicturePool:
+        return build_pool(paths, pools / name, read_rgb, longest)
+
+    groups = data.backgrounds()
+    starts = np.cumsum([0, *map(len, groups)])
+    scenes = pool("scenes", [path for group in groups for path in group], SCENE_PIXELS)
+    tight = [
+        TightPictures(pool(f"tight_{files.name}", files.paths, HEAD_PIXELS), files.boxes)
+        for files in data.tight_pictures()
+    ]
+    weighted = [(int(start), len(group), 1.0) for start, group in zip(starts, groups, strict=False)]
+    heads, held = (
+        pool(name, [str(path) for split in splits for path in getattr(split, name).paths], HEAD_PIXELS)
+        for name in ("train", "validation")
+    )
+    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, stage.loop.seed)
+    return composer, replace(composer, heads=held, seed=stage.loop.seed + 1)
+
+
+class SceneSamples(Dataset[Any]):
+    """((epoch, index)) -> image uint8 (side, side, 3), heatmap targets (7, side / 8, side / 8)."""
+
+    def __init__(self, composer: DetectionSceneComposer, count: int, small_side: int, small_epochs: int) -> None:
+        self.composer, self.count = composer, count
+        small = replace(composer.settings, side=small_side)
+        self.small, self.small_epochs = replace(composer, settings=small), small_epochs
+
+    def __len__(self) -> int:
+        return self.count
+
+    def scene(self, epoch: int, index: int) -> DetectionScene:
+        return (self.small if epoch < self.small_epochs else self.composer).compose(epoch, index)
+
+    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
+        scene = self.scene(*place)
+        cells = scene.image.shape[0] // STRIDE
+        targets = heatmap_targets(scene.faces, scene.ignored, (cells, cells), STRIDE)
+        return np.ascontiguousarray(scene.image), torch.from_numpy(targets.stacked())
+
+
+class CenterNetTask:
+    """Kept by recall of the faces in composed scenes of held-out identities, at IoU 0.5 and 0.1 false an image."""
+
+    name = "center_net"
+    metric = "recall"
+
+    def __init__(
+        self, training: DetectionSceneComposer, validation: DetectionSceneComposer, stage: CenterNetStage
+    ) -> None:
+        self.stage = stage
+        torch.manual_seed(stage.loop.seed)
+        self.model: nn.Module = CenterNet(stage.net)
+        self.examples = SceneSamples(training, stage.scenes_per_epoch, stage.small_side, stage.small_epochs)
+        self.validation = SceneSamples(validation, stage.validation, stage.scenes.side, 0)
+
+    def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
+        loop = self.stage.loop
+        return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
+
+    def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        return center_loss(model(images).float(), targets[0], self.stage.box_weight)
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        located, position = [], 0
+        for images, _ in in_batches(self.validation, device, batch=32):
+            for maps in model(images).float().cpu().numpy():
+                located.append(_located(maps, self.validation.scene(VALIDATION_EPOCH, position)))
+                position += 1
+        reached = detection_metrics.recall_by_false_positives(located, (RATE,), IOU)[0]
+        return {"recall": float(np.nan_to_num(reached))}  # without any face to find, none was found
+
+
+def _located(maps: Any, scene: DetectionScene) -> detection_metrics.Located:
+    """What the maps answer next to what is there; boxes on ignore regions are neither right nor wrong."""
+    found = find_centers(maps, STRIDE, LEAST)
+    boxes, scores = [one.box for one in found], [one.logit for one in found]
+    kept = suppress_doubles(boxes, scores, NMS_IOU)
+    clear = [i for i in kept if all(boxes[i].iou(box) < IOU for box in scene.ignored)]
+    return detection_metrics.Located([boxes[i] for i in clear], [scores[i] for i in clear], scene.faces)
+
+
+def center_loss(maps: Tensor, targets: Tensor, box_weight: float) -> Tensor:
+    """Focal loss of the heatmap and the errors of boxes near centres, each a face.
+
+    Shape: maps (N, 5, H, W) as the centre network answers them, targets (N, 7, H, W) as `HeatmapTargets.stacked` ->
+    scalar.
+    """
+    heat, heat_weight, near = targets[:, 0], targets[:, 1], targets[:, 2]
+    logit = maps[:, 0]
+    probability = torch.sigmoid(logit)
+    center = (heat == 1).float()
+    hit = -center * (1 - probability).square() * F.logsigmoid(logit)
+    miss = -(1 - center) * (1 - heat).pow(4) * probability.square() * F.logsigmoid(-logit)
+    focal = (heat_weight * (hit + miss)).sum() / center.sum().clamp_min(1)
+    chosen = near > 0
+    found, wanted, weight = (values.movedim(1, -1)[chosen] for values in (maps[:, 1:], targets[:, 3:], targets[:, 2:3]))
+    wrong = 1 - box_iou(found, wanted) + (found[:, 2:] - wanted[:, 2:]).abs().mean(1)
+    return focal + box_weight * (weight[:, 0] * wrong).sum() / near.sum().clamp_min(1)
+
+
+def box_iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes as (x, y of the centre, log width, log height). Shape: (K, 4) twice -> (K,)."""
+    size_a, size_b = a[:, 2:].clamp(max=6).exp(), b[:, 2:].exp()
+    high = torch.minimum(a[:, :2] + size_a / 2, b[:, :2] + size_b / 2)
+    low = torch.maximum(a[:, :2] - size_a / 2, b[:, :2] - size_b / 2)
+    common = (high - low).clamp_min(0).prod(1)
+    return common / (size_a.prod(1) + size_b.prod(1) - common)

@@ -1,0 +1,139 @@
+"""Detection scenes: a face is where it was put; hidden too much it is an ignore region, or nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetag.datasets.augment import ColourSettings
+from facetag.datasets.detection_scenes import (
+    OCCLUDERS,
+    POINTS,
+    TIGHT_FACE,
+    Canvas,
+    DetectionSceneComposer,
+    DetectionSceneSettings,
+    PlacedFace,
+    TightPictures,
+)
+from facetag.datasets.picture_pool import build_pool
+from facetag.geometry import Box
+
+PLAIN = DetectionSceneSettings(
+    side=96, heads=(0.0, 1.0), tight=0.0, collage=0.0, rotation=0.0, distractors=0.0, occluded=0.0, border=0.0,
+    smallest=20.0, largest=0.4, colour=ColourSettings(),
+)  # fmt: skip
+
+
+@pytest.fixture
+def composer(tmp_path):
+    """Heads are bright, scenes are dark."""
+
+    def read(name):
+        return np.full((218, 178, 3), 220 if name == "head" else 20, np.uint8)
+
+    heads, scenes = (build_pool([name] * 2, tmp_path / name, read, 240) for name in ("head", "bare"))
+    tight = [TightPictures(heads, [TIGHT_FACE] * 2)]
+    return DetectionSceneComposer(heads, tight, scenes, [(0, 2, 1.0)], PLAIN, 1)
+
+
+def with_settings(composer, **changes):
+    return replace(composer, settings=replace(composer.settings, **changes))
+
+
+def placed(box):
+    return PlacedFace.at(np.array([[box.width, 0, box.x], [0, box.height, box.y]]))
+
+
+def canvas_with(*boxes, side=100):
+    canvas = Canvas(np.zeros((side, side, 3), np.uint8))
+    canvas.faces = [placed(box) for box in boxes]
+    return canvas
+
+
+def test_the_same_place_gives_the_same_scene_and_others_differ(composer):
+    varied = replace(composer, settings=DetectionSceneSettings(side=96))
+    first, again = varied.compose(0, 5), varied.compose(0, 5)
+    np.testing.assert_array_equal(first.image, again.image)
+    assert (first.faces, first.ignored) == (again.faces, again.ignored)
+    assert any(not np.array_equal(first.image, varied.compose(*place).image) for place in ((0, 6), (1, 5)))
+
+
+def test_a_face_is_bright_where_its_box_is(composer):
+    seen = 0
+    for index in range(60):
+        scene = composer.compose(0, index)
+        for face in scene.faces:
+            x, y = (int(value) for value in face.center)
+            level = scene.image[y, x].mean()
+            seen += level > 60
+            assert 18 <= face.height <= 42
+    assert seen > 50
+
+
+def test_scenes_without_heads_have_no_faces(composer):
+    bare = with_settings(composer, heads=(1.0,))
+    assert all(bare.compose(0, index).faces == () for index in range(10))
+
+
+@pytest.mark.parametrize("chances", [{"tight": 1.0}, {"collage": 1.0}])
+def test_tight_pictures_and_collages_have_faces_that_may_reach_beyond_the_frame(composer, chances):
+    scenes = [with_settings(composer, **chances).compose(0, index) for index in range(40)]
+    faces = [face for scene in scenes for face in scene.faces]
+    assert len(faces) > 20
+    assert any(face.clipped(96, 96).area < 0.99 * face.area for face in faces)
+    assert all(face.clipped(96, 96).area >= 0.5 * face.area for face in faces)
+
+
+def test_what_lies_in_front_hides_points_by_its_mask():
+    canvas = canvas_with(Box(20, 20, 40, 50))
+    canvas.paint(np.array([[20, 45], [60, 45], [60, 100], [20, 100]], float), np.array([255.0, 0, 0]), 0.0)
+    assert canvas.faces[0].seen.mean() == pytest.approx(0.5, abs=0.1)
+    assert (canvas.image[60, 40] == (255, 0, 0)).all() and not canvas.image[30, 40].any()
+
+
+@pytest.mark.parametrize(
+    ("box", "kept", "ignored"),
+    [
+        (Box(20, 20, 40, 50), 1, 0),
+        (Box(-15, 20, 40, 50), 1, 0),  # cut to 62 percent
+        (Box(-25, 20, 40, 50), 0, 1),  # to 37
+        (Box(-38, 20, 40, 50), 0, 0),
+    ],
+)
+def test_a_face_is_taught_while_enough_of_it_is_seen(composer, box, kept, ignored):
+    faces, regions = with_settings(composer, side=100)._split(canvas_with(box))
+    assert (len(faces), len(regions)) == (kept, ignored)
+    assert faces in ((), (box,))
+
+
+def test_only_the_rectangle_that_a_patch_reaches_is_touched():
+    canvas = canvas_with(side=50)
+    patch, mask = np.full((10, 10, 3), 200, np.uint8), np.ones((10, 10), np.float32)
+    canvas.blend(patch, mask, np.array([[1.0, 0, 20], [0, 1.0, 30]]))
+    assert (canvas.image[31:39, 21:29] == 200).all()
+    canvas.image[30:40, 20:30] = 0
+    assert not canvas.image.any()
+    canvas.blend(patch, mask, np.array([[1.0, 0, 90], [0, 1.0, 90]]))
+    assert not canvas.image.any()
+
+
+def test_a_border_hides_what_it_covers():
+    canvas = canvas_with(Box(0, 20, 40, 50))
+    canvas.surround(20, 0, 100, 100, np.random.default_rng(0))
+    assert canvas.faces[0].seen.mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("occluder", OCCLUDERS)
+def test_occluders_leave_some_of_most_faces(occluder):
+    rng, left = np.random.default_rng(0), []
+    for _ in range(30):
+        canvas = canvas_with(Box(25, 20, 40, 50))
+        polygon = occluder(rng) * (40, 50) + (25, 20)
+        canvas.paint(polygon, np.array([255.0, 255, 255]), 0.0)
+        left.append(canvas.faces[0].seen.mean())
+    assert np.mean(left) > 0.3
+
+
+def test_points_fill_the_ellipse_of_a_box():
+    assert len(POINTS) > 80 and (np.hypot(*(POINTS - 0.5).T) < 0.5).all()

@@ -1,0 +1,206 @@
+"""Reports and diffs: what they count, that nothing of a record is taken for markup, and the page in a real browser."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from documents import written
+from photographs import smooth_picture
+from PIL import Image
+
+from facetag import cli
+from facetag.attributes import ATTRIBUTES
+from facetag.errors import ExitCode
+from facetag.formats.report import page as pages
+from facetag.formats.report import summary as summaries
+from facetag.formats.report.changes import Totals, changes
+from facetag.formats.report.page import write_report
+from facetag.formats.report.summary import Summary
+from facetag.geometry import Box
+from facetag.results import FaceRecord, ImageRecord, Status
+
+NAMES = ("Male", "Smiling")
+EVIL = '</script><img src=x onerror="alert(1)">&{{7*7}}.jpg'
+
+
+def face(x=0, score=0.9, unsure=(), **shares):
+    shares = {"Male": 0.2, "Smiling": 0.8} | shares
+    tags = tuple(name for name, share in shares.items() if share >= 0.5 and name not in unsure)
+    return FaceRecord(Box(x, 0, 40, 40), score, shares, tags, unsure)
+
+
+def ok(path, *faces):
+    return ImageRecord(path, Status.OK, "", 120, 90, faces)
+
+
+RECORDS = [
+    ok("a.jpg", face(), face(50, 0.4, Male=0.9)),
+    ok(EVIL, face(0, 0.6, ("Smiling",), Smiling=0.5)),
+    ImageRecord("c.jpg", Status.NO_FACE, "truncated JPEG", 64, 48),
+    ImageRecord("d.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
+    ImageRecord("e.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
+]
+
+
+def html(records=RECORDS, pictures=None):
+    stream = io.StringIO()
+    write_report(stream, Summary.of(records), pictures or {}, "tags.csv")
+    return stream.getvalue()
+
+
+def test_a_summary_counts_what_the_records_say(monkeypatch):
+    monkeypatch.setattr(summaries, "_CHUNK", 2)
+    summary = Summary.of(RECORDS)
+    assert (summary.inputs, summary.faces, summary.warnings) == (5, 3, 1)
+    assert summary.statuses[Status.UNREADABLE] == 2
+    (failure,) = summary.failures.values()
+    assert (failure.count, failure.paths) == (2, ["d.jpg", "e.jpg"])
+    assert summary.decided.tolist() == [[2, 1, 0], [0, 2, 1]]
+    assert summary.histogram[0, [4, 18]].tolist() == [2, 1] and summary.histogram.sum() == 6
+    assert [shown.value for shown in summary.highest] == [0.9, 0.6, 0.4]
+    assert [shown.value for shown in summary.lowest] == [0.4, 0.6, 0.9]
+    assert (summary.surest["Male"][0].path, summary.surest["Male"][0].number) == ("a.jpg", 2)
+    assert summary.doubtful["Smiling"][0].path == EVIL
+    assert summary.decisions().tolist() == [[0, 1], [1, 1], [0, 2]]
+
+
+def test_a_summary_is_the_same_in_one_piece_and_in_many(monkeypatch):
+    many = [ok(f"{n}.jpg", face(0, n / 100, Male=n * 37 % 100 / 100)) for n in range(100)]
+    whole = Summary.of(many)
+    monkeypatch.setattr(summaries, "_CHUNK", 7)
+    parts = Summary.of(many)
+    assert parts.surest == whole.surest and parts.lowest == whole.lowest
+    assert parts.histogram.tolist() == whole.histogram.tolist()
+
+
+def test_nothing_of_a_record_is_markup_and_no_other_script_may_run():
+    text = html()
+    assert "onerror=" in text and "<img src=x" not in text and "<b>" not in text and "49.jpg" not in text
+    policy = re.search(r'Policy" content="([^"]+)"', text)[1]
+    assert "default-src &#39;none&#39;" in policy and "unsafe-inline&#39;; script-src &#39;sha256-" in policy
+    assert not re.search(r"""(?:src|href)=["'](?!#)""", text), "asks nothing of any network"
+
+
+def test_an_output_of_localize_and_one_of_nothing_have_pages():
+    assert "Attributes" not in html([ok("a.jpg", FaceRecord(Box(0, 0, 9, 9), 0.9))])
+    assert "0 inputs" in html([])
+
+
+def test_more_names_than_a_page_holds_are_counted_and_not_listed(monkeypatch):
+    monkeypatch.setattr(pages, "PACKED", 400)
+    text = html([ImageRecord(os.urandom(16).hex(), Status.NO_FACE, "", 5, 4) for _ in range(50)])
+    assert re.search(r"The first \d\d? inputs are listed by name; counts are of all", text)
+
+
+@pytest.fixture
+def tags(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "c.jpg"):
+        Image.fromarray(smooth_picture(1)).save(tmp_path / name)
+    (tmp_path / "tags.csv").write_bytes(written("csv", RECORDS, NAMES))
+    return tmp_path / "tags.csv"
+
+
+def test_the_command_writes_a_page_with_each_picture_once(tags, capfd):
+    assert cli.run(["report", "tags.csv"]) == ExitCode.OK
+    text = (tags.parent / "tags.csv.html").read_text()
+    assert text.count("data:image/jpeg;base64,") == 2, "two faces of a.jpg; the other photo is not there"
+    assert "1 photos could not be read" in text
+    assert "wrote tags.csv.html: 5 inputs, 3 faces" in capfd.readouterr().err
+    assert cli.run(["report", "tags.csv"]) == ExitCode.OK, "a page of facetag's may be replaced"
+    (tags.parent / "mine.html").write_text("mine")
+    assert cli.run(["report", "tags.csv", "--out", "mine.html"]) == ExitCode.USAGE
+    assert cli.run(["report", "tags.csv", "--out", "tags.csv", "--overwrite"]) == ExitCode.USAGE
+    assert cli.run(["report", "a.jpg"]) == ExitCode.USAGE and "no format is known" in capfd.readouterr().err
+
+
+def test_changes_between_two_outputs():
+    new = [
+        ok("b.jpg", face()),
+        ok("a.jpg", face(50, 0.4, Male=0.4), face(2), face(100)),
+        ImageRecord("c.jpg", Status.UNREADABLE, "no"),
+    ]
+    old = [
+        ok("a.jpg", face(), face(58, Male=0.9), face(200)),
+        ImageRecord("c.jpg", Status.NO_FACE),
+        ok("z.jpg", face()),
+    ]
+    totals = Totals()
+    found = {(each.path, each.kind, each.old_face, each.new_face, each.attribute) for each in changes(old, new, totals)}
+    assert found == {
+        ("a.jpg", "face_moved", 2, 1, ""), ("a.jpg", "tag_lost", 2, 1, "Male"), ("a.jpg", "face_lost", 3, 0, ""),
+        ("a.jpg", "face_gained", 0, 3, ""), ("c.jpg", "status", 0, 0, ""), ("z.jpg", "input_lost", 0, 0, ""),
+        ("b.jpg", "input_gained", 0, 0, ""),
+    }  # fmt: skip
+    assert (totals.inputs, totals.faces, totals.tags) == (2, 2, {("Male", "tag_lost"): 1})
+    assert list(changes(new, new, Totals())) == []
+
+
+def test_diff_writes_a_table_and_a_page(tags, capfd):
+    flipped = [ok("a.jpg", face(Smiling=0.3), face(50, 0.4, Male=0.9)), *RECORDS[1:]]
+    (tags.parent / "new.jsonl").write_bytes(written("jsonl", flipped, NAMES))
+    assert cli.run(["diff", "tags.csv", "new.jsonl", "--html", "diff.html"]) == ExitCode.OK
+    out, err = capfd.readouterr()
+    (row,) = csv.DictReader(io.StringIO(out, newline=""))
+    assert row == {
+        "path": "a.jpg", "change": "tag_lost", "old_face": "1", "new_face": "1", "attribute": "Smiling",
+        "old": "0.8000", "new": "0.3000",
+    }  # fmt: skip
+    assert "5 inputs and 3 faces in both: 1 tag_lost" in err
+    text = (tags.parent / "diff.html").read_text()
+    assert "script-src &#39;none&#39;" in text and 'Smiling</th><td class="n">0</td><td class="n">1</td>' in text
+
+
+def chromium(address, *options):
+    """The page's text after its script ran, and what the browser said of it."""
+    assert shutil.which("chromium"), "apt-get install chromium"
+    command = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
+        "--virtual-time-budget=5000", *options, address,
+    ]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("filter", "expected", "names"),
+    [
+        ("", "5 inputs, 3 faces", 5),
+        ("#Male=1", "1 inputs, 1 faces", 1),
+        ("#Male=0&Smiling=1", "1 inputs, 1 faces", 1),
+        ("#Smiling=2", "1 inputs, 1 faces", 1),
+        ("#status=unreadable", "2 inputs, 0 faces", 2),
+    ],
+)
+def test_the_filter_works_in_a_real_browser_without_a_word_of_complaint(tags, filter, expected, names):
+    cli.run(["report", "tags.csv", "-q"])
+    shown = chromium(f"file://{tags}.html{filter}", "--dump-dom", f"--user-data-dir={tags.parent / 'profile'}")
+    assert f'id="count">{expected}<' in shown.stdout
+    assert shown.stdout.partition('id="rows"')[2].count("<tr>") == names
+    assert "CONSOLE" not in shown.stderr and 'src="data:image/jpeg' in shown.stdout
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("width", [400, 1200])
+def test_nothing_sticks_out_of_the_page(tags, width):
+    """A narrow frame, for no browser window is as narrow as a telephone."""
+    found = FaceRecord(Box(0, 0, 9, 9), 0.9, dict.fromkeys(ATTRIBUTES, 0.9), ATTRIBUTES)
+    wide = [ok(f"{'folder/' * 20}{number}.jpg", found) for number in range(9)]
+    tags.write_bytes(written("csv", [*wide, ImageRecord("x" * 200, Status.FAILED, "y" * 200)], ATTRIBUTES))
+    cli.run(["report", "tags.csv", "-q"])
+    frame = tags.parent / "frame.html"
+    frame.write_text(
+        f'<iframe id=f src="tags.csv.html" style="width:{width}px;height:900px;border:0"></iframe>'
+        "<script>f.onload=()=>{const page=f.contentDocument.documentElement;"
+        "document.title=JSON.stringify([page.scrollWidth,page.clientWidth])}</script>"
+    )
+    options = ("--allow-file-access-from-files", f"--user-data-dir={tags.parent / 'profile'}", "--dump-dom")
+    title = re.search(r"<title>(.*?)</title>", chromium(f"file://{frame}", *options).stdout)[1]
+    needed, given = json.loads(title)
+    assert needed == given and width - 20 < given <= width

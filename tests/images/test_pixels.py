@@ -1,0 +1,181 @@
+"""What deep and odd pixels mean, and that a vast image is the same picture in less memory."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from test_decode import encoded, far, picture, tiff
+
+from facetag.errors import ImageTooLarge, UnsupportedImage
+from facetag.images import pixels as pixels_module
+from facetag.images.bmp import in_common_layout
+from facetag.images.decode import decode
+
+DEEP = np.array([[0, 257 * 128, 65535]], "<u2")
+
+
+def grey_tiff(values, sample_format=1, photometric=1):
+    bits = 8 * values.dtype.itemsize
+    data = tiff(width=values.shape[1], bits=(bits,), samples=1, sample_format=sample_format, body=values.tobytes())
+    at = data.index(struct.pack("<HHII", 262, 3, 1, 1))
+    return data[: at + 8] + struct.pack("<I", photometric) + data[at + 12 :]
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "photometric", "expected"),
+    [
+        (DEEP, 1, 0, [255, 127, 0]),
+        (DEEP, 1, 1, [0, 128, 255]),
+        (DEEP.astype("<u4") * 65537, 1, 1, [0, 128, 255]),
+        (np.array([[0.0, 0.25, 1.0]], "<f4"), 3, 0, [255, 191, 0]),
+        (np.array([[0, 100, 255]], "u1"), 1, 0, [255, 155, 0]),
+    ],
+)
+def test_white_and_signs_are_as_a_tiff_says(values, sample_format, photometric, expected):
+    assert decode(grey_tiff(values, sample_format, photometric)).pixels[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "photometric", "words"),
+    [
+        (np.array([[0, 100, 255]], "u1"), 2, 1, "signed 8-bit"),
+        (DEEP, 1, 32803, "colour filter array"),
+        (DEEP, 1, 34892, "linear raw"),
+        (np.zeros((1, 3), "<f8"), 3, 1, "such pixels"),
+        (np.zeros((1, 3), "<i2"), 2, 0, "such pixels"),
+    ],
+)
+def test_what_is_not_understood_is_unsupported(values, sample_format, photometric, words):
+    with pytest.raises(UnsupportedImage, match=words):
+        decode(grey_tiff(values, sample_format, photometric))
+
+
+@pytest.mark.parametrize(
+    ("compression", "words"), [(50001, "WebP"), (34712, "JPEG 2000"), (50002, "JPEG XL"), (999, "compression 999")]
+)
+def test_compressions_that_are_not_read_are_named(compression, words):
+    data = grey_tiff(DEEP)
+    at = data.index(struct.pack("<HHI", 259, 3, 1))
+    with pytest.raises(UnsupportedImage, match=f"TIFF with {words} is not supported"):
+        decode(data[: at + 8] + struct.pack("<I", compression) + data[at + 12 :])
+
+
+def test_a_big_endian_bigtiff_is_named():
+    with pytest.raises(UnsupportedImage, match="big-endian BigTIFF"):
+        decode(b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10" + bytes(40))
+
+
+def test_a_tiff_that_does_not_say_what_its_pixels_mean():
+    data = grey_tiff(DEEP).replace(struct.pack("<HH", 262, 3), struct.pack("<HH", 261, 3))
+    with pytest.raises(UnsupportedImage, match="does not say"):
+        decode(data)
+
+
+def bitfields(masks, bits, size=56, compression=3):
+    """A BMP of a picture in such channels."""
+    channels = np.moveaxis(picture().astype(np.uint32), 2, 0)
+    stored = np.zeros(channels.shape[1:], np.uint32)
+    for channel, mask in zip(channels, masks, strict=False):
+        low = mask & -mask
+        stored |= np.rint(channel * (mask // low / 255)).astype(np.uint32) * np.uint32(low)
+    body = stored.astype(f"<u{bits // 8}").tobytes()
+    fields = struct.pack("<IiiHHI20x", size, 80, -48, 1, bits, compression)
+    extra = struct.pack("<IIII", *masks, *(0,) * (4 - len(masks)))
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(fields + extra)) + fields + extra + body
+
+
+@pytest.mark.parametrize(
+    ("masks", "bits", "tolerance"),
+    [
+        ((0xFF00, 0xFF0000, 0xFF), 32, 0),
+        ((0xFFE00000, 0x1FFC00, 0x3FF), 32, 1),
+        ((0x7F, 0x3F80, 0x1FC000), 32, 2),
+        ((0xF00, 0xF0, 0xF), 16, 9),
+        ((0xF800, 0x7E0, 0x1F), 16, 5),
+    ],
+)
+def test_bmps_of_any_channels(masks, bits, tolerance):
+    assert far(decode(bitfields(masks, bits)).pixels, picture()) <= tolerance
+
+
+def test_a_palette_longer_than_its_indices_reach():
+    data = bytearray(encoded(Image.fromarray(picture()).quantize(256), "BMP"))
+    expected = decode(bytes(data)).pixels
+    data[46:50] = struct.pack("<I", 70_000)
+    np.testing.assert_array_equal(decode(bytes(data)).pixels, expected)
+
+
+@pytest.mark.parametrize("bits", [2, 64])
+def test_bmps_that_nobody_reads_are_unsupported(bits):
+    data = bytearray(encoded(picture(), "BMP"))
+    data[28:30] = struct.pack("<H", bits)
+    assert in_common_layout(bytes(data)) == b""
+    with pytest.raises(UnsupportedImage, match=rf"^BMP pixel depth \({bits}\)"):
+        decode(bytes(data))
+
+
+def vast_samples():
+    image = Image.fromarray(picture(60, 40))
+    alpha = Image.fromarray(np.tile(np.arange(40, dtype=np.uint8) * 6, (60, 1)))
+    clear = image.copy()
+    clear.putalpha(alpha)
+    exif = Image.Exif()
+    exif[274] = 6
+    for kind, options in (("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("BMP", {}), ("PPM", {})):
+        yield kind, encoded(image, kind, **options)
+    for mode in ("L", "1", "P", "I;16", "LA"):
+        yield mode, encoded(image.convert("L").convert(mode) if mode in ("I;16", "LA") else image.convert(mode), "PNG")
+    yield "RGBA", encoded(clear, "PNG")
+    yield "turned", encoded(image, "PNG", exif=exif)
+    yield "CMYK", encoded(image.convert("CMYK"), "JPEG")
+    yield "float", encoded(np.linspace(-3, 9, 2400, dtype=np.float32).reshape(60, 40), "TIFF", compression="tiff_lzw")
+    yield "TIFF", encoded(image, "TIFF", tiffinfo={274: 6})
+    yield "WEBP", encoded(clear, "WEBP", lossless=True)
+    yield "AVIF", encoded(image, "AVIF", speed=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), list(vast_samples()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_vast_image_is_the_same_picture(monkeypatch, name, data):
+    expected = decode(data).pixels
+    monkeypatch.setattr(pixels_module, "_STRIP_PIXELS", 100)
+    strips = decode(data).pixels
+    monkeypatch.setattr(pixels_module, "VAST", 100)
+    vast = decode(data, max_pixels=10**6).pixels
+    for pixels in (strips, vast):
+        np.testing.assert_array_equal(pixels, expected)
+    assert vast.flags.c_contiguous and vast.flags.writeable
+
+
+def test_what_takes_more_memory_than_its_pixels_are_allowed_is_too_large(monkeypatch):
+    data = encoded(picture(), "WEBP")
+    monkeypatch.setattr(pixels_module, "VAST", 1)
+    with pytest.raises(ImageTooLarge, match=r"takes .* MB to decode, over 6 bytes a pixel allowed; raise --max-pixels"):
+        decode(data, max_pixels=48 * 80)
+    claims = []
+    decode(data, max_pixels=4 * 48 * 80, claim=claims.append)
+    assert claims == [16 * 48 * 80]
+
+
+def test_sixteen_bits_of_a_pgm_are_its_full_range():
+    for most in (65535, 4095):
+        body = (DEEP // (65536 // (most + 1))).byteswap().tobytes()
+        assert decode(b"P5 3 1 %d\n" % most + body).pixels[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("PPM", ""), ("TGA", "a.TGA"), ("ICO", "favicon.jpg")])
+def test_kinds_that_are_read_when_they_are_named(kind, name):
+    options = {"sizes": [(80, 48)]} if kind == "ICO" else {}
+    np.testing.assert_array_equal(decode(encoded(picture(), kind, **options), name=name).pixels, picture())
+
+
+def test_an_icon_with_a_bomb_in_it():
+    done, inner = cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))
+    bomb = bytearray(inner.tobytes())
+    bomb[16:24] = struct.pack(">II", 30_000, 30_000)
+    with pytest.raises(ImageTooLarge, match="30000x30000"):
+        decode(struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(bomb), 22) + bomb)
+    assert done
