@@ -37,7 +37,13 @@ class Counting:
         if self.failing & {os.path.basename(photo.path) for photo in photos}:
             raise ValueError("no luck")
         self.asked += [os.path.basename(photo.path) for photo in photos]
-        return [Found((Detection(Box(1, 2, 3, float(photo.pixels.sum() % 99_991)), 0.5),)) for photo in photos]
+        return [Found((Detection(_told_by(photo.pixels), 0.5),)) for photo in photos]
+
+
+def _told_by(pixels):
+    """A box inside the picture whose sides say what its pixels are."""
+    total = int(pixels.sum())
+    return Box(1, 2, 3 + total % 1000 / 10, 4 + total // 1000 % 800 / 10)
 
 
 @pytest.fixture
@@ -300,7 +306,7 @@ def test_a_drawing_that_fails_is_its_images_remark_and_tried_again(archive, tmp_
     draw, told = Drawer(tmp_path / "drawn", None), []
     blocked = tmp_path / "drawn" / file_name("in/000003.jpg")
     blocked.mkdir()
-    _, outcome = go(out, observers=Observers(draw, seen=told.append))
+    _, outcome = go(out, observers=Observers(draw, seen=lambda record, fate: told.append(record)))
     assert outcome.finished and len(told) == 20
     remarks = {record.path: record.error for record in told if record.error}
     assert list(remarks) == ["in/000003.jpg"] and remarks["in/000003.jpg"].startswith(
@@ -413,7 +419,9 @@ def test_a_second_run_is_refused_at_once_or_waits(archive):
     inside.wait(10)
     try:
         for wait in (0.0, 0.1):
-            with pytest.raises(OutputLocked, match=r"^another run writes out.csv; .*--lock-wait") as refused:
+            with pytest.raises(
+                OutputLocked, match=r"^another run writes out.csv \(process \d+ on .+\); .*--lock-wait"
+            ) as refused:
                 go(lock_wait=wait)
             assert refused.value.exit_code == 75
         with pytest.raises(OutputLocked):
