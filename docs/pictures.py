@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facetag import FaceTagger
+
 HERE = Path(__file__).resolve().parent
 PHOTOS = HERE.parent / "examples" / "photos"
 SIDE = 320  #: pixels of a hard case
@@ -179,11 +181,20 @@ def draw_found(out: Path) -> None:
     keep(np.hstack(row).astype(np.uint8), out / "found.jpg")
 
 
+def draw_readme(out: Path) -> None:
+    """The picture of README: one photograph, its face's box, and its tags but for judgements."""
+    tagger = FaceTagger("fast", device="cpu")
+    shown = [name for name in tagger.attributes if name not in tagger.model.groups["judgement"]]
+    image = FaceTagger(tagger.model, device="cpu", attributes=shown)(PHOTOS / "astronaut.jpg").draw()
+    image.save(out / "readme.jpg", quality=88)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "pictures")
     parser.add_argument("--model", default="fast", help="of the hard cases")
     asked = parser.parse_args()
+    draw_readme(asked.out)
     draw_found(asked.out)
     draw_hard(asked.out, asked.model)
 

@@ -112,6 +112,8 @@ def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int,
 
 def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int], size: float) -> None:
     """Inside the picture where it would begin outside; outlined, so that it reads on any ground."""
-    place = (max(x, 2), max(y, round(_LINE * size) - 4))
-    for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
-        cv2.putText(image, text, place, _FONT, _SCALE * size, ink, round(thickness * size), cv2.LINE_AA)
+    left, low = max(x, 2), max(y, round(_LINE * size) - 4)
+    steps = (-1, 0, 1)
+    outline = [((left + right, low + down), (0, 0, 0)) for right in steps for down in steps if right or down]
+    for place, ink in (*outline, ((left, low), colour)):  # a thicker text would be a wider one too
+        cv2.putText(image, text, place, _FONT, _SCALE * size, ink, round(size), cv2.LINE_AA)
