@@ -49,7 +49,7 @@ def test_completion_loads_nothing_heavy():
         ("model info fai", ["faithful"]),
         ("predict --faces do", ["dominant"]),
         ("predict --device cu", ["cuda"]),
-        ("finetune student --recipe fas", ["fast"]),
+        ("finetune center-net --recipe fas", ["fast"]),
     ],
 )
 @pytest.mark.process

@@ -274,7 +274,8 @@ def test_no_network_is_touched_and_a_reader_may_leave(model_folder, tmp_path):
     png(tmp_path / "a.png")
     command = [sys.executable, "-c", NO_SOCKETS, "predict", "a.png", "b.png", "--model", str(model_folder), "-q"]
     ended = subprocess.run([*command, "--out", "tags.csv"], cwd=tmp_path, capture_output=True, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.SOME_FAILED, b"", b"")
+    assert (ended.returncode, ended.stdout) == (ExitCode.SOME_FAILED, b"")
+    assert [line.split(b": ")[:2] for line in ended.stderr.splitlines()] == 2 * [[b"facetag", b"error"]]
     assert [r.status for r in read_csv((tmp_path / "tags.csv").read_text())] == [Status.OK, Status.UNREADABLE]
     closed = ["sh", "-c", '"$@" >&-', "sh", sys.executable, "-m", "facetag", *command[3:]]
     ended = subprocess.run(closed, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)

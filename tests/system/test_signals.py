@@ -80,7 +80,9 @@ def test_the_first_signal_lets_the_batch_end_and_the_same_command_goes_on(
     assert told == "facetag: finishing what is in hand; once more ends it at once"
     assert stopped.startswith("facetag: stopped after ") and stopped.endswith(" inputs; the same command goes on")
     assert farewell == f"facetag: {word}"
-    assert (archive / "tags.csv").read_text() == "schema_version,of an older run" and not (archive / "tags.csv.run.json").exists()
+    assert (archive / "tags.csv").read_text() == "schema_version,of an older run" and not (
+        archive / "tags.csv.run.json"
+    ).exists()
 
     done = int(stopped.split()[3])
     assert 4 < done < 33 and (done - 1) % 4 == 0  # what is no picture does not fill a batch

@@ -138,7 +138,8 @@ def _run_settings(options: Options) -> "RunSettings":
 
 
 def _arguments(options: Options) -> str:
-    """Digest of what the command was given to read: names alone, not what they hold."""
-    names = [os.path.normpath(path) for path in options.paths or ()]
-    given = json.dumps([names, options.files_from, str(options.relative_to or "")])
+    """Digest of what the command was given to read: names, as seen from --relative-to, not what they hold."""
+    folder = options.relative_to
+    names = [os.path.relpath(path, folder) if folder else os.path.normpath(path) for path in options.paths or ()]
+    given = json.dumps([names, options.files_from])
     return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
