@@ -265,7 +265,9 @@ def test_results_are_read_back_and_become_a_table(tagger, folder, written):
     table = facetag.to_dataframe(read)
     assert isinstance(table, pandas.DataFrame) and len(table) == len(read)
     assert list(table.columns[-40:]) == list(ATTRIBUTES)
-    assert table["tags"][0] == read[0].faces[0].tags and table["faces"].tolist().count(0) == 2
+    assert table["tags"][0] == read[0].faces[0].tags and table["faces"].tolist() == [
+        max(len(each.faces), 0) for each in read for _ in each.faces or [None]
+    ]
     assert "tags" not in facetag.to_dataframe(result for result in read if not result.faces)
 
 
