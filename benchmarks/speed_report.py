@@ -134,7 +134,9 @@ def allowance(measured: Measured) -> Table:
 
 
 def _allowed(measured: Measured, name: str) -> tuple[str, ...]:
-    limits = [each for limit in LIMITS for each in (measured.allowed(name, limit), 100 * measured.share(name, limit))]
+    limits = [
+        each for limit in LIMITS for each in (measured.allowed(name, limit), 100 * measured.fraction(name, limit))
+    ]
     return (name, *map(digits, (measured.multiply_adds[name] / 1e6, measured.steady(name), *limits)))
 
 
@@ -169,5 +171,5 @@ def _system(measured: Measured, name: str) -> dict[str, Any]:
         "command_images_per_second": measured.command(name),
         "first_record_seconds": measured.first(name),
         "multiply_adds_per_image": measured.multiply_adds[name] if counted else None,
-        "share_of_allowed": {limit: measured.share(name, limit) for limit in LIMITS} if counted else None,
+        "share_of_allowed": {limit: measured.fraction(name, limit) for limit in LIMITS} if counted else None,
     }

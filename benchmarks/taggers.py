@@ -88,7 +88,7 @@ def host() -> dict[str, Any]:
 
 def sets_of(asked: argparse.Namespace, folder: Path) -> Iterator[Pictures]:
     """The sets of photographs, each made when its turn comes."""
-    for side in asked.sides:
+    for side in asked.input_sizes:
         yield pictures.made(folder / str(side), side, asked.count)
     if asked.photos:
         yield pictures.sampled(folder / "photos", asked.photos, asked.count)

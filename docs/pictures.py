@@ -81,9 +81,9 @@ def placed(
     blurred = cv2.GaussianBlur(picture, (0, 0), 0.5 / scale) if scale < 1 else picture
     moved = cv2.warpAffine(blurred, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderValue=GREY)
     upright = angle % 180 == 0
-    sides = np.array([width, tall]) * scale if upright else np.full(2, (width + tall) / 2 * scale)
-    corner = np.array(at) * SIDE - sides / 2
-    return Case(np.asarray(moved, np.uint8), [(corner[0], corner[1], sides[0], sides[1])])
+    input_sizes = np.array([width, tall]) * scale if upright else np.full(2, (width + tall) / 2 * scale)
+    corner = np.array(at) * SIDE - input_sizes / 2
+    return Case(np.asarray(moved, np.uint8), [(corner[0], corner[1], input_sizes[0], input_sizes[1])])
 
 
 def compressed(picture: Picture, quality: int) -> Picture:

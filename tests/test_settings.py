@@ -37,7 +37,7 @@ def test_nested_values_lists_and_whole_numbers_for_fractions():
     values = tomllib.loads('count = 2\nrate = 1\nkind = "b"\nstep = 4\n[inner]\nwidths = []\nshares = [0, 1]')
     found = settings_from(Outer, values, "here")
     assert found == Outer(2, 1.0, "b", 4, inner=Inner((), (0.0, 1.0)))
-    assert isinstance(found.rate, float) and all(isinstance(share, float) for share in found.inner.shares)
+    assert isinstance(found.rate, float) and all(isinstance(share, float) for share in found.inner.fractions)
 
 
 @pytest.mark.parametrize("values", [

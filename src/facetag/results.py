@@ -35,9 +35,9 @@ class FaceResult:
 
     Attributes:
         box: in upright pixels of the original image.
-        score: of the localisation, larger is surer; 1.0 for a box that the user brought.
+        score: of the localization, larger is surer; 1.0 for a box that the user brought.
         probabilities: attribute name -> calibrated probability in [0, 1], in the order of ATTRIBUTES;
-            empty when only localised.
+            empty when only localized.
         tags: the attributes decided present, in the order of ATTRIBUTES.
         unsure: those whose probability lies in the unsure band, in that order; never among the tags.
     """

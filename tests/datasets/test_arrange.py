@@ -74,8 +74,8 @@ def test_celeba_from_what_users_have(prepare: Callable[[Path], None], link: bool
     before = {path: path.stat() for path in source.rglob("*") if path.is_file()}
     first = arrange("celeba", source, dest, link)
     assert tree(dest) == CELEBA
-    assert first.placed == 4 and first.kept == 0
-    assert arrange("celeba", source, dest, link) == Arranged(placed=0, kept=4, ignored=first.ignored)
+    assert first.placed == 4 and first.reused == 0
+    assert arrange("celeba", source, dest, link) == Arranged(placed=0, reused=4, ignored=first.ignored)
     assert check("celeba", dest)[0] == "1 images with labels: 0 to train nets, 1 for SVMs, 0 to test"
     assert {path: path.stat().st_mtime_ns for path in before} == {path: s.st_mtime_ns for path, s in before.items()}
     assert any(path.is_symlink() for path in dest.rglob("*")) == (link and prepare is not all_in_one_archive)
@@ -98,7 +98,7 @@ def test_kaggle_and_in_the_wild(tmp_path: Path) -> None:
 def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
     flat(tmp_path / "source")
     write(tmp_path / "dest", {"Img/img_align_celeba/000001.jpg": "mine"})
-    assert arrange("celeba", tmp_path / "source", tmp_path / "dest").kept == 1
+    assert arrange("celeba", tmp_path / "source", tmp_path / "dest").reused == 1
     assert tree(tmp_path / "dest")["Img/img_align_celeba/000001.jpg"] == "mine"
 
 

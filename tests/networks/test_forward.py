@@ -139,7 +139,7 @@ def test_answers_come_in_order_while_others_are_under_way():
 def test_a_shape_gets_its_graph_when_it_recurs():
     function = GpuFunction(summed, CPU)
     for turn in range(RECURRING + 2):
-        list(function([pictures(2), pictures(2, side=6)]))
+        list(function([pictures(2), pictures(2, input_size=6)]))
         assert len(Graph.made) == (2 if turn + 1 >= RECURRING else 0)
     assert Graph.made == [(2, 5, 5, 3), (2, 6, 6, 3)]
 
@@ -181,7 +181,7 @@ def test_graphs_go_where_memory_runs_out_and_none_is_made_any_more():
     list(function([pictures(2)] * RECURRING))
     room[0] = False
     with pytest.raises(torch.OutOfMemoryError):
-        list(function([pictures(2, side=9)]))
+        list(function([pictures(2, input_size=9)]))
     room[0] = True
     for _ in range(2 * RECURRING):
         (found,) = function([pictures(2)])
@@ -232,7 +232,7 @@ def test_nobody_keeps_a_function_of_a_net_that_is_gone():
 def test_graphs_go_with_their_function():
     function = GpuFunction(summed, CPU)
     list(function([pictures(2)] * RECURRING))
-    lane = gpu.lane_of_this_thread(CPU)
+    lane = gpu.gpu_stream_of_this_thread(CPU)
     assert len(lane._repeats) == 1
     del function
     gc.collect()

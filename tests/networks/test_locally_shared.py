@@ -65,7 +65,7 @@ def test_by_bare_loops():
                 assert float(found[0, v, y, z]) == pytest.approx(value, rel=1e-12)
 
 
-@given(size=small, side=st.integers(1, 6))
+@given(size=small, input_size=st.integers(1, 6))
 def test_a_grid_of_one_cell_is_a_convolution(size, side):
     layer = layer_of(3, 4, size, 1, 1, side)
     x = input_of(layer)

@@ -13,13 +13,13 @@ from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
 from facetag.pipeline.drawing import SIDE, Drawer, file_name
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.loader import LoadedImage
 from facetag.results import FaceRecord, ImageRecord, Status
 from models import center_model, random_model
 
 
 def photo(path="a.jpg", width=120, height=90):
-    return Photo(path, np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return LoadedImage(path, np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def record(*boxes, path="a.jpg"):

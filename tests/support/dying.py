@@ -25,7 +25,7 @@ from facetag.model import load_model
 from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, Tagging
-from facetag.runs.cache_key import basis_of
+from facetag.runs.cache_key import cache_key_of
 from facetag.runs.run import Document, Observers, run
 from facetag.tagger import Tagger
 
@@ -70,8 +70,11 @@ class Scene:
 
     def run(self, out, at=unheeded):
         tag = Tagging(Tagger(self.model), range(len(ATTRIBUTES)), self.model.thresholds)
-        cascade, reading = Cascade(located_by(LNetLocalizer(self.model)), tag), ReadSettings(batch=2, lookers=2)
-        basis = basis_of("predict", self.model, cascade, reading, "all")
+        cascade, reading = (
+            Cascade(located_by(LNetLocalizer(self.model)), tag),
+            ReadSettings(batch=2, inference_workers=2),
+        )
+        basis = cache_key_of("predict", self.model, cascade, reading, "all")
         document = Document(str(out), "csv", ATTRIBUTES)
         run(discover([self.photos]), cascade, reading, document, basis, observers=Observers(at=at))
         return 0

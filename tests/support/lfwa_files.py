@@ -16,7 +16,7 @@ NAMES = [
     "Cy_Io/Cy_Io_0002.jpg",
 ]
 LABELS = np.random.default_rng(0).integers(0, 2, (5, 40))
-PLUS = ("Male", "Middle Aged", "Color Photo")
+PLUS = ("Male", "Middle Aged", "Color LoadedImage")
 __all__ = ["ATTRIBUTES", "LABELS", "NAMES", "PLUS", "write_cells", "write_labels", "write_split"]
 
 

@@ -113,7 +113,9 @@ def test_a_pull_leads_svms_that_see_too_few_faces_the_way_of_the_outputs() -> No
     features[:, :2] += np.where(labels, 0.8, -0.8)
     outputs = np.eye(2, 60) * 7  # their size does not matter
     without = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3), jobs=1)
-    drawn = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3, pulls=(0.0, 100.0)), jobs=1, outputs=outputs)
+    drawn = fit(
+        features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3, prior_weights=(0.0, 100.0)), jobs=1, outputs=outputs
+    )
     assert (without.pull, drawn.pull) == (0.0, 100.0) and drawn.accuracy > without.accuracy + 0.03
     along = np.abs(drawn.svm.weights[[0, 1], [0, 1]]) / np.linalg.norm(drawn.svm.weights, axis=1)
     assert along.min() > 0.8 and drawn.svm.weights.shape == (2, 60)
@@ -165,8 +167,8 @@ def test_the_accuracy_that_is_said_is_of_the_calibration_with_photographs() -> N
     features, labels = toy(noise=0.8)
     stage = FitStage(costs=(0.01,), folds=3, photographs=0.9, thresholds="half")
     alone = fit(features, labels, PEOPLE, stage, 1)
-    beside = fit(features, labels, PEOPLE, stage, 1, photographs=moved_photographs(500, 1.5))
-    assert beside.accuracy < alone.accuracy - 0.01 and (beside.svm.weights == alone.svm.weights).all()
+    next_to = fit(features, labels, PEOPLE, stage, 1, photographs=moved_photographs(500, 1.5))
+    assert next_to.accuracy < alone.accuracy - 0.01 and (next_to.svm.weights == alone.svm.weights).all()
 
 
 def test_thresholds_of_a_half_are_a_half() -> None:
@@ -181,7 +183,7 @@ def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_thei
     named = ATTRIBUTES[0]
 
     def told(even: tuple[str, ...]) -> tuple[list[float], float]:
-        stage = FitStage(costs=(0.01,), folds=3, photographs=0.99, thresholds="half", even=even)
+        stage = FitStage(costs=(0.01,), folds=3, photographs=0.99, thresholds="half", equal_error=even)
         fitted = fit(features, labels, PEOPLE, stage, 1, photographs=photographs)
         probabilities = fitted.calibration.probabilities(fitted.svm.scores(photographs.features))
         present, right = photographs.labels[:, 0] == 1, probabilities[:, 0] >= fitted.thresholds[0]
@@ -196,7 +198,7 @@ def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_thei
 
 def test_an_even_attribute_has_to_be_one() -> None:
     with pytest.raises(UsageError, match=r"even = \['Female'\] under \[svm\]"):
-        FitStage(even=("Male", "Female"))
+        FitStage(equal_error=("Male", "Female"))
 
 
 @pytest.mark.parametrize(

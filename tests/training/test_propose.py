@@ -10,8 +10,8 @@ from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.training import examples
-from facetag.training.examples import HeadCrops
-from facetag.training.propose import as_box, kept, propose_faces, propose_heads
+from facetag.training.examples import HeadRegionCrops
+from facetag.training.propose import as_box, kept, propose_faces, propose_head_regions
 from facetag.training.recipe import CropStage
 
 
@@ -60,7 +60,7 @@ class Scenes:
 
 
 def test_heads_are_proposed_as_the_square_around_the_strongest_epoch_by_epoch() -> None:
-    boxes = propose_heads(FakeHeads(), Scenes(), 2, lambda *_: None)  # type: ignore[arg-type]
+    boxes = propose_head_regions(FakeHeads(), Scenes(), 2, lambda *_: None)  # type: ignore[arg-type]
     assert boxes.shape == (6, 5)
     odd = [index for index, place in enumerate((0, 1, 2, 10, 11, 12)) if place % 2]
     assert (~np.isnan(boxes[:, 0])).nonzero()[0].tolist() == odd
@@ -77,7 +77,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, **changes: float) -> tuple[list[float
 
     monkeypatch.setattr(examples, "crop", cut)
     squares = np.tile(np.array([20, 20, 40, 40, 1], np.float32), (3, 1))
-    crops = HeadCrops(Scenes(), squares, CropStage(side=67, **changes))  # type: ignore[arg-type]
+    crops = HeadRegionCrops(Scenes(), squares, CropStage(input_size=67, **changes))  # type: ignore[arg-type]
     tags = [crops[epoch, 1][1] for epoch in range(200)]
     assert all(tag.unique().numel() == 1 for tag in tags)
     return widths, [bool(tag.any()) for tag in tags]

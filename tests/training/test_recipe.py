@@ -52,7 +52,7 @@ def test_an_empty_recipe_is_the_papers(written):
 
 def test_a_recipe_by_its_path(written):
     recipe = load_recipe(str(written('name = "mine"\n[lnet_o.scenes]\nside = 131\nheads = [0, 1]\n[svm]\nfolds = 3')))
-    assert (recipe.name, recipe.lnet_o.scenes.side, recipe.svm.folds) == ("mine", 131, 3)
+    assert (recipe.name, recipe.lnet_o.scenes.input_size, recipe.svm.folds) == ("mine", 131, 3)
     assert recipe.lnet_o.scenes.heads == (0.0, 1.0)
 
 
@@ -81,7 +81,7 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
     costs = [1.0]"""
     expected = json.loads(json.dumps(base))
     expected["lnet_o"]["held_out"] = 0.1
-    expected["lnet_o"]["scenes"]["side"] = 64
+    expected["lnet_o"]["scenes"]["input_size"] = 64
     expected["lnet_o"]["scenes"]["colour"]["blur"] = 0.5
     expected["svm"]["costs"] = [1.0]
     found = json.loads(json.dumps(plain(load_recipe(str(written(text))))))
@@ -91,7 +91,7 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
 
 def test_fast_is_the_faithful_recipe_behind_a_centre_network():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
-    assert (fast.finder, faithful.finder) == ("center_net", "lnets")
+    assert (fast.localizer_kind, faithful.localizer_kind) == ("center_net", "lnets")
     own = ("name", "note", "finder", "center_net", "center_localizer", "anet_attributes", "tagger")
     assert changed(faithful, **{key: plain(fast)[key] for key in own}) == fast
 

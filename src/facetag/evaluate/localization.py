@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.boxes import load_boxes_csv
-from facetag.datasets.webfaces import Half, Photograph, content_digest, half_of, load_webfaces
+from facetag.datasets.webfaces import AnnotatedImage, Half, content_digest, half_of, load_webfaces
 from facetag.errors import DataError
-from facetag.evaluate.pictures import Progress, no_progress, read_batches
+from facetag.evaluate.image_batches import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.localization.base import Detection, Localizer
 from facetag.method import detection_metrics as recall
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  #: false positives per image
-SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, inf)  #: edges of a face's longer side over the photograph's
+FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, inf)  #: edges of a face's longer side over the photograph's
 PIXELS = (0.0, 16.0, 32.0, 64.0, 128.0, 256.0, inf)  #: edges of a face's longer side
 
 Values = NDArray[np.float64]
@@ -38,12 +38,12 @@ class Photographs:
         duplicates: left out, as their very bytes were there before.
     """
 
-    chosen: list[Photograph]
+    chosen: list[AnnotatedImage]
     missing: int
     duplicates: int
 
     @property
-    def single(self) -> list[Photograph]:
+    def single(self) -> list[AnnotatedImage]:
         """Those with one face."""
         return [photograph for photograph in self.chosen if len(photograph.boxes) == 1]
 
@@ -58,13 +58,13 @@ class Examined:
         beneath: what responds most where nothing was found, without any threshold, that of heads included.
     """
 
-    photograph: Photograph
+    photograph: AnnotatedImage
     found: Sequence[Detection]
     longer: int
     beneath: Detection | None = None
 
     @property
-    def surest(self) -> Detection | None:
+    def highest_scoring(self) -> Detection | None:
         """The best-scoring box, however low; None only where nothing responds."""
         return self.found[0] if self.found else self.beneath
 
@@ -77,13 +77,14 @@ class Recall:
         photographs, faces: how many.
         empty: photographs with a face and without a kept box; their faces count as missed everywhere.
         false_positives: kept boxes per photograph that match no face at IoU 0.5.
-        centred: of the photographs with a face, those whose best-scoring box (`Examined.surest`) has its middle in one.
+        centred: of the photographs with a face, those whose best-scoring box (`Examined.highest_scoring`) has its
+            middle in one.
         kept: (len(IOUS),) recall of the kept boxes.
         every: (len(IOUS),) recall of all boxes down to score 0: no threshold gives more.
         at_rates: (len(IOUS), len(RATES)) recall at the lowest threshold with at most that many false positives an
             image, both by the row's IoU.
-        by_share, by_pixels: recall of the kept boxes at IoU 0.5 by size of the face, bins SHARES and PIXELS.
-        faces_by_share, faces_by_pixels: faces in each bin.
+        by_fraction, by_pixels: recall of the kept boxes at IoU 0.5 by size of the face, bins FRACTIONS and PIXELS.
+        faces_by_fraction, faces_by_pixels: faces in each bin.
     """
 
     photographs: int
@@ -94,8 +95,8 @@ class Recall:
     kept: Values
     every: Values
     at_rates: Values
-    by_share: Values
-    faces_by_share: NDArray[np.int64]
+    by_fraction: Values
+    faces_by_fraction: NDArray[np.int64]
     by_pixels: Values
     faces_by_pixels: NDArray[np.int64]
 
@@ -109,7 +110,7 @@ class LocalizationReport:
     single: Recall
 
 
-def load_photographs(images: Path, boxes: Path | None = None, half: Half | Literal["all"] = "all") -> Photographs:
+def load_annotated_images(images: Path, boxes: Path | None = None, half: Half | Literal["all"] = "all") -> Photographs:
     """Photographs under `images` with the boxes of a CSV file (datasets/boxes), or of WebFaces' own file for None.
 
     Names in the CSV are relative to `images`. `half` is WebFaces' split by the file's content, for any photographs.
@@ -129,7 +130,7 @@ def load_photographs(images: Path, boxes: Path | None = None, half: Half | Liter
 
 
 def examine(
-    photographs: Sequence[Photograph], localizer: Localizer, progress: Progress = no_progress
+    photographs: Sequence[AnnotatedImage], localizer: Localizer, progress: Progress = no_progress
 ) -> list[Examined]:
     """Locate the faces of each photograph, down to score 0, decoded as `predict` decodes it.
 
@@ -138,7 +139,7 @@ def examine(
     """
     examined: list[Examined] = []
     paths = [photograph.path for photograph in photographs]
-    for photos in read_batches(paths, progress, side=localizer.read_side):
+    for photos in read_batches(paths, progress, side=localizer.read_size):
         for photo, found in zip(photos, localizer.every(photos), strict=True):
             beneath = None if found else next(iter(localizer.dominant([photo])[0]), None)
             examined.append(Examined(photographs[len(examined)], found, max(photo.width, photo.height), beneath))
@@ -151,24 +152,24 @@ def measure_localization(examined: Sequence[Examined], score: float) -> Localiza
     return LocalizationReport(score, _recall(examined, score), _recall(single, score))
 
 
-def _listed(images: Path, boxes: dict[str, list[Box]]) -> tuple[list[Photograph], int, int]:
+def _listed(images: Path, boxes: dict[str, list[Box]]) -> tuple[list[AnnotatedImage], int, int]:
     """Distinct photographs of a boxes file, and how many are missing and how many come twice."""
-    photographs: list[Photograph] = []
+    photographs: list[AnnotatedImage] = []
     seen: set[bytes] = set()
     present = [name for name in boxes if (images / name).is_file()]
     for name in present:
         digest = content_digest(images / name)
         if digest not in seen:
             seen.add(digest)
-            photographs.append(Photograph(images / name, tuple(boxes[name]), half_of(digest)))
+            photographs.append(AnnotatedImage(images / name, tuple(boxes[name]), half_of(digest)))
     return photographs, len(boxes) - len(present), len(present) - len(photographs)
 
 
 def _recall(examined: Sequence[Examined], score: float) -> Recall:
     every = [_located(one) for one in examined]
     kept = [_located(one, score) for one in examined]
-    shares = [_located(one, score, 1 / one.longer) for one in examined]
-    by_share, faces_by_share = recall.recall_by_size(shares, SHARES)
+    fractions = [_located(one, score, 1 / one.longer) for one in examined]
+    by_fraction, faces_by_fraction = recall.recall_by_size(fractions, FRACTIONS)
     by_pixels, faces_by_pixels = recall.recall_by_size(kept, PIXELS)
     wrong = sum(int((recall.match(one.boxes, one.scores, one.truths, 0.5) < 0).sum()) for one in kept)
     return Recall(
@@ -180,8 +181,8 @@ def _recall(examined: Sequence[Examined], score: float) -> Recall:
         kept=recall.recall_by_iou(kept, IOUS),
         every=recall.recall_by_iou(every, IOUS),
         at_rates=np.array([recall.recall_by_false_positives(every, RATES, iou) for iou in IOUS]),
-        by_share=by_share,
-        faces_by_share=faces_by_share,
+        by_fraction=by_fraction,
+        faces_by_fraction=faces_by_fraction,
         by_pixels=by_pixels,
         faces_by_pixels=faces_by_pixels,
     )
@@ -197,7 +198,9 @@ def _located(one: Examined, score: float = 0.0, factor: float = 1.0) -> recall.L
 def _centred(examined: Sequence[Examined]) -> float:
     """The share of photographs with a face whose surest box has its middle inside one; nan without such photographs."""
     hits = [
-        any(holds(truth, one.surest.box.center) for truth in one.photograph.boxes) if one.surest else False
+        any(holds(truth, one.highest_scoring.box.center) for truth in one.photograph.boxes)
+        if one.highest_scoring
+        else False
         for one in examined
         if one.photograph.boxes
     ]

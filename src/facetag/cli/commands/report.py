@@ -45,7 +45,7 @@ def report(
     page = out or f"{output}.html"
     refuse_stranger(page, overwrite, output)
     summary = Summary.of(read_records(output, format))
-    examples = (*summary.surest.values(), *summary.doubtful.values())
+    examples = (*summary.most_confident.values(), *summary.borderline.values())
     shown = [face for faces in (summary.highest, summary.lowest, *examples) for face in faces]
     folder = str(relative_to or "")
     pictures, missing = thumbnails([] if no_thumbnails else shown, lambda path: os.path.join(folder, path))

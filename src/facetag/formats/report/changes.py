@@ -121,8 +121,8 @@ def _of_face(before: ImageRecord, after: ImageRecord, number: int, other: int) -
     for name in old.probabilities:
         if name in new.probabilities and (name in old.tags) != (name in new.tags):
             kind = "tag_lost" if name in old.tags else "tag_gained"
-            shares = (f"{face.probabilities[name]:.4f}" for face in (old, new))
-            yield Change(before.path, kind, number, other, name, *shares)
+            fractions = (f"{face.probabilities[name]:.4f}" for face in (old, new))
+            yield Change(before.path, kind, number, other, name, *fractions)
 
 
 def _matched(old: tuple[FaceRecord, ...], new: tuple[FaceRecord, ...]) -> dict[int, int]:

@@ -27,14 +27,14 @@ class Bar:
     """One attribute's line.
 
     Attributes:
-        share: of the faces, in percent, that have it.
+        fraction: of the faces, in percent, that have it.
         heights: of the bars of its distribution, 0 to 20.
     """
 
     name: str
     present: int
     unsure: int
-    share: float
+    fraction: float
     heights: tuple[float, ...]
 
 
@@ -96,8 +96,8 @@ def _bars(summary: Summary) -> list[Bar]:
     lines = []
     for name, counts, decided in zip(summary.attributes, summary.histogram, summary.decided, strict=True):
         heights = tuple(round(float(height), 1) for height in counts / max(counts.max(), 1) * BINS)
-        share = 100 * decided[PRESENT] / max(summary.faces, 1)
-        lines.append(Bar(name, int(decided[PRESENT]), int(decided[UNSURE]), float(share), heights))
+        fraction = 100 * decided[PRESENT] / max(summary.faces, 1)
+        lines.append(Bar(name, int(decided[PRESENT]), int(decided[UNSURE]), float(fraction), heights))
     return lines
 
 
