@@ -18,7 +18,8 @@ from readback import read_csv
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
-from facetag.datasets.scenes import SceneSettings
+from facetag.datasets.scenes import ALIGNED_FACE, SceneSettings
+from facetag.datasets.utkface import CHIP_FACE
 from facetag.errors import DataError, ExitCode, UsageError
 from facetag.localization.center_localizer import StudentLocalizer, StudentLocalizerSettings, localizer_of
 from facetag.localization.lnet_localizer import Localizer, LocalizerSettings
@@ -29,7 +30,7 @@ from facetag.settings import plain
 from facetag.training import cascade, checkpoint, distill, finetune, proposed, ship
 from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH, Beside
+from facetag.training.examples import VALIDATION_EPOCH, Beside, as_chip, bordered
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
@@ -69,12 +70,13 @@ STUDENT = replace(
     note="Taught by toys.",
     finder="student",
     student=(FIRST, replace(FIRST, far=0.6)),
-    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
-    svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2, utkface=1),
+    svm=replace(RECIPE.svm, photographs=0.5, utkface=True, even=("Male",)),
     student_localizer=StudentLocalizerSettings(side=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
+CHIPS = 30
 STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
 PROPOSALS = ("heads_train", "heads_validation", "faces_train", "faces_validation", "faces_svm")
 
@@ -391,6 +393,9 @@ def photographs(data: Path) -> Path:
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
     labelled = [f"{number}.png,{number % 2}," for number in range(PHOTOGRAPHS)]
     (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
+    for number in range(CHIPS):
+        chip = np.random.default_rng(number).integers(0, 256, (200, 200, 3), np.uint8)
+        save(data / "utkface" / f"{3 * number}_{number % 2}_0_{number}.png", chip)
     return folder
 
 
@@ -429,7 +434,7 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
     for photographs in (0, 2):
-        stage = replace(STUDENT.anet_attributes, photographs=photographs)
+        stage = replace(STUDENT.anet_attributes, photographs=photographs, utkface=0)
         cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
     alone, beside = (task.examples for task in begun)
     shown, _ = DataFolder(taught.data).labelled_photographs("train")
@@ -493,10 +498,61 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     nowhere = np.full((1, 5), np.nan, np.float32)
     with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
         finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, STUDENT.anet_attributes)
-    with pytest.raises(UsageError, match="no aligned frame"):
-        replace(STUDENT, anet_attributes=replace(STUDENT.anet_attributes, boxes="aligned"))
+    with pytest.raises(UsageError, match=r"svm\.utkface needs a fraction"):
+        replace(STUDENT, svm=replace(STUDENT.svm, photographs=0.0))
     with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
         replace(STUDENT, svm=replace(STUDENT.svm, photographs=1.0))
+
+
+def test_faces_of_utkface_are_shown_beside_the_rest_with_male_and_young(
+    taught: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    own = {"boxes": "aligned", "utkface": 3, "young_below": 30.0, "frozen": True, "celeba": 0.5, "tight": 1.0}
+    for settings in ({}, own):
+        stage = replace(STUDENT.anet_attributes, **settings)
+        cascade.finetune_anet(taught.data, taught.run, replace(STUDENT, anet_attributes=stage), OPTIONS)
+    everything, beside = (task.examples for task in begun)
+    people = DataFolder(taught.data).utkface("train")
+    assert 10 < len(people) < CHIPS and len(beside) - len(beside.examples) == 3 * len(people)
+    assert 0 < len(beside.examples.examples) < len(everything.examples.examples)
+    assert (beside.examples.examples.boxes == proposed.aligned_boxes(1)).all()
+    assert len({tuple(box) for box in beside.examples.others.boxes}) > 1  # labelled photographs are in no aligned frame
+    index = len(beside.examples) + 1
+    image, labels = beside[0, index]
+    assert image.shape == (55, 47, 3) and (image != beside[1, index][0]).any()
+    known = {ATTRIBUTES[column]: value.item() for column, value in enumerate(labels) if value >= 0}
+    assert known == {"Male": people[1].male, "Young": people[1].age < 30}
+    trains = [name for name, weights in begun[1].model.named_parameters() if not weights.requires_grad]
+    assert trains == ["anet.c1.weight", "anet.c1.bias", "anet.c2.weight", "anet.c2.bias"]
+
+
+def test_an_image_can_be_cut_as_tightly_as_a_chip_and_a_chip_set_in_a_border() -> None:
+    rng = np.random.default_rng(0)
+    image, box = as_chip(face(30, rng), ALIGNED_FACE)
+    assert image.shape[:2] == (101, 101)
+    scale = CHIP_FACE.height / box.height
+    assert (box.x * scale, box.y * scale) == pytest.approx((CHIP_FACE.x, CHIP_FACE.y), abs=2)
+    sides = set()
+    for _ in range(20):
+        framed, moved = bordered(image, box, rng)
+        pad = (len(framed) - len(image)) // 2
+        assert (moved.x, moved.y) == (box.x + pad, box.y + pad)
+        np.testing.assert_array_equal(framed[pad : pad + 101, pad : pad + 101], image)
+        sides.add(pad)
+    assert sides == {0, 50}
+
+
+def test_labels_of_images_with_few_of_them_count_more() -> None:
+    stage = replace(STUDENT.anet_attributes, sparse=0.5)
+    task = finetune.FaceTask(torch.nn.Identity(), stage, None, None)  # type: ignore[arg-type]
+    logits = torch.zeros(2, len(ATTRIBUTES), requires_grad=True)
+    labels = torch.zeros(2, len(ATTRIBUTES))
+    labels[1, 4:] = -1.0  # four of forty are known
+    task.loss(torch.nn.Identity(), logits, labels).backward()
+    assert logits.grad is not None and (logits.grad[1, 4:] == 0).all()
+    torch.testing.assert_close(logits.grad[1, 0] / logits.grad[0, 0], torch.tensor(10.0**0.5))
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
@@ -529,9 +585,13 @@ def test_a_model_behind_a_student_says_how_it_was_made(taught: Trained) -> None:
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
     labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
+    chips = {use: len(DataFolder(taught.data).utkface(use)) for use in ("train", "calibrate")}  # type: ignore[arg-type]
+    assert record["data"]["utkface"] == {**chips, "young_below": 40.0}
+    assert all(0 <= record["validation"]["anet_attributes_student"][f"living_{layer}"] <= 1 for layer in ("c3", "fc"))
     assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
     assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
+    assert f"{chips['train']} faces of all ages taught ANet Male and Young alone" in card
     assert "- student: recall " in card and "- student_2: recall " in card
     assert "- anet_attributes: accuracy " in card and "- anet_attributes_student: accuracy " in card
     assert (

@@ -20,8 +20,9 @@ from facetag.networks.anet import AttributeNet
 from facetag.training import checkpoint, distill, finetune
 from facetag.training.data import DataFolder
 from facetag.training.examples import Beside, Faces
+from facetag.training.living import revive
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.proposed import face_boxes, proposed_crowds, proposed_heads
+from facetag.training.proposed import face_boxes, located_boxes, proposed_crowds, proposed_heads
 from facetag.training.recipe import Recipe, StudentStage
 from facetag.training.ship import fit_svm
 from facetag.training.trained import by_finder, head_localizer, student_folder, trained_localizer
@@ -103,7 +104,8 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     """
     stage, folder = recipe.anet_attributes, DataFolder(data)
     labelled = folder.labelled_photographs("train") if stage.photographs else None
-    split = finetune.split_training(folder.celeba(), stage.held_out)
+    people = folder.utkface("train") if stage.utkface else None
+    split = finetune.split_training(folder.celeba(), stage.held_out, stage.celeba)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
@@ -118,8 +120,17 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     taught: Faces | Beside = examples
     if labelled:
         paths, labels = labelled
-        others = finetune.photograph_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
-        taught = Beside(examples, others, stage.photographs)
+        others = finetune.photograph_examples(
+            paths, labels, located_boxes(run, recipe, options)("labelled", paths), recipe.tagger, stage
+        )
+        taught = Beside(taught, others, stage.photographs)
+    if people:
+        taught = Beside(taught, finetune.utkface_examples(people, recipe.tagger, stage), stage.utkface)
+    if stage.frozen:
+        for layer in (net.anet.c1, net.anet.c2):
+            layer.requires_grad_(False)
+    if stage.revive and not options.resume:
+        revive(net, examples)
     task = finetune.FaceTask(net, stage, taught, validation)
     return train(task, stage.loop, run / by_finder("anet_attributes", recipe), options)
 
@@ -133,6 +144,8 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     """
     if recipe.anet_attributes.photographs:  # what is missing is to be said before hours of other stages
         DataFolder(data).labelled_photographs("train")
+    if recipe.anet_attributes.utkface or recipe.svm.utkface:
+        DataFolder(data).utkface("train")
     if recipe.svm.photographs:
         DataFolder(data).labelled_photographs("calibrate")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}

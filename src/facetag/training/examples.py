@@ -6,6 +6,7 @@ An example is asked for by (epoch, index); its chance comes from (seed, epoch, i
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from facetag.datasets.augment import (
     random_square,
 )
 from facetag.datasets.scenes import SceneComposer, log_uniform
+from facetag.datasets.utkface import CHIP_FACE, CHIP_SIDE
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.resample import Image, crop
@@ -119,10 +121,35 @@ class HeadCrops(Dataset[Any]):
         return moved.enlarged(float(np.exp(rng.uniform(-scale, scale))))
 
 
+Border = Literal["edge", "varied"]
+
+
+def as_chip(image: Image, box: Box) -> tuple[Image, Box]:
+    """The image cut as tightly around the face as UTKFace cuts its own, and the box in what is left."""
+    scale = box.height / CHIP_FACE.height
+    chip = Box(box.x - CHIP_FACE.x * scale, box.y - CHIP_FACE.y * scale, CHIP_SIDE * scale, CHIP_SIDE * scale)
+    high, wide = image.shape[:2]
+    left, top = int(np.clip(chip.x, 0, wide - 1)), int(np.clip(chip.y, 0, high - 1))
+    right, bottom = int(np.clip(chip.right, left + 1, wide)), int(np.clip(chip.bottom, top + 1, high))
+    return image[top:bottom, left:right], box.shifted(-left, -top)
+
+
+def bordered(image: Image, box: Box, rng: np.random.Generator) -> tuple[Image, Box]:
+    """The image as it is, mirrored beyond its edges or inside a plain colour, with chances of 2, 1 and 1, and the box
+    in it."""
+    kind, colour = rng.integers(4), rng.integers(0, 256, 3).tolist()
+    if kind < 2:
+        return image, box
+    pad = min(image.shape[:2]) // 2
+    mode = cv2.BORDER_REFLECT_101 if kind == 2 else cv2.BORDER_CONSTANT
+    padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, mode, value=colour)
+    return np.asarray(padded, np.uint8), box.shifted(pad, pad)
+
+
 class Beside(Dataset[Any]):
     """Examples, and beside them others so many times an epoch, with other chance each time: ((epoch, index)) -> one."""
 
-    def __init__(self, examples: "Faces", others: "Faces", times: int) -> None:
+    def __init__(self, examples: "Faces | Beside", others: "Faces", times: int) -> None:
         self.examples, self.others, self.times = examples, others, times
 
     def __len__(self) -> int:
@@ -137,7 +164,10 @@ class Beside(Dataset[Any]):
 
 
 class Faces(Dataset[Any]):
-    """Face windows: ((epoch, index)) -> image uint8 (55, 47, 3), target (attributes (A,) or an identity)."""
+    """Face windows: ((epoch, index)) -> image uint8 (55, 47, 3), target (attributes (A,) or an identity).
+
+    A fraction `tight` is cut `as_chip`; with a varied `border` images are `bordered`.
+    """
 
     def __init__(
         self,
@@ -148,8 +178,11 @@ class Faces(Dataset[Any]):
         jitter: JitterSettings,
         colour: ColourSettings,
         seed: int,
+        tight: float = 0.0,
+        border: Border = "edge",
     ) -> None:
         assert len(paths) == len(boxes) == len(targets)
+        self.tight, self.border = tight, border
         self.paths, self.boxes, self.targets, self.tagger = paths, boxes, targets, tagger
         self.jitter, self.colour, self.seed = jitter, colour, seed
 
@@ -159,11 +192,19 @@ class Faces(Dataset[Any]):
     def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
         epoch, index = place
         rng = np.random.default_rng((self.seed, epoch, index))
-        window = face_window(as_box(self.boxes[index]), self.tagger)
+        image, box = self._image(index, rng)
+        window = face_window(box, self.tagger)
         jitter, pixel = self.jitter, window.height / HEIGHT
         dx, dy = rng.uniform(-jitter.shift, jitter.shift, 2) * pixel
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(jitter.scale)))
         turn = rng.uniform(-jitter.rotation, jitter.rotation)
-        face = crop(read_rgb(self.paths[index]), window.shifted(dx, dy).enlarged(factor), WIDTH, HEIGHT, turn)
+        face = crop(image, window.shifted(dx, dy).enlarged(factor), WIDTH, HEIGHT, turn)
         face = flip(face, rng) if epoch < VALIDATION_EPOCH else face
         return jitter_colour(np.ascontiguousarray(face), rng, self.colour), self.targets[index]
+
+    def _image(self, index: int, rng: np.random.Generator) -> tuple[Image, Box]:
+        """The image and the face in it."""
+        image, box = read_rgb(self.paths[index]), as_box(self.boxes[index])
+        if self.tight and rng.random() < self.tight:
+            image, box = as_chip(image, box)
+        return bordered(image, box, rng) if self.border == "varied" else (image, box)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.augment import ColourSettings
@@ -19,6 +20,7 @@ from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer, SceneSettings
 from facetag.datasets.tags import TagLabels
+from facetag.datasets.utkface import Person, attribute_labels
 from facetag.errors import DataError
 from facetag.method.attribute_metrics import average_precision
 from facetag.model import RespondingLNet
@@ -29,8 +31,9 @@ from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
 from facetag.training.examples import Beside, Faces, HeadCrops, Scenes, read_rgb
+from facetag.training.living import living_units
 from facetag.training.pretrain import in_batches, require_both_parts
-from facetag.training.propose import Boxes
+from facetag.training.propose import Boxes, chip_boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
 
 OUTPUTS = len(ATTRIBUTES) + 1  #: the forty and "any of them"
@@ -45,8 +48,8 @@ class Split:
     validation: CelebA
 
 
-def split_training(data: CelebA, share: float) -> Split:
-    """Partition 0 cut by identity.
+def split_training(data: CelebA, share: float, fraction: float = 1.0) -> Split:
+    """Partition 0 cut by identity; of the training part a random fraction of the images.
 
     Raises:
         DataError: a part is empty, or there are no identities.
@@ -54,7 +57,8 @@ def split_training(data: CelebA, share: float) -> Split:
     nets = data.subset(0)
     held = hold_out_identities(nets.identities, share, seed=0)
     require_both_parts(held, share, "pictures of partition 0")
-    return Split(nets.select(~held), nets.select(held))
+    chosen = np.random.default_rng(0).random(len(held)) < fraction
+    return Split(nets.select(~held & chosen), nets.select(held))
 
 
 def composer(data: CelebA, backgrounds: Sequence[Sequence[str]], scenes: SceneSettings, seed: int) -> SceneComposer:
@@ -111,7 +115,11 @@ class FaceTask:
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
         logits, labels = model(images).float(), targets[0]
         known = labels >= 0
-        return attribute_loss(logits[known], labels[known])
+        if not self.stage.sparse:
+            return attribute_loss(logits[known], labels[known])
+        weights = (known.shape[1] / known.sum(1, keepdim=True).clamp(min=1)) ** self.stage.sparse
+        each = F.binary_cross_entropy_with_logits(logits, labels.clamp(min=0), reduction="none")
+        return (each * weights)[known].sum() / known.sum()
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         logits, labels = [], []
@@ -120,7 +128,9 @@ class FaceTask:
             labels.append(tags.numpy() > 0.5)
         scores, truth = np.concatenate(logits), np.concatenate(labels)
         precision = average_precision(scores, truth)
-        return {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+        figures = {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+        assert isinstance(model, AttributeNet)
+        return figures | living_units(model.anet, (images for images, _ in in_batches(self.validation, device, 256)))
 
 
 def scene_task(data: CelebA, backgrounds: Sequence[Sequence[str]], stage: SceneStage, lnet: LNetSettings) -> LNetTask:
@@ -177,6 +187,15 @@ def photograph_examples(
     return Faces(chosen, boxes[found], targets, tagger, stage.jitter, stage.colour, stage.loop.seed)
 
 
+def utkface_examples(people: Sequence[Person], tagger: TaggerSettings, stage: FaceStage) -> Faces:
+    """Face windows of UTKFace's chips with Male and Young, -1 for others."""
+    targets = torch.from_numpy(attribute_labels(people, stage.young_below).astype(np.float32))
+    paths = [str(person.path) for person in people]
+    seed = stage.loop.seed + 1
+    boxes = chip_boxes(len(people))
+    return Faces(paths, boxes, targets, tagger, stage.jitter, stage.colour, seed, border="varied")
+
+
 def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:
     """Face windows of these images with their forty attributes; images without a box are left out.
 
@@ -192,7 +211,8 @@ def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: Fac
         )
     targets = torch.from_numpy(data.attributes[found].astype(np.float32))
     jitter, colour = (stage.jitter, stage.colour) if jittered else (JitterSettings(), ColourSettings())
-    return Faces(chosen_paths(data, found), boxes[found], targets, tagger, jitter, colour, stage.loop.seed)
+    tight = stage.tight if jittered else 0.0
+    return Faces(chosen_paths(data, found), boxes[found], targets, tagger, jitter, colour, stage.loop.seed, tight)
 
 
 def chosen_paths(data: CelebA, mask: NDArray[np.bool_]) -> list[str]:

@@ -56,6 +56,11 @@ class Photographs:
     features: Features
     labels: NDArray[np.int8]
 
+    def joined(self, others: "Photographs") -> "Photographs":
+        """These and others."""
+        features = np.concatenate([self.features, others.features])
+        return Photographs(features, np.concatenate([self.labels, others.labels]))
+
 
 @dataclass(frozen=True, eq=False)
 class UnseenScores:

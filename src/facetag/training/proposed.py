@@ -22,9 +22,15 @@ Paths = Sequence[Path] | Sequence[str]
 
 def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, Paths], Boxes]:
     """What says where the face of each training picture of ANet is, a part of them by its name."""
-    stage, usual = recipe.anet_attributes, recipe.localizer
+    stage = recipe.anet_attributes
     if stage.boxes == "aligned":
         return lambda name, paths: aligned_boxes(len(paths))
+    return located_boxes(run, recipe, options)
+
+
+def located_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, Paths], Boxes]:
+    """The same by the recipe's finder, wherever CelebA's faces are taken to be."""
+    stage, usual = recipe.anet_attributes, recipe.localizer
     if recipe.finder == "student":
         finder: AnyLocalizer = trained_student(run, recipe, options.device)
     else:

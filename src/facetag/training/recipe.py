@@ -146,7 +146,7 @@ class FaceStage:
         start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a student from
             the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
         boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
-            aligned frame, with a `jitter` as large as the LNets' errors; it needs no LNets.
+            aligned frame, with a `jitter` as large as the LNets' errors; it needs none of them but for `photographs`.
         sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
             looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
@@ -154,6 +154,15 @@ class FaceStage:
         photographs: how often an epoch shows each labelled photograph that is to train on
             (`DataFolder.labelled_photographs`) beside CelebA; an attribute that it has no label of teaches nothing
             there.
+        celeba: fraction of CelebA's training images that is shown.
+        utkface: how often an epoch shows each face of UTKFace that is to train on beside CelebA; it teaches Male and
+            Young alone. Its surroundings vary, since chips end at the face.
+        young_below: the age in years from which on a face of UTKFace is not Young.
+        tight: fraction of CelebA's images that are cut as tightly as UTKFace's chips, so that what is missing around a
+            face tells nothing.
+        sparse: labels of an image that has n of the forty count (40 / n) to this power.
+        frozen: C1 and C2 stay as they are, which halves the work of a step.
+        revive: units of FC that answer to almost no face start anew.
     """
 
     start: Literal["identities", "nothing", "attributes"] = "identities"
@@ -163,6 +172,13 @@ class FaceStage:
     dropout: float = 0.0
     held_out: float = 0.05
     photographs: int = 0
+    celeba: float = 1.0
+    utkface: int = 0
+    young_below: float = 40.0
+    tight: float = 0.0
+    sparse: float = 0.0
+    frozen: bool = False
+    revive: bool = False
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -181,6 +197,7 @@ class FitStage:
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
         photographs: share of the calibration that labelled photographs have which ANet did not learn from, in [0, 1);
             the rest is CelebA's, and so is an attribute that they have no label of.
+        utkface: faces of UTKFace that ANet did not learn from are among these photographs, with Male and Young.
         even: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs one or
             the other: present from the threshold on by which both are told equally often, photographs and CelebA
             having their shares.
@@ -194,6 +211,7 @@ class FitStage:
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
     photographs: float = 0.0
+    utkface: bool = False
     even: tuple[str, ...] = ()
     seed: int = 0
 
@@ -239,7 +257,7 @@ class Recipe:
 
     Raises:
         UsageError: a student is to find faces and has no round, or rounds have different nets; ANet is to start from
-            itself, or is shown photographs in the aligned frame; photographs are all of the calibration.
+            itself; photographs are all of the calibration, or none of it with faces of UTKFace among them.
     """
 
     name: str = "paper"
@@ -263,8 +281,8 @@ class Recipe:
             raise UsageError(f"recipe {self.name} has no student to find faces", "add a [[student]]")
         if self.finder == "lnets" and self.anet_attributes.start == "attributes":
             raise UsageError('anet_attributes.start = "attributes" is for a recipe with a student', "leave it out")
-        if self.anet_attributes.photographs and self.anet_attributes.boxes == "aligned":
-            raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
+        if self.svm.utkface and not self.svm.photographs:
+            raise UsageError("svm.utkface needs a fraction of the calibration", "set svm.photographs")
         if not 0 <= self.svm.photographs < 1:
             raise UsageError(f"svm.photographs = {self.svm.photographs} is no share that leaves some", "set 0 to 0.9")
         if any(stage.net != self.student[0].net for stage in self.student):

@@ -1,5 +1,6 @@
 """From the trained nets of a run to a model folder: SVMs, calibration, what is said of how it was made."""
 
+from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
+from facetag.datasets.utkface import Person, attribute_labels
 from facetag.errors import DataError
 from facetag.localization.center_localizer import AnyLocalizer, StudentLocalizer
 from facetag.model import Model, save_model
@@ -22,8 +24,8 @@ from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
 from facetag.training.fit import Features, Fitted, Photographs, fit, require_identities
 from facetag.training.loop import RunOptions
-from facetag.training.propose import Boxes, as_box
-from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
+from facetag.training.propose import Boxes, as_box, chip_boxes
+from facetag.training.proposed import Paths, located_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe, StudentStage
 from facetag.training.trained import by_finder, has_stage, student_folder, trained_attribute_net, trained_finder
 
@@ -39,6 +41,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     labelled = DataFolder(data).labelled_photographs("calibrate") if recipe.svm.photographs else None
     record = training_record(run, recipe)
     record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
+    if recipe.anet_attributes.utkface or recipe.svm.utkface:
+        record["data"]["utkface"] = utkface_counts(data, recipe)
     if recipe.anet_attributes.photographs:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
     sight = _Sight(run, recipe, options)
@@ -47,6 +51,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if labelled:
         there, others = sight("calibration", labelled[0])
         photographs = Photographs(others, labelled[1].values[there])
+        if recipe.svm.utkface:
+            photographs = photographs.joined(sight.of_people(DataFolder(data).utkface("calibrate")))
     chosen = svms.select(found)
     fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, sight.outputs, photographs)
     record["svm"] = {
@@ -55,7 +61,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         "cost": fitted.cost,
         "pull": fitted.pull,
         "cross_fitted_accuracy": fitted.accuracy,
-        "photographs": 0 if photographs is None else len(photographs.labels),
+        "photographs": 0 if photographs is None else int(there.sum()),
     }
     model = _model_of(out.name, sight, fitted, record)
     save_model(model, out, model_card(model))
@@ -102,8 +108,17 @@ class _Sight:
         found = ~np.isnan(boxes[:, 0])
         if not found.any():
             raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
-        extract = FeatureExtractor(self.anet, recipe.tagger, options.device)
+        extract = self._extractor()
         return found, region_features(extract, list(compress(paths, found)), boxes[found], options)
+
+    def of_people(self, people: Sequence[Person]) -> Photographs:
+        """Faces of UTKFace, each where a chip has it, with their Male and Young."""
+        paths, boxes = [person.path for person in people], chip_boxes(len(people))
+        features = region_features(self._extractor(), paths, boxes, self.options)
+        return Photographs(features, attribute_labels(people, self.recipe.anet_attributes.young_below))
+
+    def _extractor(self) -> FeatureExtractor:
+        return FeatureExtractor(self.anet, self.recipe.tagger, self.options.device)
 
 
 def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) -> Model:
@@ -203,9 +218,23 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
         DataError: the labels are not there any more.
     """
     paths, labels = DataFolder(data).labelled_photographs("train")
-    boxes = face_boxes(run, recipe, options)("labelled", paths)
+    boxes = located_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
+
+
+def utkface_counts(data: Path, recipe: Recipe) -> dict[str, Any]:
+    """How many faces of UTKFace ANet learned from and how many calibrate, and from which age on nobody is Young.
+
+    Raises:
+        DataError: there are none.
+    """
+    folder, stage = DataFolder(data), recipe.anet_attributes
+    return {
+        "train": len(folder.utkface("train")) if stage.utkface else 0,
+        "calibrate": len(folder.utkface("calibrate")) if recipe.svm.utkface else 0,
+        "young_below": stage.young_below,
+    }
 
 
 def _finder_of(localizer: AnyLocalizer) -> dict[str, Any]:
