@@ -48,7 +48,7 @@ def test_the_use_depends_on_the_content_alone_and_has_its_fraction(tmp_path: Pat
 
 
 def test_male_and_young_alone_are_known(tmp_path: Path) -> None:
-    for name in ("3_0_0_1.jpg", "39_1_0_1.jpg", "40_0_0_1.jpg"):
+    for name in ("03_0_0_1.jpg", "39_1_0_1.jpg", "40_0_0_1.jpg"):
         (tmp_path / name).write_bytes(name.encode())
     labels = attribute_labels(load_utkface(tmp_path).people, 40.0)
     male, young = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Young")

@@ -45,7 +45,7 @@ def revive(net: AttributeNet, examples: Any, faces: int = 1024) -> int:
     """Start those units of FC anew that are silent on almost all of the examples; returns how many.
 
     Their weights are random, scaled as the living units' answers are, their bias makes half of the faces active, and
-    the outputs do not see them yet: so the net answers as before.
+    the outputs do not see them yet: so the net answers as before but for what these few faces meant.
     """
     step = max(len(examples) // faces, 1)
     chosen = range(0, len(examples), step)[:faces]
