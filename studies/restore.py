@@ -8,7 +8,8 @@ LNet+, the ANet right after identities, the student and its ANet are as they wer
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
 already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the one
 before UTKFace, which its own goes on from; `objects` are older LNets, which start from LNet+ and taught the student's
-first three rounds, and the ANet that was trained on their faces; figures.json has the convention of these LNets for a recipe.
+first three rounds, and the ANet that was trained on their faces; figures.json has the convention of these LNets for a
+recipe.
 """
 
 import argparse

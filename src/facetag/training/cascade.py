@@ -144,10 +144,10 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     """
     if recipe.anet_attributes.photographs:  # what is missing is to be said before hours of other stages
         DataFolder(data).labelled_photographs("train")
-    if recipe.anet_attributes.utkface or recipe.svm.utkface:
-        DataFolder(data).utkface("train")
     if recipe.svm.photographs:
         DataFolder(data).labelled_photographs("calibrate")
+    if recipe.anet_attributes.utkface or recipe.svm.utkface:
+        DataFolder(data).utkface("train")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
     if recipe.finder == "student":
         asked["student"] = train_student
