@@ -11,9 +11,8 @@ anet_student.safetensors         its ANet with the outputs
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
 start from an LNet+ of three epochs, folded as models/faithful had them, and their heads; they taught the student's
-first three rounds. anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces;
-anet_before_utkface.safetensors went on from it, on the student's faces, and `fast`'s goes on from that. figures.json
-has their validation.
+first three rounds. anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces and
+that `fast`'s goes on from. figures.json has their validation.
 """
 
 import argparse

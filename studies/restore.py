@@ -6,10 +6,9 @@ python studies/restore.py --run runs/objects --nets objects
 
 LNet+, the ANet right after identities, the student and its ANet are as they were trained, but for fp16. LNet_o and
 LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the one
-before UTKFace, which its own goes on from; `objects` are older LNets, which start from LNet+ and taught the student's
-first three rounds, and the ANet that was trained on their faces; figures.json has the convention of these LNets for a
-recipe.
+already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the older one
+that its own goes on from; `objects` are older LNets, which start from LNet+ and taught the student's first three
+rounds, and that ANet, which was trained on their faces; figures.json has the convention of these LNets for a recipe.
 """
 
 import argparse
@@ -87,9 +86,7 @@ def with_objects() -> dict[str, nn.Module]:
 
 def behind_fast() -> dict[str, nn.Module]:
     """The LNets of `faithful`, and the ANet that `fast`'s goes on from."""
-    before = AttributeNet(len(ATTRIBUTES), load_recipe("fast").anet)
-    before.load_state_dict(floats(HERE / "anet_before_utkface.safetensors"))
-    return shipped() | {"anet_attributes": before}
+    return shipped() | {"anet_attributes": with_objects()["anet_attributes"]}
 
 
 NETS = {"faithful": shipped, "fast": behind_fast, "objects": with_objects}
