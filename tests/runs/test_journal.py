@@ -5,6 +5,7 @@ import os
 import random
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -305,3 +306,79 @@ def test_threads_may_ask_while_one_writes(path):
         for thread in threads:
             thread.join()
         assert not wrong and len(list(journal.records())) == 100
+
+
+def test_a_flipped_bit_gives_the_same_answers_or_one_line(path):
+    """Of every 101st byte; what fails its check is answered again, never believed."""
+    filled(path)
+    with open(path, "rb") as stream:
+        good = stream.read()
+    answers = [record(f"{number}.jpg") for number in range(3)]
+    refused = again = 0
+    for at in range(0, len(good), 101):
+        bad = bytearray(good)
+        bad[at] ^= 1 << at % 8
+        with open(path, "wb") as stream:
+            stream.write(bad)
+        try:
+            with Journal(path, BASIS) as journal:
+                journal.begin()
+                for number, answer in enumerate(answers):
+                    known = journal.known(answer.path)
+                    if known and known.source == source(number):
+                        assert known.record == answer
+                        journal.keep(number, answer.path)
+                    else:
+                        again += 1
+                        journal.add(number, answer, source(number))
+                assert list(journal.records()) == answers
+        except FacetagError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        remove_journal(path)
+    assert refused and again
+
+
+def test_moved_inputs_are_looked_for_in_no_time(path):
+    """Once asked of each pair: a hundred times as long at this number."""
+    number = 20_000
+    with Journal(path, BASIS) as journal:
+        journal.begin()
+        for place in range(number):
+            journal.add(place, record(f"{place}.jpg", faces=()), Source(1, 2, place.to_bytes(32, "big")))
+        journal.finish(number, "")
+    with Journal(path, BASIS) as journal:
+        journal.begin()
+        for place in range(number):
+            name = f"{'moved' if place % 2 else ''}{place}.jpg"
+            journal.add(place, record(name, faces=()), Source(1, 2, place.to_bytes(32, "big")))
+        started = time.process_time()
+        journal.refuse_emptying("out.csv")
+        assert time.process_time() - started < 2
+
+
+def test_a_rollback_journal_that_names_another_file_is_refused(path, tmp_path):
+    filled(path)
+    (tmp_path / "precious.txt").write_text("mine")
+    with open(path + "-journal", "wb") as stream:
+        stream.write(bytes(512) + bytes.fromhex("d9d505f920a163d7"))
+    with pytest.raises(JournalError, match="names another file, which SQLite would delete"):
+        Journal(path, BASIS)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON inputs BEGIN DELETE FROM inputs; END",
+        "CREATE VIEW v AS SELECT * FROM inputs",
+        "CREATE TABLE further (x)",
+    ],
+)
+def test_nothing_but_our_tables_is_in_a_journal(path, statement):
+    filled(path)
+    with sqlite3.connect(path) as base:
+        base.execute(statement)
+    base.close()
+    with pytest.raises(JournalError, match="its tables are not facetag's"):
+        Journal(path, BASIS)

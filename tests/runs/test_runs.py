@@ -1,5 +1,6 @@
 """Runs at an output that an earlier run wrote: what is kept, what is done again, what is refused."""
 
+import csv
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from photographs import make_photographs
 
 from facetag import cli
-from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked
+from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked, UsageError
 from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.localization.base import Detection
@@ -478,3 +479,58 @@ def test_every_input_has_its_fate_and_what_is_gone_is_counted(archive):
     assert fates() == ({"000001.jpg": "changed"}, 2)
     assert fates() == ({}, 0)
     assert fates(basis=replace(BASIS, min_face=9))[0] == dict.fromkeys(os.listdir(archive), "changed")
+
+
+def rows_of(out="out.csv"):
+    with open(out, encoding="utf-8") as stream:
+        return [os.path.basename(row["path"]) for row in csv.DictReader(stream)]
+
+
+def test_other_arguments_would_drop_rows_and_are_refused(archive):
+    first, second = names(0, 1), names(2)
+    go(inputs=[f"in/{name}" for name in first], arguments="first")
+    with pytest.raises(UsageError, match=r"out.csv.facetag.sqlite is of a run that was given other inputs"):
+        go(inputs=[f"in/{name}" for name in second], arguments="second")
+    assert rows_of() == first
+
+
+def test_appended_inputs_come_behind_what_is_there(archive):
+    go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first")
+    asked, outcome = go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
+    assert (asked, outcome.kept, outcome.gone) == (names(0), 1, 0)
+    assert rows_of() == names(5, 1, 0)
+    assert go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first", prune=True)[0] == []
+
+
+def test_a_file_that_facetag_did_not_write_is_not_replaced(archive):
+    with open("out.csv", "w", encoding="utf-8") as stream:
+        stream.write("name,price\n")
+    with pytest.raises(UsageError, match=r"^out.csv was not written by facetag"):
+        go()
+    assert content() == b"name,price\n"
+    go(overwrite=True)
+    assert len(rows_of()) == 20
+
+
+def test_the_new_file_has_the_mode_of_the_old_one(archive):
+    go()
+    os.chmod("out.csv", 0o600)
+    (archive / "000000.jpg").unlink()
+    go()
+    assert stat.S_IMODE(os.stat("out.csv").st_mode) == 0o600 and len(rows_of()) == 19
+
+
+def test_a_lock_of_the_users_own_is_left_alone(archive):
+    open("out.csv.lock", "w").close()
+    go()
+    assert os.path.exists("out.csv.lock")
+    with open("out.csv.lock", "w", encoding="utf-8") as stream:
+        stream.write("mine")
+    with pytest.raises(FacetagError, match="is not facetag's lock"):
+        go()
+
+
+def test_a_file_dated_beyond_what_sqlite_holds_is_kept_like_others(archive):
+    os.utime(archive / "000000.jpg", ns=(1 << 61, 10_413_792_000 * 10**9))
+    go()
+    assert go()[0] == []
