@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facetag.datasets.webfaces import Photograph
-from facetag.evaluate.localization import IOUS, RATES, Examined, load_photographs, measure_localization
-from facetag.evaluate.pictures import evenly, read_picture
+from facetag.datasets.webfaces import AnnotatedImage
+from facetag.evaluate.image_batches import evenly, load_pixels
+from facetag.evaluate.localization import IOUS, RATES, Examined, load_annotated_images, measure_localization
 from facetag.geometry import Box
 from facetag.images.resample import Image
 from facetag.localization.base import Localizer
@@ -105,11 +105,13 @@ WAYS: dict[str, Callable[[Shown], Shown]] = {
 }
 
 
-def figures(finder: Localizer, photographs: Sequence[Photograph], way: Callable[[Shown], Shown]) -> tuple[float, ...]:
+def figures(
+    finder: Localizer, photographs: Sequence[AnnotatedImage], way: Callable[[Shown], Shown]
+) -> tuple[float, ...]:
     """Recall at the score, recall at 0.1 false positives an image, false positives an image at the score."""
     examined = []
     for photograph in photographs:
-        shown = way(Shown(read_picture(photograph.path), photograph.boxes[0]))
+        shown = way(Shown(load_pixels(photograph.path), photograph.boxes[0]))
         high, wide = shown.image.shape[:2]
         found = [replace(face, box=face.box.clipped(wide, high)) for face in finder.every([shown.image])[0]]
         truth = replace(photograph, boxes=(shown.face.clipped(wide, high),))
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["fast"])
     parser.add_argument("--limit", type=int, default=250)
     asked = parser.parse_args()
-    single = load_photographs(asked.images, asked.boxes, asked.half).single
+    single = load_annotated_images(asked.images, asked.boxes, asked.half).single
     chosen = [single[index] for index in evenly(len(single), asked.limit)]
     finders = {name: FaceTagger(name, device="cpu").localizer for name in asked.models}
     print(

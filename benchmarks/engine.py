@@ -30,7 +30,7 @@ from facetag.attributes import ATTRIBUTES  # noqa: E402
 from facetag.formats.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
 from facetag.model import load_model, save_model  # noqa: E402
-from facetag.pipeline.loader import Photo, ReadSettings, read  # noqa: E402
+from facetag.pipeline.loader import LoadedImage, ReadSettings, read  # noqa: E402
 from facetag.pipeline.stages import Cascade, answers  # noqa: E402
 from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
 from facetag.predictor import FaceTagger  # noqa: E402
@@ -84,8 +84,8 @@ def report_speed(paths: Sequence[str], cascade: Cascade, settings: ReadSettings,
     print("stages  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in clock.seconds.items() if seconds))
 
 
-def in_memory(paths: Sequence[str], settings: ReadSettings) -> list[list[Photo]]:
-    photos = [item for path in paths if isinstance(item := read(path, settings), Photo)]
+def in_memory(paths: Sequence[str], settings: ReadSettings) -> list[list[LoadedImage]]:
+    photos = [item for path in paths if isinstance(item := read(path, settings), LoadedImage)]
     return [photos[start : start + settings.batch] for start in range(0, len(photos), settings.batch)]
 
 

@@ -1,4 +1,4 @@
-"""facetag's localisers beside Haar cascades and mediapipe on whole photographs, in one run.
+"""facetag's localizers beside Haar cascades and mediapipe on whole photographs, in one run.
 
     python benchmarks/localization.py --environments ~/rivals --half test
 
@@ -24,21 +24,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from environments import HAAR, MEDIAPIPE, Environment, Process, python_of
 
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import DataError, FacetagError
-from facetag.evaluate.convention import RATE, TURNS, medians, near
+from facetag.evaluate.box_calibration import RATE, TURNS, medians, near
+from facetag.evaluate.image_batches import evenly, read_batches
 from facetag.evaluate.localization import (
     IOUS,
     PIXELS,
     RATES,
     Examined,
     LocalizationReport,
-    load_photographs,
+    load_annotated_images,
     measure_localization,
 )
-from facetag.evaluate.pictures import evenly, read_batches
 from facetag.evaluate.report import Table, localization_json, plain_text, to_json
-from facetag.evaluate.speed import smooth_picture
+from facetag.evaluate.speed import smooth_image
 from facetag.geometry import Box
 from facetag.images.resample import Image
 from facetag.localization.base import Detection, Localizer
@@ -72,7 +72,7 @@ RIVALS = {
 
 
 @dataclass
-class Looked:
+class LayersAndTruth:
     """What one detector found in photographs, in how many seconds."""
 
     examined: list[Examined] = field(default_factory=list)
@@ -127,15 +127,15 @@ def ours(localizer: Localizer) -> Detector:
     return detect
 
 
-def look(photographs: Sequence[Photograph], detectors: Mapping[str, Detector]) -> dict[str, Looked]:
+def look(photographs: Sequence[AnnotatedImage], detectors: Mapping[str, Detector]) -> dict[str, LayersAndTruth]:
     """Each detector on all photographs, batch by batch in turn, after one picture that is not measured.
 
     Raises:
         DataError: a photograph cannot be read.
     """
-    looked = {name: Looked() for name in detectors}
+    looked = {name: LayersAndTruth() for name in detectors}
     with TemporaryDirectory() as folder:
-        warm = [smooth_picture()]
+        warm = [smooth_image()]
         for detect in detectors.values():
             detect(warm, save(warm, Path(folder)))
         for photos in read_batches([one.path for one in photographs], _progress):
@@ -157,7 +157,10 @@ def save(images: Sequence[Image], folder: Path) -> list[Path]:
 
 
 def _add(
-    examined: list[Examined], photographs: Sequence[Photograph], images: Sequence[Image], found: list[list[Detection]]
+    examined: list[Examined],
+    photographs: Sequence[AnnotatedImage],
+    images: Sequence[Image],
+    found: list[list[Detection]],
 ) -> None:
     for image, faces in zip(images, found, strict=True):
         examined.append(Examined(photographs[len(examined)], faces, max(image.shape[:2])))
@@ -175,7 +178,7 @@ def fit(examined: Sequence[Examined]) -> PeakSettings:
     Raises:
         DataError: none of them lies near its face.
     """
-    pairs = [(one.found[0].box, one.photograph.boxes[0]) for one in single(examined) if one.found]
+    pairs = [(one.found[0].box, one.image.boxes[0]) for one in single(examined) if one.found]
     ratio = float(np.median([truth.width / truth.height for _, truth in pairs])) if pairs else 1.0
     settings = PeakSettings(height=1.0, ratio=ratio)
     for _ in range(TURNS):
@@ -189,7 +192,7 @@ def fit(examined: Sequence[Examined]) -> PeakSettings:
 
 def single(examined: Sequence[Examined]) -> list[Examined]:
     """Those of photographs with one face."""
-    return [one for one in examined if len(one.photograph.boxes) == 1]
+    return [one for one in examined if len(one.image.boxes) == 1]
 
 
 def convert(box: Box, settings: PeakSettings) -> Box:
@@ -201,12 +204,12 @@ def convert(box: Box, settings: PeakSettings) -> Box:
 def converted(examined: Sequence[Examined], settings: PeakSettings) -> list[Examined]:
     """All of a rival's boxes by the convention."""
     return [
-        Examined(one.photograph, [Detection(convert(face.box, settings), face.score) for face in one.found], one.longer)
+        Examined(one.image, [Detection(convert(face.box, settings), face.score) for face in one.found], one.longer)
         for one in examined
     ]
 
 
-def figures(looked: Looked) -> Figures:
+def figures(looked: LayersAndTruth) -> Figures:
     """Recall at the lowest score with at most `RATE` false positives an image on photographs with one face."""
     report = measure_localization(looked.examined, threshold(single(looked.examined)))
     return Figures(report, len(looked.examined) / looked.seconds)
@@ -215,7 +218,7 @@ def figures(looked: Looked) -> Figures:
 def threshold(examined: Sequence[Examined]) -> float:
     """That score; infinite where even the surest boxes have more."""
     located = [
-        recall.Located([face.box for face in one.found], [face.score for face in one.found], one.photograph.boxes)
+        recall.Located([face.box for face in one.found], [face.score for face in one.found], one.image.boxes)
         for one in examined
     ]
     curve = recall.froc(located, IOU)
@@ -236,7 +239,7 @@ def _column(one: Figures, first: str, reference: float) -> dict[str, str]:
         f"one face: recall at IoU {iou:g}, {RATE:g} false positives an image": alone.at_rates[IOUS.index(iou), rate]
         for iou in SHOWN
     }
-    cells[f"one face: left empty at that score (by IoU {IOU:g})"] = alone.empty / max(alone.photographs, 1)
+    cells[f"one face: left empty at that score (by IoU {IOU:g})"] = alone.empty / max(alone.images, 1)
     cells["one face: surest box centred in it, any score"] = alone.centred
     cells[f"all {every.faces} faces: recall at IoU {IOU:g}, that score"] = every.kept[IOUS.index(IOU)]
     for low, high, value, count in zip(PIXELS, PIXELS[1:], every.by_pixels, every.faces_by_pixels, strict=False):
@@ -259,8 +262,8 @@ def as_json(measured: Mapping[str, Figures], conventions: Mapping[str, PeakSetti
 
 
 def compare(
-    chosen: Sequence[Photograph],
-    tuning: Sequence[Photograph],
+    chosen: Sequence[AnnotatedImage],
+    tuning: Sequence[AnnotatedImage],
     ours: Mapping[str, Detector],
     rivals: Mapping[str, Detector],
 ) -> tuple[dict[str, Figures], dict[str, PeakSettings]]:
@@ -284,7 +287,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def part(photographs: Sequence[Photograph], half: str, limit: int | None) -> list[Photograph]:
+def part(photographs: Sequence[AnnotatedImage], half: str, limit: int | None) -> list[AnnotatedImage]:
     """So many of a half."""
     every = [one for one in photographs if one.half == half]
     return [every[index] for index in evenly(len(every), limit)]
@@ -292,7 +295,7 @@ def part(photographs: Sequence[Photograph], half: str, limit: int | None) -> lis
 
 def main() -> None:
     asked = arguments()
-    photographs = load_photographs(asked.images).chosen
+    photographs = load_annotated_images(asked.images).chosen
     chosen, tuning = (part(photographs, half, asked.limit) for half in (asked.half, "tune"))
     taggers = [FaceTagger(name, device="cpu") for name in asked.models]
     models = [tagger.model for tagger in taggers]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facetag.errors import DataError
-from facetag.evaluate.pictures import evenly
+from facetag.evaluate.image_batches import evenly
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.discover import discover

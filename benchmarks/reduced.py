@@ -1,4 +1,4 @@
-"""What it costs in answers, and wins in time, to decode large JPEGs smaller than they are (setting `read_side`).
+"""What it costs in answers, and wins in time, to decode large JPEGs smaller than they are (setting `read_size`).
 
     python benchmarks/reduced.py --model fast --sides 512 768
 
@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from facetag.attributes import ATTRIBUTES
-from facetag.datasets.webfaces import Photograph
-from facetag.evaluate.localization import load_photographs
+from facetag.datasets.webfaces import AnnotatedImage
+from facetag.evaluate.localization import load_annotated_images
 from facetag.method.detection_metrics import match
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, answers
@@ -50,15 +50,18 @@ class Compared:
     images: float
 
 
-def looked(photographs: Sequence[Photograph], cascade: Cascade, side: int) -> tuple[list[ImageRecord], Stopwatch]:
+def looked(photographs: Sequence[AnnotatedImage], cascade: Cascade, side: int) -> tuple[list[ImageRecord], Stopwatch]:
     clock = Stopwatch()
     paths = [str(each.path) for each in photographs]
-    records = [each.record for each in answers(paths, cascade, ReadSettings(workers=1, side=side), clock)]
+    records = [each.record for each in answers(paths, cascade, ReadSettings(workers=1, min_size=side), clock)]
     return records, clock
 
 
 def compare(
-    photographs: Sequence[Photograph], whole: Sequence[ImageRecord], records: Sequence[ImageRecord], clock: Stopwatch
+    photographs: Sequence[AnnotatedImage],
+    whole: Sequence[ImageRecord],
+    records: Sequence[ImageRecord],
+    clock: Stopwatch,
 ) -> Compared:
     hits = truths = faces = 0
     overlaps, differences, decisions = [], [], []
@@ -95,7 +98,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    photographs = load_photographs(options.data, half="tune").chosen
+    photographs = load_annotated_images(options.data, half="tune").chosen
     tagger = FaceTagger(options.model, device="cpu")
     model, cascade = tagger.model, tagger.cascade
     looked(photographs[:20], cascade, 0)  # warm
@@ -115,7 +118,7 @@ def show(count: int, side: str, row: Compared) -> None:
     )
 
 
-def large(photograph: Photograph, least: int) -> bool:
+def large(photograph: AnnotatedImage, least: int) -> bool:
     with Image.open(photograph.path) as image:
         return max(image.size) >= least
 

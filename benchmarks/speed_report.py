@@ -39,7 +39,7 @@ class Timed:
 class Measured:
     """One set of photographs: everyone's times, and multiply-adds an image by model."""
 
-    pictures: Pictures
+    images: Pictures
     files: Mapping[str, float]
     answers: Mapping[str, str]
     timed: Mapping[str, Timed]
@@ -55,12 +55,12 @@ class Measured:
 
     def _an_image(self, name: str, of: Callable[[Sequence[float]], float]) -> float:
         timed = self.timed[name]
-        return nan if timed.reason else of(timed.an_image(self.pictures.count))
+        return nan if timed.reason else of(timed.an_image(self.images.count))
 
     def command(self, name: str) -> float:
         """Images a second of the whole command on 2 N files; nan for what is no command."""
         seconds = self.timed[name].seconds if not self.timed[name].reason else {}
-        return 2 * self.pictures.count / statistics.median(seconds["long"]) if "short" in seconds else nan
+        return 2 * self.images.count / statistics.median(seconds["long"]) if "short" in seconds else nan
 
     def first(self, name: str) -> float:
         """Seconds to the first record; nan for what is no command."""
@@ -100,7 +100,7 @@ def table(measured: Measured, turns: int) -> Table:
     """A row a system and one a decoder."""
     facts = measured.files
     title = (
-        f"{measured.pictures.title}: {facts['files']} JPEG files of {facts['megapixels']:.2f} megapixels and "
+        f"{measured.images.title}: {facts['files']} JPEG files of {facts['megapixels']:.2f} megapixels and "
         f"{facts['kilobytes']:.0f} kB in the mean; medians of {turns} turns"
     )
     shown = [name for name, timed in measured.timed.items() if not timed.reason and name not in LIMITS]
@@ -147,7 +147,7 @@ def report(measured: Measured, turns: int) -> str:
 def as_json(measured: Measured) -> dict[str, Any]:
     """All of a set, every turn's seconds among it."""
     return {
-        "title": measured.pictures.title,
+        "title": measured.images.title,
         **measured.files,
         "gflops": {limit: 2e-9 * measured.multiply_adds_a_second(limit) for limit in LIMITS},
         "systems": {name: _system(measured, name) for name in measured.timed},

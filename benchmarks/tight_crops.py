@@ -17,7 +17,7 @@ import numpy as np
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.folders import list_images
 from facetag.datasets.scenes import ALIGNED_FACE
-from facetag.evaluate.pictures import evenly, read_picture
+from facetag.evaluate.image_batches import evenly, load_pixels
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
@@ -45,7 +45,7 @@ def utkface(data: Path, size: int, limit: int) -> Iterator[Crop]:
     """Whole pictures; the face is their middle."""
     paths = list_images(data / "utkface")
     for index in evenly(len(paths), limit):
-        image = of_size(read_picture(Path(paths[index])), size)
+        image = of_size(load_pixels(Path(paths[index])), size)
         yield Crop(image, Box(0, 0, image.shape[1], image.shape[0]))
 
 
@@ -54,7 +54,7 @@ def celeba(data: Path, size: int, limit: int, cut: float) -> Iterator[Crop]:
     paths = load_celeba(data / "celeba").subset(1).paths
     side = round(cut * ALIGNED_FACE.height)
     for index in evenly(len(paths), limit):
-        image = read_picture(Path(paths[index]))
+        image = load_pixels(Path(paths[index]))
         frame = Box.around(*ALIGNED_FACE.center, side, side).clipped(image.shape[1], image.shape[0])
         left, top, right, bottom = (round(edge) for edge in (frame.x, frame.y, frame.right, frame.bottom))
         part = of_size(np.ascontiguousarray(image[top:bottom, left:right]), size)
@@ -67,7 +67,7 @@ def scenes(data: Path, size: int, limit: int) -> Iterator[Crop]:
     """Random squares of scenes without people."""
     paths = list_images(data / "backgrounds" / "scene15")
     for index in evenly(len(paths), limit):
-        image, rng = read_picture(Path(paths[index])), np.random.default_rng(index)
+        image, rng = load_pixels(Path(paths[index])), np.random.default_rng(index)
         side = int(min(image.shape[:2]) * rng.uniform(0.3, 1))
         top, left = (int(rng.integers(length - side + 1)) for length in image.shape[:2])
         yield Crop(of_size(np.ascontiguousarray(image[top : top + side, left : left + side]), size), None)

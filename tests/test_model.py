@@ -52,7 +52,7 @@ def made_model(seed=0, fc_inputs="c3_c4"):
         svm=LinearSVM(*(rng.random(shape).astype(np.float32) for shape in ((40, 160), 40, 160, 160))),
         calibration=Calibration(rng.random(40), rng.normal(size=40)),
         thresholds=np.round(rng.random(40), 6),
-        localizer={"sides": [227, 451], "face": {"threshold": 0.25}},
+        localizer={"input_sizes": [227, 451], "face": {"threshold": 0.25}},
         tagger={"radius": 0, "combination": "average"},
         training={"recipe": {"name": "made"}, "images": {"9": 1, "10": 2}},
     )
@@ -175,10 +175,10 @@ def test_a_folder_without_a_description_is_no_model(folder):
     assert "no model" in refused(folder)
 
 
-@pytest.mark.parametrize("number", [None, 0, 2, "1", [1]])
+@pytest.mark.parametrize("number", [None, 0, 3, "1", [1]])
 def test_another_format_is_refused(folder, number):
     rewrite(folder, format=number)
-    assert "format 1" in refused(folder)
+    assert "format 1 or 2" in refused(folder)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 def taught(original):
     """The made model behind a centre network."""
     return dataclasses.replace(
-        original, lnet_o=None, lnet_s=None, center_net=random_center_net(0), localizer={"side": 64, "down": 0.25}
+        original, lnet_o=None, lnet_s=None, center_net=random_center_net(0), localizer={"input_size": 64, "down": 0.25}
     )
 
 

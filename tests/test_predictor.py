@@ -166,7 +166,7 @@ def test_torch_keeps_its_threads():
     try:
         torch.set_num_threads(4)
         tagger = FaceTagger(random_model(), device="cpu", attributes=[])
-        assert tagger.reading.lookers > 1
+        assert tagger.reading.inference_workers > 1
         seen = [torch.get_num_threads() for _ in tagger.stream([np.zeros((32, 32, 3), np.uint8)] * 3)]
         with ThreadPoolExecutor(1) as pool:
             assert {*seen, torch.get_num_threads(), pool.submit(torch.get_num_threads).result()} == {4}

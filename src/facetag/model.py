@@ -30,7 +30,7 @@ from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
-from facetag.settings import plain, settings_from
+from facetag.settings import plain, settings_from, with_new_keys
 
 FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
 CENTER_FILES = ("center_net.safetensors", *FILES[2:])
@@ -105,7 +105,7 @@ def load_model(name_or_folder: str = DEFAULT) -> Model:
     description = read_description(folder)
     try:
         verify_model(folder, description)
-        return _assemble(folder, description)
+        return _assemble(folder, _renamed(description))
     except _MALFORMED as error:
         reason = " ".join(str(error).split())
         raise ModelError(
@@ -144,6 +144,14 @@ def _digest(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _renamed(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A description of the first format with settings called as they are now."""
+    if description["format"] != 1:
+        return description
+    settings = {name: with_new_keys(value, name) for name, value in description.items() if isinstance(value, dict)}
+    return {**description, **settings, "groups": description.get("groups", {}), "sha256": description.get("sha256")}
+
+
 def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
     svm = {name: tensor.numpy() for name, tensor in _tensors(folder / "svm.safetensors", inf).items()}
     attributes, groups = attributes_of(description)
@@ -154,7 +162,7 @@ def _assemble(folder: Path, description: Mapping[str, Any]) -> Model:
         raise ValueError("its SVMs' scale is not positive")
     return Model(
         name=description["name"],
-        **_load_finder(folder, description),
+        **_load_localizer_nets(folder, description),
         anet=_load_anet(folder / "anet.safetensors", description["anet"]),
         svm=LinearSVM(svm["weights"], _per_attribute(svm["bias"], count), svm["mean"], svm["scale"]),
         calibration=Calibration(*(_per_attribute(description[name], count) for name in ("slope", "intercept"))),
@@ -192,7 +200,7 @@ def _per_attribute(values: Any, count: int) -> NDArray[np.float64]:
     return numbers
 
 
-def _load_finder(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
+def _load_localizer_nets(folder: Path, description: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of Model that find faces."""
     if "center_net" in description:
         net = _load_center_net(folder / "center_net.safetensors", description["center_net"])

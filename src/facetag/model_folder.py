@@ -11,7 +11,8 @@ from typing import Any
 from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2  #: as it is written
+FORMATS = (1, FORMAT)  #: as it may be read; in the first, settings have older names
 DEFAULT = "fast"
 LARGEST = 1 << 30  #: bytes of one file; the largest that is shipped has a hundredth of it
 
@@ -70,8 +71,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: {error.strerror}", "name a model folder") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON", "install facetag again or train it anew") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelError(f"{path} is not of model format {FORMAT}", "use a model made for this version of facetag")
+    if not isinstance(description, dict) or description.get("format") not in FORMATS:
+        raise ModelError(f"{path} is not of model format 1 or 2", "use a model made for this version of facetag")
     name, attributes = description.get("name"), description.get("attributes", [])
     if not (isinstance(name, str) and name.isprintable() and isinstance(attributes, list)):
         raise ModelError(

@@ -24,11 +24,11 @@ from facetag.localization.center_localizer import localizer_of
 from facetag.model import Model, load_model
 from facetag.model_folder import DEFAULT
 from facetag.networks.execution.device import is_half, torch_device
-from facetag.pipeline.batch_size import lookers, suiting
+from facetag.pipeline.batch_size import inference_workers, suiting
 from facetag.pipeline.drawing import Drawer, drawn_at_full_size
-from facetag.pipeline.face_sources import Finder, GivenBoxes, aligned, located_by
+from facetag.pipeline.face_sources import FaceSource, GivenBoxes, aligned, located_by
 from facetag.pipeline.failures import attempt
-from facetag.pipeline.loader import Item, Photo, ReadSettings, decoded_photo, read
+from facetag.pipeline.loader import Item, LoadedImage, ReadSettings, decoded_image, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.results import Decider, ImageResult
 from facetag.tagger import Tagger
@@ -38,17 +38,17 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class InMemory(Photo):
+class InMemory(LoadedImage):
     """An image that was given as pixels, of which no more are looked at than a JPEG of it would be decoded to.
 
     Attributes:
-        side: at least so many pixels of the longer side are; 0 = all.
+        min_size: at least so many pixels of the longer side are; 0 = all.
     """
 
-    side: int = 0
+    min_size: int = 0
 
-    def at(self, side: float) -> Image:
-        return reduced(self.pixels, max(side, self.side)) if self.side else self.pixels
+    def at(self, min_size: float) -> Image:
+        return reduced(self.pixels, max(min_size, self.min_size)) if self.min_size else self.pixels
 
 
 class FaceTagger:
@@ -131,15 +131,15 @@ class FaceTagger:
         self.attributes = tuple(names[index] for index in chosen)
         tagging = Tagging(self.tagger, kept, *edges) if self.tagger else None
         self.decide = Decider(self.attributes, *(tuple(map(float, each[list(chosen)])) for each in edges))
-        self.cascade = Cascade(self._finder(faces), tagging, min_face)
+        self.cascade = Cascade(self._face_source(faces), tagging, min_face)
         self.reading = ReadSettings(
             max_pixels or MAX_PIXELS,
             strict,
             workers or min(os.cpu_count() or 1, 4),
             batch or suiting(self.device),
-            lookers(self.device),
+            inference_workers(self.device),
             folder=str(relative_to),
-            side=self.localizer.read_side if self.localizer else 0,
+            min_size=self.localizer.read_size if self.localizer else 0,
             raw=raw,
         )
 
@@ -161,10 +161,10 @@ class FaceTagger:
         if both := sorted(set(moved) & set(banded)):
             name = self.model.attributes[both[0]]
             raise UsageError(f"{name} has both a --threshold and a band of --unsure", "leave one out")
-        middle = np.array(self.model.thresholds, np.float64)
-        middle[list(moved)] = list(moved.values())
+        center = np.array(self.model.thresholds, np.float64)
+        center[list(moved)] = list(moved.values())
         # rounded, so that 0.7 + 0.1 is the 0.8 that is written
-        present_from, unsure_from = (middle + unsure).round(9), (middle - unsure).round(9)
+        present_from, unsure_from = (center + unsure).round(9), (center - unsure).round(9)
         for index, band in banded.items():
             unsure_from[index], present_from[index] = band
         return present_from, unsure_from
@@ -173,7 +173,7 @@ class FaceTagger:
         localizer = localizer_of(self.model, self.device, half)
         return localizer.thorough() if faces == "thorough" else localizer
 
-    def _finder(self, faces: Faces) -> Finder:
+    def _face_source(self, faces: Faces) -> FaceSource:
         if self.given:
             return self.given
         return located_by(self.localizer, dominant=faces == "dominant") if self.localizer else aligned
@@ -231,8 +231,8 @@ class FaceTagger:
         """What was read of the bytes of a file, a PIL image or an array."""
         if isinstance(image, bytes | bytearray | memoryview):
             file = File(bytes(image), True, len(image), 0)
-            return attempt("", lambda: decoded_photo("", file, settings))
-        return InMemory("", rgb_pixels(image, settings.max_pixels), side=settings.side)
+            return attempt("", lambda: decoded_image("", file, settings))
+        return InMemory("", rgb_pixels(image, settings.max_pixels), min_size=settings.min_size)
 
     def _draw(self, result: ImageResult, image: Any, source: Any) -> Any:
         """Behind `ImageResult.draw`: a PIL image of what was tagged, or of `image`."""
@@ -244,7 +244,7 @@ class FaceTagger:
     def _pixels(self, image: Any) -> NDArray[np.uint8]:
         if not _is_path(image) and not isinstance(image, bytes | bytearray | memoryview):
             return rgb_pixels(image, self.reading.max_pixels)
-        data = read_file(self.reading.place(os.fspath(image))).data if _is_path(image) else bytes(image)
+        data = read_file(self.reading.location(os.fspath(image))).data if _is_path(image) else bytes(image)
         return decode(data, max_pixels=self.reading.max_pixels).pixels
 
 

@@ -35,9 +35,9 @@ class FaceResult:
 
     Attributes:
         box: in upright pixels of the original image.
-        score: of the localisation, larger is surer; 1.0 for a box that the user brought.
+        score: of the localization, larger is surer; 1.0 for a box that the user brought.
         probabilities: attribute name -> calibrated probability in [0, 1], in the order of ATTRIBUTES;
-            empty when only localised.
+            empty when only localized.
         tags: the attributes decided present, in the order of ATTRIBUTES.
         unsure: those whose probability lies in the unsure band, in that order; never among the tags.
     """
@@ -51,11 +51,11 @@ class FaceResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON has it; a face that was only located has no tags, unsure and probabilities."""
         box = self.box
-        place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": self.score}
+        located = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": self.score}
         if not self.probabilities:
-            return place
+            return located
         return {
-            **place,
+            **located,
             "tags": list(self.tags),
             "unsure": list(self.unsure),
             "probabilities": dict(self.probabilities),

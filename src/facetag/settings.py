@@ -10,6 +10,47 @@ from facetag.errors import DataError
 
 Settings = TypeVar("Settings")
 
+#: What settings were called in model.json of format 1 and in recipes of its time -> what they are called now.
+OLD_KEYS = {
+    "sides": "input_sizes",
+    "side": "input_size",
+    "crop_side": "crop_size",
+    "read_side": "read_size",
+    "zooms": "crop_scales",
+    "close_side": "close_size",
+    "small_side": "small_size",
+    "double_iou": "nms_iou",
+    "double_containment": "nms_containment",
+    "head_score": "head_region_score",
+    "head_iou": "head_region_iou",
+    "finer": "finer_sizes",
+    "hints": "triggers",
+    "close_hint": "close_logit",
+    "pulls": "prior_weights",
+    "even": "equal_error",
+    "finder": "localizer_kind",
+}
+#: The same for names that mean something else in other tables: table -> old -> new.
+OLD_KEYS_OF = {
+    "localizer": {"heads": "head_regions", "head": "head_region"},
+    "anet_attributes": {"heads": "head_regions", "photographs": "labeled_images"},
+    "svm": {"photographs": "labeled_images"},
+}
+
+
+def with_new_keys(values: Any, table: str = "") -> Any:
+    """Plain data of settings with every key called as it is now, whatever it was called when it was written.
+
+    >>> with_new_keys({"localizer": {"sides": [99], "heads": 3}, "scenes": {"heads": [0.5, 0.5]}})
+    {'localizer': {'input_sizes': [99], 'head_regions': 3}, 'scenes': {'heads': [0.5, 0.5]}}
+    """
+    if isinstance(values, Mapping):
+        names = {**OLD_KEYS, **OLD_KEYS_OF.get(table, {})}
+        return {names.get(key, key): with_new_keys(item, key) for key, item in values.items()}
+    if isinstance(values, list):
+        return [with_new_keys(item, table) for item in values]
+    return values
+
 
 def settings_from(cls: type[Settings], values: Mapping[str, Any], source: str) -> Settings:
     """The settings dataclass `cls` filled from nested plain data; what is missing keeps its default.

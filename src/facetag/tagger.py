@@ -115,14 +115,14 @@ class RegionFeatures:
 
     def __init__(self, anet: ANet, settings: TaggerSettings, device: torch.device) -> None:
         self.anet, self.settings = anet, settings
-        self._reach, middle = settings.radius // settings.step, settings.margin // settings.step
+        self._reach, center_offset = settings.radius // settings.step, settings.margin // settings.step
         self._offsets = np.array(view_offsets(settings.radius, settings.step)) // settings.step
-        self._fixed = torch.from_numpy(self._offsets + middle).to(device)
+        self._fixed = torch.from_numpy(self._offsets + center_offset).to(device)
 
     def __call__(self, regions: torch.Tensor) -> torch.Tensor:
         images = regions.flatten(0, 1)
-        sides = [images, images.flip(3)] if self.settings.mirror else [images]
-        return torch.stack([self._of_views(side).reshape(len(regions), -1, FEATURES) for side in sides], 1)
+        mirrored = [images, images.flip(3)] if self.settings.mirror else [images]
+        return torch.stack([self._of_views(view).reshape(len(regions), -1, FEATURES) for view in mirrored], 1)
 
     def _of_views(self, images: torch.Tensor) -> torch.Tensor:
         """(N scales, 3, H, W) -> (N scales views, 160)."""
@@ -135,9 +135,9 @@ class RegionFeatures:
             return Maps(*(part[:, self._fixed[:, 0], self._fixed[:, 1]] for part in maps))
         scores = block_scores(maps.c4).float().cpu().numpy()
         anchors = np.array([best_anchor(face, self._reach) for face in scores])
-        places = anchors[:, None] + self._offsets  # (N, views, 2)
-        faces = np.arange(len(places))[:, None]
-        return Maps(*(part[faces, places[..., 0], places[..., 1]] for part in maps))
+        positions = anchors[:, None] + self._offsets  # (N, views, 2)
+        faces = np.arange(len(positions))[:, None]
+        return Maps(*(part[faces, positions[..., 0], positions[..., 1]] for part in maps))
 
 
 class FeatureExtractor:
@@ -157,8 +157,8 @@ class FeatureExtractor:
         if not regions:
             return np.zeros((0, self.settings.width), np.float32)
         answers = np.stack(list(self._forward(np.stack(regions), self.settings.batch)))
-        sides = [combine(answers[:, side], self.settings.combination) for side in range(answers.shape[1])]
-        return np.ascontiguousarray(sides[0] if len(sides) == 1 else (sides[0] + sides[1]) / 2, np.float32)
+        mirrored = [combine(answers[:, view], self.settings.combination) for view in range(answers.shape[1])]
+        return np.ascontiguousarray(mirrored[0] if len(mirrored) == 1 else (mirrored[0] + mirrored[1]) / 2, np.float32)
 
 
 class Tagger:
@@ -179,7 +179,7 @@ class Tagger:
         """x_f of one face at each scale: image (H, W, 3) upright RGB, box in its pixels."""
         return face_regions(image, box, self.settings)
 
-    def share(self, box: Box) -> float:
+    def fraction(self, box: Box) -> float:
         """Of its size, at which a picture still shows this face with SHARP pixels for each that ANet sees."""
         return SHARP * HEIGHT / face_window(box, self.settings, min(self.settings.scales)).height
 

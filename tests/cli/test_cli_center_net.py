@@ -14,8 +14,8 @@ from readback import read_bytes, read_csv, read_jsonl
 from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import ExitCode, UsageError
-from facetag.evaluate import convention, speed
-from facetag.evaluate.convention import CenterConvention, Scoring
+from facetag.evaluate import box_calibration, speed
+from facetag.evaluate.box_calibration import CenterBoxCalibration, Scoring
 from facetag.localization.center_localizer import localizer_of
 from facetag.model import save_model
 from facetag.networks.execution.device import is_half
@@ -41,7 +41,14 @@ def test_predict_and_localize_find_what_the_centre_network_finds(facetag, center
 
 def test_a_thorough_search_is_another_question(facetag, model_folder, tmp_path):
     known = center_model()
-    settings = {**known.localizer, "side": 64, "small": 64, "finer": [96], "hints": [30.0], "thorough": [128]}
+    settings = {
+        **known.localizer,
+        "input_size": 64,
+        "small": 64,
+        "finer_sizes": [96],
+        "triggers": [30.0],
+        "thorough": [128],
+    }
     model = tmp_path / "searching"
     save_model(replace(known, localizer=settings), model, CARD)
     png("a.png")
@@ -123,7 +130,7 @@ def test_model_verify_and_info_of_a_centre_network(center_folder, capsys):
     assert cli.run(["model", "verify", str(center_folder)]) == ExitCode.OK
     assert capsys.readouterr().out.startswith("center_net: whole, digest ")
     assert cli.run(["model", "info", str(center_folder)]) == ExitCode.OK
-    assert '"side": 128' in capsys.readouterr().out
+    assert '"input_size": 128' in capsys.readouterr().out
 
 
 def test_eval_localization(photographs, center_folder):
@@ -140,17 +147,17 @@ def test_eval_attributes(celeba, center_folder):
 
 
 def test_eval_speed(center_folder, monkeypatch):
-    monkeypatch.setattr(speed, "SIDE", 72)
+    monkeypatch.setattr(speed, "IMAGE_SIZE", 72)
     result = run("speed", "--model", center_folder, "--repeats", 1)
     assert result.exit_code == 0 and "localisation" in result.stdout
 
 
 def test_eval_convention_prints_the_section_of_a_centre_network(photographs, center_folder, monkeypatch):
     def fit(localizer, chosen, progress, heads_alone):
-        assert not heads_alone and localizer.settings.side == 128
-        return CenterConvention(len(chosen), localizer.settings, Scoring(1.5, 0.25, 0.6, 0.8))
+        assert not heads_alone and localizer.settings.input_size == 128
+        return CenterBoxCalibration(len(chosen), localizer.settings, Scoring(1.5, 0.25, 0.6, 0.8))
 
-    monkeypatch.setattr(convention, "fit_convention", fit)
+    monkeypatch.setattr(box_calibration, "fit_box_calibration", fit)
     result = run("convention", "--images", photographs, "--model", center_folder, "--limit", 2, "--quiet")
     settings = tomllib.loads(result.stdout)["center_localizer"]
     assert (settings["height"], settings["slope"], settings["score"]) == (1, 1.5, 0.6)

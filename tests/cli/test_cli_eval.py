@@ -14,9 +14,9 @@ from facetag.cli.commands import eval as eval_commands
 from facetag.cli.commands import measuring
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError, FacetagError, ModelError, UsageError
-from facetag.evaluate import convention
+from facetag.evaluate import box_calibration
+from facetag.evaluate.box_calibration import BoxCalibration, Fitted, Scoring
 from facetag.evaluate.card import BEGIN, END
-from facetag.evaluate.convention import Convention, Fitted, Scoring
 from facetag.localization.response_maps import PeakSettings
 
 
@@ -84,14 +84,14 @@ def test_convention_prints_a_recipes_sections(photographs, model_folder, monkeyp
     """What is fitted is another test's business: a random net responds anywhere."""
 
     def fit(localizer, chosen, progress, heads_alone):
-        assert not heads_alone and localizer.settings.sides == (99, 195)
+        assert not heads_alone and localizer.settings.input_sizes == (99, 195)
         head, face = (Fitted(PeakSettings(height=height), 0.9, 0.7) for height in (50.0, 60.0))
-        return Convention(len(chosen), head, face, Scoring(1.5, 0.25, 0.6, 0.8))
+        return BoxCalibration(len(chosen), head, face, Scoring(1.5, 0.25, 0.6, 0.8))
 
-    monkeypatch.setattr(convention, "fit_convention", fit)
+    monkeypatch.setattr(box_calibration, "fit_box_calibration", fit)
     result = run("convention", "--images", photographs, "--model", model_folder, "--limit", 2, "--quiet")
     settings = tomllib.loads(result.stdout)["localizer"]
-    assert settings["head"]["height"] == 50 and settings["face"]["height"] == 60
+    assert settings["head_region"]["height"] == 50 and settings["face"]["height"] == 60
     assert (settings["slope"], settings["offset"], settings["score"]) == (1.5, 0.25, 0.6)
     assert "# Fitted on 2 photographs" in result.stdout
 

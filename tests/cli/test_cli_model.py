@@ -22,7 +22,7 @@ def test_info_is_facts_and_the_card(shipped, capsys, by_name):
     assert cli.run(["model", "info", "random" if by_name else str(shipped)]) == ExitCode.OK
     out = capsys.readouterr().out
     assert out.startswith(f"name: random\nfolder: {shipped}\nweights: ") and out.endswith(CARD)
-    assert '"crop_side": 67' in out
+    assert '"crop_size": 67' in out
 
 
 def test_verify_is_content_with_a_whole_model_alone(shipped, capsys, tmp_path):

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import cv2
 import pytest
-from photographs import make_photographs, smooth_picture
+from photographs import make_photographs, smooth_image
 from PIL import Image
 
 from facetag import cli
@@ -48,7 +48,7 @@ def test_a_run_writes_sidecars_and_crops_and_untag_takes_the_sidecars_back(facet
         assert set(subjects(tmp_path / f"{record.path}.xmp")) == tags
         for number, face in enumerate(record.faces, 1):
             with Image.open(faces / crop_name(record.path, number)) as saved:
-                meant = crop(smooth_picture(0), face.box).shape[1::-1]
+                meant = crop(smooth_image(0), face.box).shape[1::-1]
                 assert not saved.getexif() and saved.size == pytest.approx(meant, abs=1)
     assert len(os.listdir(faces)) == count
 
@@ -90,7 +90,7 @@ def test_names_of_crops_neither_collide_nor_escape_and_are_no_inputs(tmp_path):
 
 
 def test_a_crop_is_cut_at_the_frame_and_never_empty():
-    pixels = smooth_picture(1, 40, 30)
+    pixels = smooth_image(1, 40, 30)
     assert crop(pixels, Box(-10, -10, 20, 20), 1.0).shape == (10, 10, 3)
     assert crop(pixels, Box(500, 500, 9, 9)).shape == (1, 1, 3)
     assert crop(pixels, Box(10, 10, 0, 0)).shape == (1, 1, 3)

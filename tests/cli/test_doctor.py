@@ -58,7 +58,7 @@ def test_a_decoder_that_is_broken_is_said_and_one_without_its_extra_is_no_fault(
     assert code == ExitCode.FATAL and broken(lines) == [f"broken  {kind} images: the file is empty" for kind in KINDS]
     monkeypatch.undo()
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
-    assert list(doctor.CHECKS["HEIC images"](doctor.Place(None, "cpu", None)))[-1].startswith("left out: ")
+    assert list(doctor.CHECKS["HEIC images"](doctor.Setup(None, "cpu", None)))[-1].startswith("left out: ")
 
 
 @pytest.mark.parametrize("kind", KINDS)

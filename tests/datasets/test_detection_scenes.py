@@ -14,13 +14,13 @@ from facetag.datasets.detection_scenes import (
     DetectionSceneComposer,
     DetectionSceneSettings,
     PlacedFace,
-    TightPictures,
+    TightImages,
 )
-from facetag.datasets.picture_pool import build_pool
+from facetag.datasets.image_pool import build_pool
 from facetag.geometry import Box
 
 PLAIN = DetectionSceneSettings(
-    side=96, heads=(0.0, 1.0), tight=0.0, collage=0.0, rotation=0.0, distractors=0.0, occluded=0.0, border=0.0,
+    input_size=96, heads=(0.0, 1.0), tight=0.0, collage=0.0, rotation=0.0, distractors=0.0, occluded=0.0, border=0.0,
     smallest=20.0, largest=0.4, colour=ColourSettings(),
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ def composer(tmp_path):
         return np.full((218, 178, 3), 220 if name == "head" else 20, np.uint8)
 
     heads, scenes = (build_pool([name] * 2, tmp_path / name, read, 240) for name in ("head", "bare"))
-    tight = [TightPictures(heads, [TIGHT_FACE] * 2)]
+    tight = [TightImages(heads, [TIGHT_FACE] * 2)]
     return DetectionSceneComposer(heads, tight, scenes, [(0, 2, 1.0)], PLAIN, 1)
 
 
@@ -52,7 +52,7 @@ def canvas_with(*boxes, side=100):
 
 
 def test_the_same_place_gives_the_same_scene_and_others_differ(composer):
-    varied = replace(composer, settings=DetectionSceneSettings(side=96))
+    varied = replace(composer, settings=DetectionSceneSettings(input_size=96))
     first, again = varied.compose(0, 5), varied.compose(0, 5)
     np.testing.assert_array_equal(first.image, again.image)
     assert (first.faces, first.ignored) == (again.faces, again.ignored)
@@ -102,7 +102,7 @@ def test_what_lies_in_front_hides_points_by_its_mask():
     ],
 )
 def test_a_face_is_taught_while_enough_of_it_is_seen(composer, box, kept, ignored):
-    faces, regions = with_settings(composer, side=100)._split(canvas_with(box))
+    faces, regions = with_settings(composer, input_size=100)._split(canvas_with(box))
     assert (len(faces), len(regions)) == (kept, ignored)
     assert faces in ((), (box,))
 

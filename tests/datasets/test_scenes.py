@@ -28,7 +28,7 @@ from facetag.geometry import Box
 BACKGROUND = np.random.default_rng(0).integers(0, 120, (90, 130, 3), dtype=np.uint8) * np.array([1, 1, 0], np.uint8)
 HEADS = [np.full((218, 178, 3), (0, 0, 255 - 40 * number), np.uint8) for number in range(4)]
 ATTRIBUTES = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], np.int8)
-SETTINGS = SceneSettings(side=96, colour=ColourSettings(0.2, 0.1, 0.1, 0.1))
+SETTINGS = SceneSettings(input_size=96, colour=ColourSettings(0.2, 0.1, 0.1, 0.1))
 
 
 def read(path):
@@ -91,7 +91,9 @@ def test_tags_of_several_heads_are_their_union():
 
 
 def test_numbers_of_heads_follow_their_chances():
-    counts = np.bincount([len(composer(side=16).compose(epoch, 0).faces) for epoch in range(800)], minlength=3) / 800
+    counts = (
+        np.bincount([len(composer(input_size=16).compose(epoch, 0).faces) for epoch in range(800)], minlength=3) / 800
+    )
     assert counts == pytest.approx(SETTINGS.heads, abs=0.06)
 
 
@@ -143,7 +145,7 @@ def test_what_is_pasted_lies_where_the_transform_says(rotation):
 def test_faces_are_said_where_they_are_even_if_mirrored():
     head = dots(ALIGNED_FACE.center, ALIGNED_FACE.center, ALIGNED_FACE.center)
     black = np.zeros((90, 90, 3), np.uint8)
-    settings = SceneSettings(side=200, heads=(0.0, 1.0), smallest=0.3, largest=0.9, distractors=0.0)
+    settings = SceneSettings(input_size=200, heads=(0.0, 1.0), smallest=0.3, largest=0.9, distractors=0.0)
     scenes = SceneComposer(lambda path: head if path == "head" else black, ["head"], ATTRIBUTES[:1], [["b"]], settings)
     checked = 0
     for epoch in range(40):
@@ -156,7 +158,7 @@ def test_faces_are_said_where_they_are_even_if_mirrored():
 
 
 def test_places_turns_and_sizes_range_as_set():
-    settings, patch = SceneSettings(side=100, smallest=0.5, largest=0.8), np.zeros((218, 178, 3), np.uint8)
+    settings, patch = SceneSettings(input_size=100, smallest=0.5, largest=0.8), np.zeros((218, 178, 3), np.uint8)
     found = [
         paste(np.zeros((100, 100, 3), np.uint8), patch, rng, head_height(rng, settings), 30.0)
         for rng in map(np.random.default_rng, range(300))
@@ -186,7 +188,7 @@ def test_logarithms_are_drawn_evenly():
 
 
 def test_others_are_well_under_or_well_over_the_sizes_that_have_tags():
-    settings = SceneSettings(side=100, smallest=0.5, largest=0.8, tiniest=0.1, hugest=3.0, margin=1.25)
+    settings = SceneSettings(input_size=100, smallest=0.5, largest=0.8, tiniest=0.1, hugest=3.0, margin=1.25)
     heights = np.array([other_height(np.random.default_rng(seed), settings) for seed in range(600)])
     small, large = heights[heights < 60], heights[heights > 60]
     assert 10 <= small.min() < 10.5 and 39 < small.max() <= 40

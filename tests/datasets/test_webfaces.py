@@ -30,8 +30,8 @@ def write_set(root: Path) -> None:
 def test_distinct_photographs_with_their_boxes(tmp_path: Path) -> None:
     write_set(tmp_path)
     data = load_webfaces(tmp_path)
-    assert [photograph.path.name for photograph in data.photographs] == ["pic1.jpg", "pic2.jpg"]
-    assert data.photographs[0].boxes == (Box(1, 2, 3, 4), Box(5, 5, 1, 1))
+    assert [photograph.path.name for photograph in data.images] == ["pic1.jpg", "pic2.jpg"]
+    assert data.images[0].boxes == (Box(1, 2, 3, 4), Box(5, 5, 1, 1))
     assert (data.missing, data.duplicates, data.without_boxes) == (1, 1, 1)
     assert "3 faces, 1 photographs with one" in data.summary()
 
@@ -39,7 +39,7 @@ def test_distinct_photographs_with_their_boxes(tmp_path: Path) -> None:
 def test_the_half_depends_on_the_content_alone(tmp_path: Path) -> None:
     write_set(tmp_path)
     data = load_webfaces(tmp_path)
-    for photograph in data.photographs:
+    for photograph in data.images:
         digest = hashlib.sha256(photograph.path.read_bytes()).digest()
         assert photograph.half == split_half(photograph.path) == ("test" if digest[0] % 2 else "tune")
     halves = data.of_half("tune") + data.of_half("test")
@@ -58,7 +58,7 @@ def test_boxes_are_made_from_the_authors_points(tmp_path: Path) -> None:
     (tmp_path / "pic1.jpg").write_bytes(b"a")
     # upright: the distance of the eyes decides; the second: a long face, the drop to the mouth decides
     (tmp_path / GROUND_TRUTH).write_text("pic1.jpg 40 50 60 50 50 60 53 65 \n\npic1.jpg 10 10 20 10 15 20 15 30\n")
-    wide, long = load_webfaces(tmp_path).photographs[0].boxes
+    wide, long = load_webfaces(tmp_path).images[0].boxes
     assert wide.center == pytest.approx((51, 57.5)) and (wide.width, wide.height) == pytest.approx((48, 60))
     assert long.center == pytest.approx((15, 20)) and (long.width, long.height) == pytest.approx((38.4, 48))
 

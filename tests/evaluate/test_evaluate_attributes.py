@@ -8,7 +8,7 @@ import pytest
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
-from facetag.evaluate.attributes import Tagged, aligned_faces, measure_attributes, tag_pictures, training_shares
+from facetag.evaluate.attributes import Tagged, aligned_faces, measure_attributes, tag_images, training_fractions
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.tagger import Tags
@@ -22,7 +22,7 @@ class GreyTagger:
     def __init__(self) -> None:
         self.boxes: list[Box] = []
 
-    def share(self, box):
+    def fraction(self, box):
         return 1.0
 
     def region(self, image, box):
@@ -48,7 +48,7 @@ def test_the_surest_face_of_each_picture_is_tagged(tmp_path):
         return [[Detection(box, 0.75)] if photo.pixels[0, 0, 0] < 250 else [] for photo in photos]
 
     tagger = GreyTagger()
-    tagged = tag_pictures(write_greys(tmp_path, [51, 255, 204]), locate, tagger)
+    tagged = tag_images(write_greys(tmp_path, [51, 255, 204]), locate, tagger)
     assert tagged.faces == [Detection(box, 0.75), None, Detection(box, 0.75)]
     assert tagger.boxes == [box, box]
     assert tagged.found.tolist() == [True, False, True]
@@ -57,19 +57,19 @@ def test_the_surest_face_of_each_picture_is_tagged(tmp_path):
 
 
 def test_no_picture_with_a_face(tmp_path):
-    tagged = tag_pictures(write_greys(tmp_path, [1, 2]), lambda images: [[] for _ in images], GreyTagger())
+    tagged = tag_images(write_greys(tmp_path, [1, 2]), lambda images: [[] for _ in images], GreyTagger())
     assert not tagged.found.any() and np.isnan(tagged.probabilities).all()
 
 
 def test_crops_take_the_fixed_box(tmp_path):
     tagger = GreyTagger()
-    tagged = tag_pictures(write_greys(tmp_path, [51] * 33), aligned_faces, tagger)
+    tagged = tag_images(write_greys(tmp_path, [51] * 33), aligned_faces, tagger)
     assert tagger.boxes == [ALIGNED_FACE] * 33
     assert measure_attributes(tagged, np.zeros((33, SIZE), np.int8), np.zeros(SIZE)).overlap == 1
 
 
 def test_figures_by_hand():
-    """Three pictures, the second without a face: it counts as the commoner value, and as the share as probability."""
+    """Three pictures, the second without a face: it counts as the majority value, and as the share as probability."""
     shifted = ALIGNED_FACE.shifted(ALIGNED_FACE.width / 2, 0)  # IoU 1/3
     faces = [Detection(ALIGNED_FACE, 0.9), None, Detection(shifted, 0.8)]
     probabilities = np.repeat([[0.9], [np.nan], [0.2]], SIZE, axis=1)
@@ -79,7 +79,7 @@ def test_figures_by_hand():
     shares = np.full(SIZE, 0.7)
     shares[1] = 0.3
     report = measure_attributes(Tagged(faces, probabilities, present), labels, shares)
-    assert (report.pictures, report.unfound) == (3, 1)
+    assert (report.images, report.missed) == (3, 1)
     assert report.overlap == pytest.approx((1 + 1 / 3) / 2)
     assert report.positives[:2].tolist() == [2, 1]
     assert report.metrics.accuracy[:2].tolist() == [1, 1]
@@ -94,7 +94,7 @@ def test_groups_are_measured_apart():
     labels[:2, male], labels[1, young], labels[1, :10] = 0, 0, 0
     tagged = Tagged([Detection(ALIGNED_FACE, 0.9)] * 3, np.full((3, SIZE), 0.8), np.ones((3, SIZE), bool))
     groups = {group.name: group for group in measure_attributes(tagged, labels, np.full(SIZE, 0.7)).groups}
-    assert {name: group.pictures for name, group in groups.items()} == {
+    assert {name: group.images for name, group in groups.items()} == {
         "Male, Young": 1, "not Male, Young": 1, "not Male, not Young": 1,
     }  # fmt: skip
     assert groups["Male, Young"].metrics.means()["accuracy"] == 1
@@ -114,6 +114,6 @@ def test_shares_are_of_the_training_partition():
     attributes = np.zeros((4, SIZE), np.int8)
     attributes[0, 0] = attributes[2, 1] = 1
     data = SimpleNamespace(attributes=attributes, partition=np.array([0, 0, 1, 2]))
-    assert training_shares(data)[:2].tolist() == [0.5, 0]
+    assert training_fractions(data)[:2].tolist() == [0.5, 0]
     with pytest.raises(DataError, match="no training picture"):
-        training_shares(SimpleNamespace(attributes=attributes, partition=np.array([1, 1, 1, 2])))
+        training_fractions(SimpleNamespace(attributes=attributes, partition=np.array([1, 1, 1, 2])))

@@ -5,13 +5,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from photographs import smooth_picture
+from photographs import smooth_image
 from PIL import Image
 
 from facetag import FaceTagger
-from facetag.datasets.webfaces import Photograph, split_half
+from facetag.datasets.webfaces import AnnotatedImage, split_half
 from facetag.errors import DataError
-from facetag.evaluate.localization import IOUS, RATES, Examined, examine, holds, load_photographs, measure_localization
+from facetag.evaluate.localization import (
+    IOUS,
+    RATES,
+    Examined,
+    examine,
+    holds,
+    load_annotated_images,
+    measure_localization,
+)
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from models import center_model
@@ -20,8 +28,8 @@ FACE = Box(10, 10, 40, 50)
 FAR = Box(150, 150, 40, 50)
 
 
-def photograph(*boxes: Box) -> Photograph:
-    return Photograph(Path("unread.jpg"), boxes, "tune")
+def photograph(*boxes: Box) -> AnnotatedImage:
+    return AnnotatedImage(Path("unread.jpg"), boxes, "tune")
 
 
 class TypedLocalizer:
@@ -30,7 +38,7 @@ class TypedLocalizer:
     def __init__(self, answers):
         self.answers = answers
 
-    read_side = 0
+    read_size = 0
 
     def every(self, images):
         return [self.answers[int(image.pixels[0, 0, 0])] for image in images]
@@ -47,13 +55,13 @@ def test_examine_asks_for_every_score_and_keeps_the_order(tmp_path):
     photographs = []
     for level in range(40):
         write_grey(tmp_path / f"{level}.png", level, width=6 + level)
-        photographs.append(Photograph(tmp_path / f"{level}.png", (FACE,), "tune"))
+        photographs.append(AnnotatedImage(tmp_path / f"{level}.png", (FACE,), "tune"))
     answers = [[Detection(FAR, level / 40)] if level % 3 else [] for level in range(40)]
     examined = examine(photographs, TypedLocalizer(answers))
     assert [one.found for one in examined] == answers
     beneath = Detection(FAR, 0.01)  # where nothing is found, the surest box is what no threshold was asked of
-    assert [one.surest for one in examined] == [found[0] if found else beneath for found in answers]
-    assert [one.photograph for one in examined] == photographs
+    assert [one.highest_scoring for one in examined] == [found[0] if found else beneath for found in answers]
+    assert [one.image for one in examined] == photographs
     assert [one.longer for one in examined] == list(range(6, 46))
 
 
@@ -69,8 +77,8 @@ EXAMINED = [
 def test_recall_by_hand():
     report = measure_localization(EXAMINED, 0.5)
     whole, single = report.all, report.single
-    assert (whole.photographs, whole.faces, whole.empty) == (5, 5, 2)
-    assert (single.photographs, single.faces, single.empty) == (3, 3, 2)
+    assert (whole.images, whole.faces, whole.empty) == (5, 5, 2)
+    assert (single.images, single.faces, single.empty) == (3, 3, 2)
     assert whole.kept.tolist() == [0.4] * len(IOUS)
     assert whole.every == pytest.approx([0.6, 0.6, 0.6, 0.6, 0.4, 0.4, 0.4])
     assert whole.false_positives == 2 / 5
@@ -99,8 +107,8 @@ def test_recall_at_false_positives_by_hand():
 def test_sizes_by_hand():
     figures = measure_localization(EXAMINED, 0.5).all
     # longer side 50 px of 200, 100, 400 (twice) and 200 px
-    assert figures.faces_by_share.tolist() == [0, 0, 2, 2, 0, 1, 0]
-    assert figures.by_share[[2, 3, 5]].tolist() == [0.5, 0.5, 0.0]
+    assert figures.faces_by_fraction.tolist() == [0, 0, 2, 2, 0, 1, 0]
+    assert figures.by_fraction[[2, 3, 5]].tolist() == [0.5, 0.5, 0.0]
     assert figures.faces_by_pixels.tolist() == [0, 0, 5, 0, 0, 0]
     assert figures.by_pixels[2] == 0.4
 
@@ -109,7 +117,7 @@ def test_nothing_to_find_is_not_a_number():
     report = measure_localization(EXAMINED[4:], 0.5)
     assert np.isnan([report.all.centred, report.single.centred, *report.all.kept]).all()
     assert report.all.false_positives == 1
-    assert report.single.photographs == 0
+    assert report.single.images == 0
 
 
 def test_a_box_holds_its_edges():
@@ -127,7 +135,7 @@ def write_listed(root: Path) -> Path:
 
 
 def test_own_photographs_and_boxes(tmp_path):
-    found = load_photographs(tmp_path, write_listed(tmp_path))
+    found = load_annotated_images(tmp_path, write_listed(tmp_path))
     assert [one.path.relative_to(tmp_path).as_posix() for one in found.chosen] == ["b.jpg", "a.jpg", "in/c.jpg"]
     assert [one.boxes for one in found.chosen] == [(Box(1, 2, 3, 4), Box(5, 6, 7, 8)), (Box(1, 1, 2, 2),), ()]
     assert (found.missing, found.duplicates) == (1, 1)
@@ -136,7 +144,7 @@ def test_own_photographs_and_boxes(tmp_path):
 
 def test_halves_are_apart_and_together_all(tmp_path):
     boxes = write_listed(tmp_path)
-    halves = {half: load_photographs(tmp_path, boxes, half).chosen for half in ("tune", "test")}
+    halves = {half: load_annotated_images(tmp_path, boxes, half).chosen for half in ("tune", "test")}
     for half, photographs in halves.items():
         assert photographs and all(split_half(one.path) == half for one in photographs)
         assert all(hashlib.sha256(one.path.read_bytes()).digest()[0] % 2 == (half == "test") for one in photographs)
@@ -146,14 +154,14 @@ def test_halves_are_apart_and_together_all(tmp_path):
 def test_a_listed_photograph_is_read_once(tmp_path, monkeypatch):
     boxes, read, whole = write_listed(tmp_path), [], Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or whole(path))
-    load_photographs(tmp_path, boxes)
+    load_annotated_images(tmp_path, boxes)
     assert sorted(name for name in read if name.endswith(".jpg")) == ["a.jpg", "again.jpg", "b.jpg", "c.jpg"]
 
 
 def test_webfaces_layout_needs_no_boxes_file_named(tmp_path):
     (tmp_path / "pic1.jpg").write_bytes(b"a")
     (tmp_path / "boxes.csv").write_text("file,x,y,width,height\npic1.jpg,1,2,3,4\npic2.jpg,1,2,3,4\n")
-    found = load_photographs(tmp_path)
+    found = load_annotated_images(tmp_path)
     assert [(one.path.name, one.boxes) for one in found.chosen] == [("pic1.jpg", (Box(1, 2, 3, 4),))]
     assert found.missing == 1
 
@@ -161,16 +169,16 @@ def test_webfaces_layout_needs_no_boxes_file_named(tmp_path):
 def test_no_photograph_left_is_said(tmp_path):
     (tmp_path / "mine.csv").write_text("file,x,y,width,height\ngone.jpg,1,2,3,4\n")
     with pytest.raises(DataError, match="none of the photographs"):
-        load_photographs(tmp_path, tmp_path / "mine.csv")
+        load_annotated_images(tmp_path, tmp_path / "mine.csv")
 
 
 def test_photographs_are_decoded_as_predict_decodes_them(tmp_path):
     """A large JPEG is seen at a fraction of its size, boxes are in pixels of the whole."""
-    Image.fromarray(smooth_picture(1, 600, 800)).save(tmp_path / "a.jpg", quality=95)
-    settings = {**center_model().localizer, "read_side": 128}
+    Image.fromarray(smooth_image(1, 600, 800)).save(tmp_path / "a.jpg", quality=95)
+    settings = {**center_model().localizer, "read_size": 128}
     model = replace(center_model(), localizer=settings)
     tagger = FaceTagger(model, device="cpu", attributes=[])
-    (examined,) = examine([Photograph(tmp_path / "a.jpg", (), "tune")], tagger.localizer)
+    (examined,) = examine([AnnotatedImage(tmp_path / "a.jpg", (), "tune")], tagger.localizer)
     assert examined.longer == 800
     score = tagger.localizer.settings.score
     kept = [round(face.score, 4) for face in examined.found if face.score >= score]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from facetag.attributes import ATTRIBUTES
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.evaluate import report
 from facetag.evaluate.attributes import AttributeReport, GroupReport
-from facetag.evaluate.convention import CenterConvention, Convention, Fitted, Scoring
+from facetag.evaluate.box_calibration import BoxCalibration, CenterBoxCalibration, Fitted, Scoring
 from facetag.evaluate.localization import Examined, measure_localization
 from facetag.evaluate.report import Table, plain_text, to_json
 from facetag.evaluate.speed import Comparison, Counts, SpeedReport
@@ -24,8 +24,8 @@ from facetag.settings import settings_from
 
 FACE = Box(0, 0, 40, 50)
 EXAMINED = [
-    Examined(Photograph(Path("a"), (FACE,), "tune"), [Detection(FACE, 0.75)], 100),
-    Examined(Photograph(Path("b"), (FACE, FACE.shifted(80, 0)), "tune"), [], 200),
+    Examined(AnnotatedImage(Path("a"), (FACE,), "tune"), [Detection(FACE, 0.75)], 100),
+    Examined(AnnotatedImage(Path("b"), (FACE, FACE.shifted(80, 0)), "tune"), [], 200),
 ]
 
 
@@ -109,32 +109,32 @@ def test_speed_tables():
 def test_the_printed_convention_is_a_recipes_localizer():
     head = Fitted(PeakSettings(threshold=0.1, refine=2, height=51.23456789), 0.9, 0.75)
     face = Fitted(PeakSettings(smooth=1.0, ratio=0.8, right=-0.02, down=0.31, mirror=True), 0.8, 0.7)
-    convention = Convention(100, head, face, Scoring(1.5, -0.123456789, 0.6, 0.85))
-    text = report.convention_toml(convention)
+    convention = BoxCalibration(100, head, face, Scoring(1.5, -0.123456789, 0.6, 0.85))
+    text = report.box_calibration_toml(convention)
     settings = settings_from(LocalizerSettings, tomllib.loads(text)["localizer"], "text")
-    assert settings.head == PeakSettings(threshold=0.1, refine=2, height=51.235)
+    assert settings.head_region == PeakSettings(threshold=0.1, refine=2, height=51.235)
     assert settings.face == face.settings
     assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
-    assert "# Fitted on 100 photographs" in text and "# head: recall at IoU 0.5 90.0 %" in text
+    assert "# Fitted on 100 photographs" in text and "# head_region: recall at IoU 0.5 90.0 %" in text
     assert "# score: 85.0 % of the faces found at 0.1 false positives an image" in text
-    data = json.loads(to_json(report.convention_json(convention)))
+    data = json.loads(to_json(report.box_calibration_json(convention)))
     assert data["scoring"] == {"slope": 1.5, "offset": -0.1234568, "score": 0.6, "recall": 0.85}
     assert data["face"]["settings"]["down"] == 0.31 and data["head"]["recall"] == pytest.approx(0.9)
 
 
 def test_the_convention_of_heads_alone_says_nothing_of_faces_and_scores():
-    alone = Convention(7, Fitted(PeakSettings(), 0.9, 0.75), None, None)
-    values = tomllib.loads(report.convention_toml(alone))["localizer"]
-    assert set(values) == {"head"}
-    assert settings_from(LocalizerSettings, values, "text").head == PeakSettings()
-    data = json.loads(to_json(report.convention_json(alone)))
+    alone = BoxCalibration(7, Fitted(PeakSettings(), 0.9, 0.75), None, None)
+    values = tomllib.loads(report.box_calibration_toml(alone))["localizer"]
+    assert set(values) == {"head_region"}
+    assert settings_from(LocalizerSettings, values, "text").head_region == PeakSettings()
+    data = json.loads(to_json(report.box_calibration_json(alone)))
     assert data["face"] is data["scoring"] is None and data["head"]["recall"] == 0.9
 
 
 def test_the_printed_convention_of_a_centre_network_is_a_recipes_section():
-    fitted = CenterLocalizerSettings(side=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
-    convention = CenterConvention(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
-    text = report.convention_toml(convention)
+    fitted = CenterLocalizerSettings(input_size=192, height=1.23456789, right=-0.02, down=0.31, slope=9.0, score=0.9)
+    convention = CenterBoxCalibration(50, fitted, Scoring(1.5, -0.123456789, 0.6, 0.85))
+    text = report.box_calibration_toml(convention)
     values = tomllib.loads(text)
     assert set(values) == {"center_localizer"}
     settings = settings_from(CenterLocalizerSettings, values["center_localizer"], "text")
@@ -142,6 +142,6 @@ def test_the_printed_convention_of_a_centre_network_is_a_recipes_section():
     assert (settings.slope, settings.offset, settings.score) == (1.5, -0.12346, 0.6)
     assert text.startswith("# Fitted on 50 photographs with one face.\n")
     assert "# score: 85.0 % of the faces found at 0.1 false positives an image" in text
-    data = json.loads(to_json(report.convention_json(convention)))
-    assert data["photographs"] == 50 and data["settings"]["side"] == 192
+    data = json.loads(to_json(report.box_calibration_json(convention)))
+    assert data["photographs"] == 50 and data["settings"]["input_size"] == 192
     assert data["scoring"] == {"slope": 1.5, "offset": -0.1234568, "score": 0.6, "recall": 0.85}

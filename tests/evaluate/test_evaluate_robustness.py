@@ -133,7 +133,7 @@ def test_rows_by_hand(pictures):
     )
     rows = {(row.kind, row.amount): row for row in measured.rows}
     assert list(rows) == list(ROWS)
-    assert measured.pictures == 6 and measured.majority == 0.5
+    assert measured.images == 6 and measured.majority == 0.5
     assert measured.rows[0].accuracy == measured.rows[0].average_precision == 1
     assert rows["box scaled", "x 1.3"].accuracy == 1
     assert rows["box scaled", "x 1.4"].accuracy == 1  # 1 / 1.96 of it is the white box

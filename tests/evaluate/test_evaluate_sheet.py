@@ -6,7 +6,7 @@ import pytest
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.scenes import ALIGNED_FACE
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import FacetagError, UsageError
 from facetag.evaluate.attributes import Tagged
 from facetag.evaluate.localization import Examined
@@ -58,7 +58,7 @@ def test_present_tags_by_probability():
 
 
 def test_boxes_are_green_when_they_hit(tmp_path):
-    photograph = Photograph(write_picture(tmp_path / "a.png"), (FACE,), "tune")
+    photograph = AnnotatedImage(write_picture(tmp_path / "a.png"), (FACE,), "tune")
     found = [Detection(FACE.shifted(2, 0), 0.9), Detection(OFF, 0.6), Detection(OFF, 0.2)]
     examined = [Examined(photograph, [Detection(FACE, 0.8), *found[1:]], 200), Examined(photograph, found[2:], 200)]
     first, second = localization_tiles(examined, 0.5, YoungTagger(), 10)

@@ -75,17 +75,17 @@ def test_functions_take_turns_and_the_first_round_is_not_measured():
 
 
 def test_the_whole_report(monkeypatch):
-    monkeypatch.setattr(speed, "SIDE", 90)
+    monkeypatch.setattr(speed, "IMAGE_SIZE", 90)
     model = random_model()
-    report = measure_speed(LNetLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
+    report = measure_speed(LNetLocalizer(model), Tagger(model), speed.smooth_image(), repeats=1)
     assert [one.windows for one in report.comparisons] == [9, 5 * 6]
     assert report.device == "cpu" and report.threads == torch.get_num_threads()
     assert min(report.localization, report.features, report.features_alone) > 0
-    assert report.heads == len(LNetLocalizer(model).heads([speed.smooth_picture(90)])[0])
+    assert report.heads == len(LNetLocalizer(model).head_regions([speed.smooth_image(90)])[0])
 
 
 def test_the_report_of_a_centre_network_has_no_heads(monkeypatch):
-    monkeypatch.setattr(speed, "SIDE", 90)
+    monkeypatch.setattr(speed, "IMAGE_SIZE", 90)
     model = center_model()
-    report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_picture(), repeats=1)
+    report = measure_speed(CenterLocalizer(model), Tagger(model), speed.smooth_image(), repeats=1)
     assert report.heads == 0 and min(report.localization, report.features) > 0

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from facetag.attributes import ATTRIBUTES
 from facetag.cli.commands.eval import app
-from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
+from facetag.datasets.tags import TagLabels, labeled_images_of, load_tags_csv
 from facetag.datasets.webfaces import split_half
 from facetag.errors import DataError
-from facetag.evaluate.attributes import Tagged, tag_pictures
+from facetag.evaluate.attributes import Tagged, tag_images
 from facetag.evaluate.report import plain_text, tag_json, tag_tables
 from facetag.evaluate.sheet import BAD, GOOD, mistake_tiles
 from facetag.evaluate.tags import measure_tags
@@ -77,11 +77,11 @@ def test_what_nobody_can_say_and_what_was_not_found_counts_for_nothing():
     labels = labelled({MALE: 1, SMILING: 1}, {MALE: 0}, {MALE: 1}, {MALE: 1, SMILING: 0}, {MALE: 0, SMILING: -1})
     tagged = answers({MALE: 0.9, SMILING: 0.2}, {MALE: 0.8}, {MALE: 0.3}, None, {MALE: 0.1, SMILING: 0.9})
     report = measure_tags(tagged, labels)
-    assert (report.photographs, report.unfound) == (5, 1)
+    assert (report.images, report.missed) == (5, 1)
     male, smiling = report.rows
-    assert (male.name, male.photographs, male.positives) == ("Male", 4, 2)
+    assert (male.name, male.images, male.positives) == ("Male", 4, 2)
     assert (male.recall, male.specificity, male.metrics.accuracy[0]) == (0.5, 0.5, 0.5)
-    assert (smiling.photographs, smiling.recall) == (1, 0)
+    assert (smiling.images, smiling.recall) == (1, 0)
     assert np.isnan(smiling.specificity)
     text = plain_text(tag_tables(report)[0])
     assert "5 photographs, 1 without a face found" in text
@@ -116,13 +116,13 @@ def test_the_surest_mistakes_come_first(tmp_path):
 def test_photographs_of_a_half(tmp_path):
     paths = write_pictures(tmp_path, 8)
     labels = labelled(*({MALE: 1} for _ in paths))
-    chosen, where = photographs_of(labels, tmp_path, "tune")
+    chosen, where = labeled_images_of(labels, tmp_path, "tune")
     assert where == [path for path in paths if split_half(path) == "tune"]
     assert chosen.files == [path.name for path in where] and len(chosen.values) == len(where)
-    assert photographs_of(labels, tmp_path)[1] == paths
+    assert labeled_images_of(labels, tmp_path)[1] == paths
     (tmp_path / "7.png").unlink()
     with pytest.raises(DataError, match=r"7\.png is not there"):
-        photographs_of(labels, tmp_path)
+        labeled_images_of(labels, tmp_path)
 
 
 def test_a_tile_shows_its_surest_mistake_above_all_others(tmp_path):
@@ -147,7 +147,7 @@ def test_the_command(tmp_path, model_folder):
         return json.loads(figures.read_text()), result.stderr
 
     localizer, tagger = localizer_of(load_model(str(model_folder))), Tagger(load_model(str(model_folder)))
-    said = tag_pictures([tmp_path / f"{place}.png" for place in range(3)], localizer.dominant, tagger).present
+    said = tag_images([tmp_path / f"{place}.png" for place in range(3)], localizer.dominant, tagger).present
     right = [f"{place}.png,{row[MALE]:d},{row[SMILING]:d}\n" for place, row in enumerate(said)]
     data, error = ask(write(tmp_path, "file,Male,Smiling\n" + "".join(right)))
     assert (data["photographs"], data["half"]) == (3, "all")

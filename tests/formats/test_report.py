@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from documents import written
-from photographs import smooth_picture
+from photographs import smooth_image
 from PIL import Image
 
 from facetag import cli
@@ -64,8 +64,8 @@ def test_a_summary_counts_what_the_records_say(monkeypatch):
     assert summary.histogram[0, [4, 18]].tolist() == [2, 1] and summary.histogram.sum() == 6
     assert [shown.value for shown in summary.highest] == [0.9, 0.6, 0.4]
     assert [shown.value for shown in summary.lowest] == [0.4, 0.6, 0.9]
-    assert (summary.surest["Male"][0].path, summary.surest["Male"][0].number) == ("a.jpg", 2)
-    assert summary.doubtful["Smiling"][0].path == EVIL
+    assert (summary.most_confident["Male"][0].path, summary.most_confident["Male"][0].number) == ("a.jpg", 2)
+    assert summary.borderline["Smiling"][0].path == EVIL
     assert summary.decisions().tolist() == [[0, 1], [1, 1], [0, 2]]
 
 
@@ -74,7 +74,7 @@ def test_a_summary_is_the_same_in_one_piece_and_in_many(monkeypatch):
     whole = Summary.of(many)
     monkeypatch.setattr(summaries, "_CHUNK", 7)
     parts = Summary.of(many)
-    assert parts.surest == whole.surest and parts.lowest == whole.lowest
+    assert parts.most_confident == whole.most_confident and parts.lowest == whole.lowest
     assert parts.histogram.tolist() == whole.histogram.tolist()
 
 
@@ -101,7 +101,7 @@ def test_more_names_than_a_page_holds_are_counted_and_not_listed(monkeypatch):
 def tags(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "c.jpg"):
-        Image.fromarray(smooth_picture(1)).save(tmp_path / name)
+        Image.fromarray(smooth_image(1)).save(tmp_path / name)
     (tmp_path / "tags.csv").write_bytes(written("csv", RECORDS, NAMES))
     return tmp_path / "tags.csv"
 

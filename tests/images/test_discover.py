@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facetag.errors import UsageError
-from facetag.images.discover import Met, discover, files_from, name_below
+from facetag.images.discover import Seen, discover, files_from, name_below
 from facetag.images.file_types import DRAWN, kind_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -47,7 +47,7 @@ def test_name_or_first_bytes_say_image(tree):
     root = tree("a.JPEG b.txt c.txt= d= e f.heic tags.csv f.jpg.xmp g.xcf=")
     discovery = discover([root])
     assert [os.path.basename(path) for path in discovery] == ["a.JPEG", "c.txt", "d", "f.heic", "g.xcf"]
-    assert discovery.counts == {Met.FOUND: 5, Met.OTHER: 4}
+    assert discovery.counts == {Seen.FOUND: 5, Seen.OTHER: 4}
 
 
 def test_extensions_alone_decide_where_given(tree):
@@ -115,7 +115,7 @@ def test_loops_end(tree):
     os.symlink(root, f"{root}/a/top")
     discovery = discover([root], follow_links=True)
     assert [os.path.relpath(path, root) for path in discovery] == ["a/b/c.jpg"]
-    assert discovery.counts[Met.LINK] == 2
+    assert discovery.counts[Seen.LINK] == 2
 
 
 def test_special_files_are_never_opened(tree):
@@ -136,7 +136,7 @@ def test_special_files_are_never_opened(tree):
         thread.start()
         thread.join(10)
     assert names == ["a.jpg"]
-    assert discovery.counts[Met.SPECIAL] == 4
+    assert discovery.counts[Seen.SPECIAL] == 4
     assert found(root, [f"{root}/fifo"]) == "fifo"
 
 
@@ -151,7 +151,7 @@ def test_a_path_is_yielded_once(tree, monkeypatch):
     assert list(discover(["a", "a/b/3.jpg"], recursive=False)) == ["a/1.jpg", "a/2.jpg", "a/b/3.jpg"]
     discovery = discover(["a/1.jpg", "a/1.jpg", "a", "a"])
     assert len(list(discovery)) == 3
-    assert discovery.counts == {Met.FOUND: 3, Met.REPEATED: 3, Met.OTHER: 1, Met.HIDDEN: 1}
+    assert discovery.counts == {Seen.FOUND: 3, Seen.REPEATED: 3, Seen.OTHER: 1, Seen.HIDDEN: 1}
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +367,7 @@ def test_a_path_through_the_folder_above_is_the_same_path_unless_a_link_leads_th
     tree("c/x.jpg=")
     named = ["a/x.jpg", "b/../a/x.jpg", "a/../../" + tmp_path.name + "/a/x.jpg", "c/d/../../a/x.jpg"]
     discovery = discover(named)
-    assert list(discovery) == ["a/x.jpg"] and discovery.counts[Met.REPEATED] == 3
+    assert list(discovery) == ["a/x.jpg"] and discovery.counts[Seen.REPEATED] == 3
     assert list(discover(["c/x.jpg", "link/../x.jpg"])) == [
         "c/x.jpg",
         "link/../x.jpg",

@@ -72,7 +72,7 @@ def test_lnets_have_no_passes_to_add():
 
 def test_heads_and_maps_are_of_lnets_alone(localizer):
     has_maps = isinstance(localizer, LNetLocalizer)
-    (heads,) = Localizer.heads(localizer, [IMAGE]) if not has_maps else localizer.heads([IMAGE])
+    (heads,) = Localizer.head_regions(localizer, [IMAGE]) if not has_maps else localizer.head_regions([IMAGE])
     assert bool(heads) is has_maps
     maps = localizer.responses(IMAGE, [face.box for face in heads], 60, 45)
     assert [each.shape for each in maps] == [(45, 60)] * (2 * has_maps)

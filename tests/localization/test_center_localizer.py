@@ -1,4 +1,4 @@
-"""Localisation in one look. A net that answers where a picture is bright says where boxes must be."""
+"""Localization in one look. A net that answers where a picture is bright says where boxes must be."""
 
 import itertools
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from photographs import smooth_picture
+from photographs import smooth_image
 from toy_localizers import TALL, Bright
 from toy_localizers import flat_scene as scene
 
@@ -29,7 +29,7 @@ from facetag.settings import plain
 from models import center_model, random_model
 
 LNETS, MODEL = random_model(), center_model()
-SETTINGS = CenterLocalizerSettings(side=128)
+SETTINGS = CenterLocalizerSettings(input_size=128)
 
 
 def localizer(settings=SETTINGS, tall=TALL):
@@ -37,7 +37,7 @@ def localizer(settings=SETTINGS, tall=TALL):
 
 
 def random_center_localizer(**changes):
-    settings = {"side": 64, "least": -9.0, "score": 0.5, "double_iou": 0.7, "double_containment": 1.0, **changes}
+    settings = {"input_size": 64, "least": -9.0, "score": 0.5, "nms_iou": 0.7, "nms_containment": 1.0, **changes}
     return CenterLocalizer(MODEL, settings=CenterLocalizerSettings(**settings))
 
 
@@ -81,7 +81,7 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view, scale, _ = localizer(replace(SETTINGS, side=side)).view(InMemory(image), side)
+    view, scale, _ = localizer(replace(SETTINGS, input_size=side)).view(InMemory(image), side)
     shown = round(width / scale[0]), round(height / scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
@@ -92,14 +92,14 @@ def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
 
 
 def test_few_shapes_are_met():
-    finder = localizer(replace(SETTINGS, side=256))
+    finder = localizer(replace(SETTINGS, input_size=256))
     shapes = {finder.view(InMemory(np.zeros((60, width, 3), np.uint8)), 256)[0].shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
-FINER = replace(SETTINGS, finer=(256,), small=30.0)
+FINER = replace(SETTINGS, finer_sizes=(256,), small=30.0)
 LEAST = -3.0  #: logit of a hint; a black cell has -10, a speck in a large picture a few more
-SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer look, a quarter of one of the first
+SPECK = Box(240, 240, 16, 16)  #: of a picture of 512 x 512: a cell of the finer pass, a quarter of one of the first
 
 
 def test_large_pictures_are_looked_at_again_for_small_faces():
@@ -116,10 +116,10 @@ def test_what_is_not_small_is_left_to_the_first_look():
 
 
 def test_a_face_that_both_looks_see_is_one():
-    both = replace(FINER, side=224, small=256.0)
+    both = replace(FINER, input_size=224, small=256.0)
     ((face,),) = localizer(both, tall=40.0)([scene(512, 512, SPECK)])
-    assert face.box.height == pytest.approx(80)  # the finer look is surer here
-    ((face,),) = localizer(replace(both, finer=()), tall=40.0)([scene(512, 512, SPECK)])
+    assert face.box.height == pytest.approx(80)  # the finer pass is surer here
+    ((face,),) = localizer(replace(both, finer_sizes=()), tall=40.0)([scene(512, 512, SPECK)])
     assert face.box.height == pytest.approx(91.4, abs=0.1)
 
 
@@ -131,17 +131,17 @@ def test_small_pictures_are_not_looked_at_again():
 
 def test_a_finer_look_may_wait_for_a_hint_of_a_small_face():
     hinted, blank = scene(512, 512, Box(256, 256, 24, 24)), scene(512, 512)
-    for hints, looks in (((), 2), ((LEAST,), 1), ((3.0,), 0)):
+    for triggers, looks in (((), 2), ((LEAST,), 1), ((3.0,), 0)):
         for ask in ("__call__", "dominant", "every"):
-            finder = localizer(replace(FINER, hints=hints, slope=0.5, offset=-1.0), tall=8.0)
+            finder = localizer(replace(FINER, triggers=triggers, slope=0.5, offset=-1.0), tall=8.0)
             getattr(finder, ask)([hinted, blank])
             seen = sum(shape[0] for shape in finder.net.batches if shape[-1] == 256)
-            assert seen == 8 * looks, (hints, ask)  # without hints one by one, and always filled up to eight
+            assert seen == 8 * looks, (triggers, ask)  # without hints one by one, and always filled up to eight
         assert [len(faces) > 0 for faces in finder.faces([hinted, blank], 0.5)] == [looks > 0, False]
 
 
 def test_a_hint_of_a_large_face_is_none():
-    finder = localizer(replace(FINER, hints=(LEAST,)), tall=40.0)
+    finder = localizer(replace(FINER, triggers=(LEAST,)), tall=40.0)
     finder([scene(512, 512, Box(200, 200, 64, 64))])
     assert all(shape[-1] == 128 for shape in finder.net.batches)
 
@@ -159,9 +159,9 @@ class Lazy:
 
 
 def test_a_finer_look_asks_for_the_pixels_that_it_needs():
-    for read_side, asked in ((256, [128, 256, 416]), (128, [128, 416])):  # at once what the finest will need
+    for read_size, asked in ((256, [128, 256, 416]), (128, [128, 416])):  # at once what the finest will need
         lazy = Lazy(scene(512, 512, SPECK), 2)
-        ((face,),) = localizer(replace(FINER, finer=(256, 416), read_side=read_side), tall=16.0)([lazy])
+        ((face,),) = localizer(replace(FINER, finer_sizes=(256, 416), read_size=read_size), tall=16.0)([lazy])
         assert lazy.asked == asked
         assert face.box.center == pytest.approx(SPECK.center, abs=8)  # in pixels of the whole
 
@@ -176,14 +176,14 @@ def test_a_picture_may_be_enlarged_for_a_finer_look():
 @pytest.mark.parametrize(("side", "small", "looks"), [(256, 15.0, 1), (256, 17.0, 2), (416, 25.0, 1), (416, 27.0, 2)])
 def test_small_is_what_a_finer_look_would_see_small(side, small, looks):
     """A face of 32 of 512 pixels has 16 of 256 and 26 of 416."""
-    finder = localizer(replace(FINER, finer=(side,), hints=(LEAST,), small=small), tall=8.0)
+    finder = localizer(replace(FINER, finer_sizes=(side,), triggers=(LEAST,), small=small), tall=8.0)
     finder([scene(512, 512, Box(256, 256, 32, 32))])
     assert [shape[-1] for shape in finder.net.batches] == [128, side][:looks]
 
 
 def test_what_a_finer_look_finds_is_a_hint_for_the_next_however_faint():
     """The first look's face, 32 of 512 pixels high, is small at 256 alone; the second's, of 16, is also at 416."""
-    settings = replace(FINER, finer=(256, 416), hints=(LEAST, LEAST), small=20.0)
+    settings = replace(FINER, finer_sizes=(256, 416), triggers=(LEAST, LEAST), small=20.0)
     for image, sides in ((scene(512, 512, Box(256, 256, 32, 32)), [128, 256, 416]), (scene(512, 512), [128])):
         finder = localizer(settings, tall=8.0)
         assert finder.faces([image], 0.99999) == [[]]
@@ -191,12 +191,12 @@ def test_what_a_finer_look_finds_is_a_hint_for_the_next_however_faint():
 
 
 def test_each_finer_look_has_a_hint_of_its_own():
-    for hints, sides in (((LEAST, 30.0), [128, 256]), ((30.0, LEAST), [128, 416])):
-        finder = localizer(replace(FINER, finer=(256, 416), hints=hints, small=100.0), tall=8.0)
+    for triggers, sides in (((LEAST, 30.0), [128, 256]), ((30.0, LEAST), [128, 416])):
+        finder = localizer(replace(FINER, finer_sizes=(256, 416), triggers=triggers, small=100.0), tall=8.0)
         finder([scene(512, 512, Box(256, 256, 24, 24))])
         assert [shape[-1] for shape in finder.net.batches] == sides
     with pytest.raises(UsageError, match="one of each of finer"):
-        replace(FINER, hints=(1.0, 2.0))
+        replace(FINER, triggers=(1.0, 2.0))
 
 
 def test_many_faint_faces_are_a_hint_where_one_is_none():
@@ -205,17 +205,17 @@ def test_many_faint_faces_are_a_hint_where_one_is_none():
     logit = 20 * 128 / 255 - 10
     for count in (1, 5, 25):
         for over, looks in ((-0.01, 2), (0.01, 1)):
-            finder = localizer(replace(FINER, hints=(logit + np.log(count) / 2 + over,), small=17.0), tall=8.0)
+            finder = localizer(replace(FINER, triggers=(logit + np.log(count) / 2 + over,), small=17.0), tall=8.0)
             finder([scene(512, 512, *specks[:count], level=128)])
             assert [shape[-1] for shape in finder.net.batches] == [128, 256][:looks], (count, over)
     for ask in ("__call__", "dominant", "every"):  # whatever the least score that is asked for
-        finder = localizer(replace(FINER, hints=(-4.0,), small=17.0), tall=8.0)
+        finder = localizer(replace(FINER, triggers=(-4.0,), small=17.0), tall=8.0)
         getattr(finder, ask)([scene(512, 512, *specks, level=80)])  # logits of -3.7
         assert [shape[-1] for shape in finder.net.batches] == [128], ask
 
 
 def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():
-    settings = replace(FINER, hints=(30.0,), thorough=(416, 512))
+    settings = replace(FINER, triggers=(30.0,), thorough=(416, 512))
     finder = localizer(settings, tall=8.0)
     blank = [scene(512, 512), scene(420, 300), scene(200, 200)]
     finder(blank)
@@ -231,7 +231,7 @@ def test_a_thorough_search_takes_every_look_that_the_picture_has_pixels_for():
 def test_a_thorough_search_asks_for_pixels_once_beyond_the_first_look():
     """Whatever the picture itself keeps: here nothing."""
     whole = scene(600, 500, SPECK)
-    sure = localizer(replace(FINER, read_side=128, thorough=(416, 512)), tall=16.0).thorough()
+    sure = localizer(replace(FINER, read_size=128, thorough=(416, 512)), tall=16.0).thorough()
     lazy = [Lazy(whole, 3), Lazy(whole, 3)]
     assert sure(lazy) == sure([whole, whole])
     assert [each.asked for each in lazy] == [[128, 512], [128, 512]]
@@ -243,10 +243,10 @@ def test_thorough_looks_ascend_from_the_finer_ones(thorough):
         replace(FINER, thorough=thorough)
 
 
-@pytest.mark.parametrize("finer", [(64,), (128,), (300,), (512, 512), (512, 256), (1 << 14,)])
-def test_finer_looks_ascend_from_the_first(finer):
+@pytest.mark.parametrize("finer_sizes", [(64,), (128,), (300,), (512, 512), (512, 256), (1 << 14,)])
+def test_finer_looks_ascend_from_the_first(finer_sizes):
     with pytest.raises(UsageError, match="ascending"):
-        replace(SETTINGS, finer=finer)
+        replace(SETTINGS, finer_sizes=finer_sizes)
 
 
 @examples(max_examples=30)
@@ -262,7 +262,7 @@ def test_faces_over_a_score_are_those_of_all_that_have_it(score, slope, offset):
 
 
 def test_company_is_of_no_account_in_the_finer_look_either():
-    finder, images = random_center_localizer(side=64, finer=(96, 128), mirror=True), pictures()
+    finder, images = random_center_localizer(input_size=64, finer_sizes=(96, 128), mirror=True), pictures()
     assert finder.every(images) == [finder.every([image])[0] for image in images]
 
 
@@ -291,7 +291,7 @@ def test_the_net_always_sees_as_many_pictures():
 
 def test_fewer_large_pictures_are_seen_at_once():
     assert [together(side, side) for side in (64, 256, 320, 512, 1024)] == [8, 8, 5, 2, 1]
-    finder = localizer(replace(SETTINGS, side=512, finer=(1024,)))
+    finder = localizer(replace(SETTINGS, input_size=512, finer_sizes=(1024,)))
     finder([scene(1024, 1024)] * 3)
     assert [shape[0] for shape in finder.net.batches] == [2, 2, 1, 1, 1]
 
@@ -337,8 +337,8 @@ def test_doubles_are_dropped_the_weaker_ones():
     image = np.maximum(scene(128, 128, faces[0], level=220), scene(128, 128, faces[1], level=250))
     for settings, expected in (
         (SETTINGS, [76, 52]),
-        (replace(SETTINGS, double_iou=0.1), [76]),
-        (replace(SETTINGS, double_containment=0.2), [76]),
+        (replace(SETTINGS, nms_iou=0.1), [76]),
+        (replace(SETTINGS, nms_containment=0.2), [76]),
     ):
         assert [face.box.center[0] for face in localizer(settings)([image])[0]] == pytest.approx(expected)
 
@@ -346,11 +346,11 @@ def test_doubles_are_dropped_the_weaker_ones():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *itertools.product(["side"], [0, -32, 16, 33, 100]),
+        *itertools.product(["input_size"], [0, -32, 16, 33, 100]),
         *itertools.product(["small"], [0.2, 0.0, -64.0, float("nan")]),
         *itertools.product(["enlarged"], [0.9, 9.0, float("inf"), float("nan")]),
         *itertools.product(["width", "height", "slope"], [0.0, -1.0, float("nan")]),
-        *itertools.product(["score", "double_iou", "double_containment"], [-0.1, 1.1, float("nan")]),
+        *itertools.product(["score", "nms_iou", "nms_containment"], [-0.1, 1.1, float("nan")]),
     ],
 )
 def test_settings_out_of_their_range_are_refused(name, value):
@@ -377,17 +377,17 @@ def test_a_model_is_localised_by_what_it_has():
 
 
 def test_a_localizer_has_the_settings_of_its_model():
-    settings = CenterLocalizerSettings(side=64, down=0.25, score=0.7)
+    settings = CenterLocalizerSettings(input_size=64, down=0.25, score=0.7)
     assert localizer_of(replace(MODEL, localizer=plain(settings))).settings == settings
     assert CenterLocalizer(MODEL, settings=SETTINGS).settings == SETTINGS
-    with pytest.raises(UsageError, match="side = 65"):
-        localizer_of(replace(MODEL, localizer={"side": 65}))
+    with pytest.raises(UsageError, match="input_size = 65"):
+        localizer_of(replace(MODEL, localizer={"input_size": 65}))
 
 
 def test_with_mirror_a_picture_and_its_mirror_image_have_mirrored_faces():
     """Whole multiples of the net's steps, so that nothing is filled up and cells mirror onto cells."""
-    picture = smooth_picture(3, 96, 128)
-    changes = {"side": 128, "score": 0.0, "double_iou": 1.0}
+    picture = smooth_image(3, 96, 128)
+    changes = {"input_size": 128, "score": 0.0, "nms_iou": 1.0}
     (plain_faces,) = random_center_localizer(**changes)([picture])
     both = random_center_localizer(**changes, mirror=True)
     (faces,), (turned,) = both([picture]), both([np.ascontiguousarray(picture[:, ::-1])])
@@ -397,7 +397,7 @@ def test_with_mirror_a_picture_and_its_mirror_image_have_mirrored_faces():
     np.testing.assert_allclose(rows, back, atol=1e-3)
 
 
-CLOSE = replace(SETTINGS, close_side=192, border=0.25, close=0.5)
+CLOSE = replace(SETTINGS, close_size=192, border=0.25, close=0.5)
 
 
 @pytest.mark.parametrize(("width", "height"), [(128, 128), (800, 600), (300, 900), (61, 47), (1, 1)])
@@ -415,9 +415,7 @@ def test_a_face_that_fills_the_picture_is_found_in_the_close_look_alone():
     """Here the network answers one size; in the close look that is a larger part of the picture."""
     image = scene(64, 64, Box(24, 24, 8, 8))
     for close, expected in ((0.6, {20, 40}), (0.9, {20})):
-        finder = localizer(
-            replace(CLOSE, close_side=96, close=close, double_iou=1.0, double_containment=1.0), tall=40.0
-        )
+        finder = localizer(replace(CLOSE, close_size=96, close=close, nms_iou=1.0, nms_containment=1.0), tall=40.0)
         sizes = {round(face.box.height) for face in finder.every([image])[0]}
         assert [shape[-1] for shape in finder.net.batches] == [128, 96] and sizes == expected
 
@@ -425,14 +423,14 @@ def test_a_face_that_fills_the_picture_is_found_in_the_close_look_alone():
 def test_a_picture_with_a_sure_smaller_face_is_not_looked_at_closely():
     image = scene(128, 128, Box(56, 56, 8, 8))
     for hint, sides in ((5.0, [128]), (50.0, [128, 192])):
-        finder = localizer(replace(CLOSE, close_hint=hint), tall=24.0)
+        finder = localizer(replace(CLOSE, close_logit=hint), tall=24.0)
         finder([image])
         assert [shape[-1] for shape in finder.net.batches] == sides
-    finder = localizer(replace(CLOSE, close_hint=5.0), tall=80.0)  # what it sees fills the picture
+    finder = localizer(replace(CLOSE, close_logit=5.0), tall=80.0)  # what it sees fills the picture
     finder([image])
     assert [shape[-1] for shape in finder.net.batches] == [128, 192]
 
 
 def test_company_is_of_no_account_in_the_close_look():
-    finder, images = random_center_localizer(side=64, close_side=96), pictures()
+    finder, images = random_center_localizer(input_size=64, close_size=96), pictures()
     assert finder.every(images) == [finder.every([image])[0] for image in images]

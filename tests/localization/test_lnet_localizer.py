@@ -29,7 +29,7 @@ from facetag.localization.response_maps import (
 )
 from facetag.method.scale_space import Layer
 from facetag.model import RespondingLNet
-from facetag.networks.lnet import map_side
+from facetag.networks.lnet import map_size
 from models import random_model
 
 sides = st.integers(1, 6000)
@@ -74,7 +74,7 @@ def test_cell_k_of_a_layer_lies_on_pixel_16k_plus_17_of_its_input(row, column, r
     assert layer.scale == pytest.approx(scale)
     # pixel 16 k + 17 lies from 16 k + 17 to 16 k + 18
     expected = x + (16 * column + 17.5) / scale, y + (16 * row + 17.5) / scale
-    assert layer.place(row * refine, column * refine) == pytest.approx(expected)
+    assert layer.position(row * refine, column * refine) == pytest.approx(expected)
     assert layer.response[row * refine, column * refine] == response[row, column]
 
 
@@ -132,7 +132,7 @@ def test_the_box_is_where_the_patch_was_drawn_and_as_large(width, aspect, share,
     height = round(max(aspect * width, 1.1 * side))
     patch = Box(0.03 * width + x * (0.94 * width - side), 0.03 * height + y * (0.94 * height - side), side, side)
     image, finder = scene(width, height, patch), localizer(SETTINGS)
-    (heads,) = finder.heads([image])
+    (heads,) = finder.head_regions([image])
     assert heads[0].box.iou(patch) > 0.6
     ((face, *_),) = finder.faces([image], [heads])
     assert face.box.iou(patch) > 0.7
@@ -175,26 +175,26 @@ def test_two_patches_are_two_faces_the_surer_first():
     assert [face.score for face in faces] == sorted((face.score for face in faces), reverse=True)
     ((only,),) = localizer().dominant([image])
     assert only == faces[0]
-    ((strongest,),) = localizer(replace(FEW, heads=1))([image])
+    ((strongest,),) = localizer(replace(FEW, head_regions=1))([image])
     assert strongest.box.iou(TWO[1]) > 0.7
 
 
 def test_heads_below_head_score_are_not_looked_at_but_by_the_dominant_face():
     image = two_patches()
-    (heads,) = localizer(SETTINGS).heads([image])
-    finder = localizer(replace(SETTINGS, head_score=heads[1].score))
-    assert finder.heads([image]) == [heads[:2]]
-    assert len(heads) > 2 and finder.heads([image], minimum=0.0) == [heads]
-    nothing = localizer(replace(SETTINGS, head_score=heads[0].score + 1e-6))
+    (heads,) = localizer(SETTINGS).head_regions([image])
+    finder = localizer(replace(SETTINGS, head_region_score=heads[1].score))
+    assert finder.head_regions([image]) == [heads[:2]]
+    assert len(heads) > 2 and finder.head_regions([image], minimum=0.0) == [heads]
+    nothing = localizer(replace(SETTINGS, head_region_score=heads[0].score + 1e-6))
     assert nothing([image]) == [[]] and nothing.dominant([image]) == localizer(SETTINGS).dominant([image])
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_at_most_so_many_heads_the_strongest(most):
-    (heads,) = localizer(SETTINGS).heads([two_patches()])
+    (heads,) = localizer(SETTINGS).head_regions([two_patches()])
     assert [head.score for head in heads] == sorted((head.score for head in heads), reverse=True)
     assert len(heads) > 3
-    assert localizer(replace(SETTINGS, heads=most)).heads([two_patches()]) == [heads[:most]]
+    assert localizer(replace(SETTINGS, head_regions=most)).head_regions([two_patches()]) == [heads[:most]]
 
 
 def test_scores_below_the_setting_are_dropped_but_the_dominant_face_stays():
@@ -216,7 +216,7 @@ def face_at_the_head(bias=0.0, **changes):
 
 def test_the_score_is_the_peaks_logit_with_trust_slope_and_offset():
     finder = localizer()
-    (layers,) = finder.layers(finder.lnet_s, [IMAGE], [finder.head_frames(HEAD.box)], PEAKS)
+    (layers,) = finder.layers(finder.lnet_s, [IMAGE], [finder.head_region_frames(HEAD.box)], PEAKS)
     peak = max(response for _, response in find_peaks(layers, PEAKS))
     assert 0.5 < peak < 10
     assert logit_of(face_at_the_head().score) == pytest.approx(peak)
@@ -227,7 +227,7 @@ def test_the_score_is_the_peaks_logit_with_trust_slope_and_offset():
 
 
 def test_a_heads_score_is_the_sigmoid_of_its_response_with_the_bias():
-    ((plain, *_),), ((biased, *_),) = (localizer(bias=bias).heads([IMAGE]) for bias in (0.0, -2.0))
+    ((plain, *_),), ((biased, *_),) = (localizer(bias=bias).head_regions([IMAGE]) for bias in (0.0, -2.0))
     assert logit_of(biased.score) == pytest.approx(logit_of(plain.score) - 2)
     assert biased.box == plain.box
 
@@ -249,11 +249,11 @@ def test_blending_goes_from_the_faces_box_to_the_heads():
 
 
 def test_lnet_s_sees_squares_around_the_implied_face():
-    finder = localizer(replace(FEW, around=2.5, below=0.2, zooms=(0.5, 1.0, 2.0)))
+    finder = localizer(replace(FEW, around=2.5, below=0.2, crop_scales=(0.5, 1.0, 2.0)))
     square = finder.around(HEAD.box)
     assert square.center == pytest.approx((160, 155 + 0.2 * 120))
     assert square.width == square.height == pytest.approx(300)
-    frames = finder.head_frames(HEAD.box)
+    frames = finder.head_region_frames(HEAD.box)
     assert [(frame.width, frame.height) for frame in frames] == [(131, 131)] * 3
     assert [frame.box.width for frame in frames] == pytest.approx([600, 300, 150])
     assert all(frame.box.center == pytest.approx(square.center) for frame in frames)
@@ -263,8 +263,8 @@ def test_lnet_s_sees_squares_around_the_implied_face():
 def test_zooms_mend_a_head_of_a_wrong_size(factor):
     patch = Box(100, 90, 100, 100)
     heads = [[Detection(patch.enlarged(factor), 0.9)]]
-    ((alone,),) = localizer(replace(FEW, zooms=(1.0,))).faces([IMAGE], heads)
-    ((zoomed,),) = localizer(replace(FEW, zooms=(0.7, 0.84, 1.0, 1.19, 1.41))).faces([IMAGE], heads)
+    ((alone,),) = localizer(replace(FEW, crop_scales=(1.0,))).faces([IMAGE], heads)
+    ((zoomed,),) = localizer(replace(FEW, crop_scales=(0.7, 0.84, 1.0, 1.19, 1.41))).faces([IMAGE], heads)
     assert abs(math.log(zoomed.box.height / 100)) < 0.11 < 0.15 < abs(math.log(alone.box.height / 100))
 
 
@@ -280,18 +280,18 @@ def test_mirroring_is_the_mean_of_both_views():
     finder = localizer()
     finder.lnet_o = RespondingLNet(RightEdges(), torch.ones(1))
     batch = np.random.default_rng(0).integers(0, 256, (3, 99, 131, 3), dtype=np.uint8)
-    plain, other = (list(finder.look(finder.lnet_o, view)) for view in (batch, batch[:, :, ::-1]))
-    both = list(finder.look(finder.lnet_o, batch, mirror=True))
+    plain, other = (list(finder.respond(finder.lnet_o, view)) for view in (batch, batch[:, :, ::-1]))
+    both = list(finder.respond(finder.lnet_o, batch, mirror=True))
     for one, two, mean in zip(plain, other, both, strict=True):
         assert (one != two[:, ::-1]).any()
         np.testing.assert_allclose(mean, (one + two[:, ::-1]) / 2, atol=1e-7)
-    again = list(finder.look(finder.lnet_o, batch[:, :, ::-1], mirror=True))
+    again = list(finder.respond(finder.lnet_o, batch[:, :, ::-1], mirror=True))
     np.testing.assert_allclose([response[:, ::-1] for response in again], both, atol=1e-7)
 
 
 def test_a_mirroring_localizer_mirrors_its_boxes():
     mirrored = replace(PEAKS, mirror=True)
-    finder = localizer(replace(FEW, head=mirrored, face=mirrored))
+    finder = localizer(replace(FEW, head_region=mirrored, face=mirrored))
     finder.lnet_o = finder.lnet_s = RespondingLNet(RightEdges(), torch.ones(1))
     image = scene(300, 260, Box(60, 110, 90, 90))
     (faces,), (others,) = (finder.dominant([view]) for view in (image, np.ascontiguousarray(image[:, ::-1])))
@@ -307,7 +307,7 @@ def test_odd_sizes_give_boxes_that_show_in_the_image_or_none(shape):
     for finder in (localizer(SETTINGS), LNetLocalizer(MODEL)):
         for image in images:
             (faces,) = finder([image])
-            for face in (*faces, *finder.heads([image])[0]):
+            for face in (*faces, *finder.head_regions([image])[0]):
                 assert np.isfinite([face.box.x, face.box.y, face.box.width, face.box.height, face.score]).all()
                 assert face.box.clipped(shape[1], shape[0]).area > 0
     assert localizer(SETTINGS)([images[0]]) == [[]]
@@ -318,14 +318,14 @@ class Everywhere(nn.Module):
     """Answers the most at the top left cell, wherever it looks."""
 
     def forward(self, images):
-        rows, columns = map_side(images.shape[2]), map_side(images.shape[3])
+        rows, columns = map_size(images.shape[2]), map_size(images.shape[3])
         place = torch.arange(rows)[:, None] + torch.arange(columns)
         return (1 / (1.0 + place)).expand(len(images), 1, rows, columns)
 
 
 def test_what_lies_beyond_the_image_is_neither_head_nor_face():
     """A slender image is shown with what its edges go on to."""
-    finder, image = localizer(replace(SETTINGS, sides=(76,))), np.zeros((20, 400, 3), np.uint8)
+    finder, image = localizer(replace(SETTINGS, input_sizes=(76,))), np.zeros((20, 400, 3), np.uint8)
     finder.lnet_o = RespondingLNet(Everywhere(), torch.ones(1))
     frame = whole_frame(400, 20, 76)
     (layers,) = finder.layers(finder.lnet_o, [image], [[frame]], replace(PEAKS, height=4.0))
@@ -340,13 +340,13 @@ def test_what_lies_beyond_the_image_is_neither_head_nor_face():
 
 
 def localizer_heads(finder, image, height):
-    finder.settings = replace(finder.settings, head=replace(PEAKS, height=height))
-    return finder.heads([image])[0]
+    finder.settings = replace(finder.settings, head_region=replace(PEAKS, height=height))
+    return finder.head_regions([image])[0]
 
 
 def test_nothing_responds_nothing_is_found():
     image = scene(300, 200)
-    assert localizer()([image, image]) == localizer().heads([image, image]) == [[], []]
+    assert localizer()([image, image]) == localizer().head_regions([image, image]) == [[], []]
     assert localizer()([]) == []
 
 
@@ -355,14 +355,14 @@ def test_doubles_are_one_face():
     image = scene(400, 400, Box(150, 150, 100, 100))
     heads = [Detection(Box(152, 155, 95, 95), 1.0), Detection(Box(148, 146, 105, 105), 0.5)]
     assert len(localizer().faces([image], [heads])[0]) == 1
-    never = replace(FEW, double_iou=1.0, double_containment=1.0)
+    never = replace(FEW, nms_iou=1.0, nms_containment=1.0)
     assert len(localizer(never).faces([image], [heads])[0]) == 2
 
 
 def test_scales_that_would_enlarge_too_much_are_left_out():
     def seen(size, enlarge):
-        finder = localizer(replace(SETTINGS, sides=(227, 451, 899), enlarge=enlarge))
-        finder.heads([scene(size, size)])
+        finder = localizer(replace(SETTINGS, input_sizes=(227, 451, 899), enlarge=enlarge))
+        finder.head_regions([scene(size, size)])
         return sorted({batch[2] for batch in finder.lnet_o.net.batches})
 
     assert seen(100, 1.0) == seen(10, 2.0) == [227], "the first never is"
@@ -388,8 +388,10 @@ def photographs():
 def test_batches_and_order_change_nothing(photographs, mirror):
     """To the last bit, with real convolutions: only frames of one size share a batch, of a fixed size."""
     settings = LNetLocalizer(MODEL).settings
-    head, face = (replace(peaks, mirror=mirror) for peaks in (settings.head, settings.face))
-    real = LNetLocalizer(MODEL, settings=replace(settings, head=head, face=face, zooms=(0.8, 1.0), score=0.0))
+    head, face = (replace(peaks, mirror=mirror) for peaks in (settings.head_region, settings.face))
+    real = LNetLocalizer(
+        MODEL, settings=replace(settings, head_region=head, face=face, crop_scales=(0.8, 1.0), score=0.0)
+    )
     alone = [real([photograph])[0] for photograph in photographs]
     assert sum(map(len, alone)) >= 8
     assert real(photographs) == alone
@@ -402,11 +404,11 @@ def test_layers_come_back_to_their_frames(real, photographs):
     """Frames of several sizes and images, in any order: each layer is the one that it is alone."""
     frames = [[whole_frame(image.shape[1], image.shape[0], side) for side in (99, 131)] for image in photographs]
     frames[2] = []
-    together = real.layers(real.lnet_o, photographs, frames, real.settings.head)
+    together = real.layers(real.lnet_o, photographs, frames, real.settings.head_region)
     assert [len(layers) for layers in together] == [2, 2, 0, 2, 2, 2, 2, 2]
     for image, of_image, layers in zip(photographs, frames, together, strict=True):
         for frame, layer in zip(of_image, layers, strict=True):
-            ((alone,),) = real.layers(real.lnet_o, [image], [[frame]], real.settings.head)
+            ((alone,),) = real.layers(real.lnet_o, [image], [[frame]], real.settings.head_region)
             np.testing.assert_array_equal(layer.response, alone.response)
             assert (layer.x, layer.y, layer.step, layer.scale) == (alone.x, alone.y, alone.step, alone.scale)
 
@@ -415,23 +417,23 @@ def test_equally_strong_heads_have_one_order_in_any_company():
     """The second image has the first's frame at the larger scale and another at the smaller, so it comes in between."""
     image = np.maximum(scene(400, 300, Box(40, 100, 80, 80)), scene(400, 300, Box(280, 100, 80, 80)))
     other = np.full((304, 400, 3), 255, np.uint8)
-    finder = localizer(replace(FEW, sides=(108, 131)))
+    finder = localizer(replace(FEW, input_sizes=(108, 131)))
     frames = [[whole_frame(each.shape[1], each.shape[0], side) for side in (108, 131)] for each in (image, other)]
     assert [one.height == two.height for one, two in zip(*frames, strict=True)].count(True) == 1
-    (alone,) = finder.heads([image])
+    (alone,) = finder.head_regions([image])
     assert len(alone) >= 2
-    assert finder.heads([other, image])[1] == alone
+    assert finder.head_regions([other, image])[1] == alone
 
 
 def test_settings_come_from_the_model():
-    model = replace(MODEL, localizer={"sides": [99], "head": {"refine": 2}})
+    model = replace(MODEL, localizer={"input_sizes": [99], "head_region": {"refine": 2}})
     settings = LNetLocalizer(model).settings
-    assert settings == LocalizerSettings(sides=(99,), head=PeakSettings(refine=2))
+    assert settings == LocalizerSettings(input_sizes=(99,), head_region=PeakSettings(refine=2))
     with pytest.raises(DataError, match=r"model\.json"):
-        LNetLocalizer(replace(model, localizer={"side": 99}))
+        LNetLocalizer(replace(model, localizer={"input_size": 99}))
 
 
-SHARES = ("head_score", "head_iou", "blend", "score", "double_iou", "double_containment")
+FRACTIONS = ("head_region_score", "head_region_iou", "blend", "score", "nms_iou", "nms_containment")
 
 
 @pytest.mark.parametrize(
@@ -441,12 +443,12 @@ SHARES = ("head_score", "head_iou", "blend", "score", "double_iou", "double_cont
         *[(PeakSettings, {name: value}) for name in ("height", "ratio") for value in (0.0, -1.0, math.nan)],
         (PeakSettings, {"refine": 0}),
         (PeakSettings, {"smooth": -0.5}),
-        *[(LocalizerSettings, {"sides": value}) for value in ((), (227, 0), (227, 99), (99, 99))],
-        *[(LocalizerSettings, {"zooms": value}) for value in ((), (0.0,), (1.0, 0.5), (1.0, 1.0))],
-        *[(LocalizerSettings, {name: 0}) for name in ("enlarge", "around", "heads", "slope")],
+        *[(LocalizerSettings, {"input_sizes": value}) for value in ((), (227, 0), (227, 99), (99, 99))],
+        *[(LocalizerSettings, {"crop_scales": value}) for value in ((), (0.0,), (1.0, 0.5), (1.0, 1.0))],
+        *[(LocalizerSettings, {name: 0}) for name in ("enlarge", "around", "head_regions", "slope")],
         (LocalizerSettings, {"trust": -0.1}),
-        (LocalizerSettings, {"crop_side": 66}),
-        *[(LocalizerSettings, {name: value}) for name in SHARES for value in (-0.1, 1.1)],
+        (LocalizerSettings, {"crop_size": 66}),
+        *[(LocalizerSettings, {name: value}) for name in FRACTIONS for value in (-0.1, 1.1)],
     ],
 )
 def test_settings_out_of_range_are_refused(cls, values):
@@ -456,23 +458,23 @@ def test_settings_out_of_range_are_refused(cls, values):
 
 
 def test_only_crops_seen_alike_from_both_ends_can_be_mirrored():
-    LocalizerSettings(crop_side=200)
-    LocalizerSettings(crop_side=195, face=PeakSettings(mirror=True))
-    with pytest.raises(UsageError, match=r"^crop_side = 200 .*16 n \+ 3"):
-        LocalizerSettings(crop_side=200, face=PeakSettings(mirror=True))
+    LocalizerSettings(crop_size=200)
+    LocalizerSettings(crop_size=195, face=PeakSettings(mirror=True))
+    with pytest.raises(UsageError, match=r"^crop_size = 200 .*16 n \+ 3"):
+        LocalizerSettings(crop_size=200, face=PeakSettings(mirror=True))
 
 
 def test_settings_at_the_ends_of_their_ranges_are_taken():
     PeakSettings(threshold=0, refine=1, smooth=0)
-    ends = dict.fromkeys(SHARES, 0.0)
-    LocalizerSettings(sides=(1,), crop_side=67, heads=1, trust=0, **ends)
-    LocalizerSettings(**dict.fromkeys(SHARES, 1.0))
+    ends = dict.fromkeys(FRACTIONS, 0.0)
+    LocalizerSettings(input_sizes=(1,), crop_size=67, head_regions=1, trust=0, **ends)
+    LocalizerSettings(**dict.fromkeys(FRACTIONS, 1.0))
 
 
 def test_doubles_of_heads_go_by_the_settings():
     one, other, last = (Detection(Box(x, 0, 4, 4), 1 - x / 10) for x in (0, 2, 7))  # squares of 10: IoU 2/3 and less
-    by_iou = {iou: localizer(replace(FEW, head_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
-    assert LocalizerSettings().head_iou == 0.6
+    by_iou = {iou: localizer(replace(FEW, head_region_iou=iou))._strongest([one, other, last]) for iou in (0.6, 0.7)}
+    assert LocalizerSettings().head_region_iou == 0.6
     assert by_iou == {0.6: [one, last], 0.7: [one, other, last]}
 
 
@@ -495,5 +497,5 @@ def test_photographs_are_not_filled_up_in_bfloat16_either():
         seen = []
         finder = LNetLocalizer(model, settings=SETTINGS, **words)
         finder.lnet_o.net.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
-        finder.heads([np.zeros((40, 60, 3), np.uint8)])
+        finder.head_regions([np.zeros((40, 60, 3), np.uint8)])
         assert set(seen) == {together}

@@ -22,7 +22,7 @@ from facetag.localization.center_localizer import CenterLocalizer, CenterLocaliz
 from facetag.model import Model, load_model
 from facetag.pipeline import loader as reading
 from facetag.pipeline.face_sources import located_by
-from facetag.pipeline.loader import Photo, ReadSettings, pixels_of, read
+from facetag.pipeline.loader import LoadedImage, ReadSettings, pixels_of, read
 from facetag.pipeline.stages import Cascade, Tagging, answers
 from facetag.tagger import SHARP, Tagger
 
@@ -58,7 +58,7 @@ def test_the_longer_side_keeps_as_many_pixels_as_are_asked_for(
     width: int, height: int, side: int, size: tuple[int, int]
 ) -> None:
     image = smooth(width, height)
-    decoded = decode(jpeg(image), side=side)
+    decoded = decode(jpeg(image), min_size=side)
     assert (decoded.width, decoded.height) == (width, height)
     assert decoded.pixels.shape == (size[1], size[0], 3)
     assert np.abs(decoded.pixels.astype(int) - resize(image, *size)).mean() < 3
@@ -66,7 +66,7 @@ def test_the_longer_side_keeps_as_many_pixels_as_are_asked_for(
 
 def test_whole_pictures_are_what_they_were() -> None:
     data = jpeg(smooth(160, 120))
-    assert np.array_equal(decode(data, side=100).pixels, decode(data).pixels)
+    assert np.array_equal(decode(data, min_size=100).pixels, decode(data).pixels)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -75,7 +75,7 @@ def test_turned_pictures_have_their_upright_size(orientation: int) -> None:
     exif = PIL.Image.Exif()
     exif[274] = orientation
     stored = np.ascontiguousarray(upright(image, INVERSE[orientation]))
-    decoded = decode(jpeg(stored, exif=exif), side=80)
+    decoded = decode(jpeg(stored, exif=exif), min_size=80)
     assert (decoded.width, decoded.height, decoded.pixels.shape) == (320, 240, (60, 80, 3))
     assert np.abs(decoded.pixels.astype(int) - resize(image, 80, 60)).mean() < 4
 
@@ -83,31 +83,31 @@ def test_turned_pictures_have_their_upright_size(orientation: int) -> None:
 def test_only_jpegs_are_decoded_smaller() -> None:
     stream = io.BytesIO()
     PIL.Image.fromarray(smooth(320, 240)).save(stream, "PNG")
-    assert decode(stream.getvalue(), side=80).pixels.shape == (240, 320, 3)
+    assert decode(stream.getvalue(), min_size=80).pixels.shape == (240, 320, 3)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_every_kind_of_jpeg_is(mode: str) -> None:
     stream = io.BytesIO()
     PIL.Image.fromarray(smooth(320, 240)).convert(mode).save(stream, "JPEG")
-    assert decode(stream.getvalue(), side=80).pixels.shape == (60, 80, 3)
+    assert decode(stream.getvalue(), min_size=80).pixels.shape == (60, 80, 3)
 
 
 def test_a_truncated_one_is_flagged_as_ever() -> None:
     data = jpeg(smooth(320, 240))
-    decoded = decode(data[: len(data) // 2], side=80)
+    decoded = decode(data[: len(data) // 2], min_size=80)
     assert "truncated" in decoded.warning and decoded.pixels.shape == (60, 80, 3)
 
 
 def test_the_limit_is_of_the_whole_picture() -> None:
     with pytest.raises(ImageTooLarge, match="320x240 is over 10000 pixels"):
-        decode(jpeg(smooth(320, 240)), side=80, max_pixels=10_000)
+        decode(jpeg(smooth(320, 240)), min_size=80, max_pixels=10_000)
 
 
-def photo(path: Path, image: Image, side: int) -> Photo:
+def photo(path: Path, image: Image, side: int) -> LoadedImage:
     path.write_bytes(jpeg(image))
-    item = read(str(path), ReadSettings(side=side))
-    assert isinstance(item, Photo)
+    item = read(str(path), ReadSettings(min_size=side))
+    assert isinstance(item, LoadedImage)
     return item
 
 
@@ -121,7 +121,7 @@ def test_a_photograph_has_the_size_of_its_file_and_gives_more_pixels_when_asked(
 
 
 def test_only_few_pixels_are_kept_of_what_was_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "KEPT", 400 * 300)
+    monkeypatch.setattr(reading, "CACHED_PIXELS", 400 * 300)
     item = photo(tmp_path / "a.jpg", smooth(800, 600), 100)
     assert item.at(300) is item.at(400)
     assert item.at(800) is not item.at(800) and item.at(400).shape[1] == 400
@@ -163,9 +163,9 @@ def test_one_that_is_small_keeps_nothing_to_decode_again(tmp_path: Path) -> None
 
 
 def test_a_reading_side_is_none_or_enough_for_the_network() -> None:
-    CenterLocalizerSettings(side=256, read_side=256)
-    with pytest.raises(UsageError, match="read_side = 255"):
-        CenterLocalizerSettings(side=256, read_side=255)
+    CenterLocalizerSettings(input_size=256, read_size=256)
+    with pytest.raises(UsageError, match="read_size = 255"):
+        CenterLocalizerSettings(input_size=256, read_size=255)
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,8 @@ def fast() -> Model:
 
 @pytest.fixture(scope="module")
 def cascade(fast: Model) -> Cascade:
-    """Without finer looks, so that it is ANet alone that asks for more pixels."""
-    settings = replace(CenterLocalizer(fast).settings, finer=(), hints=())
+    """Without finer passes, so that it is ANet alone that asks for more pixels."""
+    settings = replace(CenterLocalizer(fast).settings, finer_sizes=(), triggers=())
     return Cascade(
         located_by(CenterLocalizer(fast, settings=settings)),
         Tagging(Tagger(fast), range(len(ATTRIBUTES)), fast.thresholds),
@@ -203,7 +203,9 @@ def test_answers_are_those_to_the_whole_picture(
     decoding = decode_module._shrink
     monkeypatch.setattr(decode_module, "_shrink", lambda image, side: (sides.append(side), decoding(image, side))[1])
     path = large_picture(tmp_path / "a.jpg", share)
-    (whole,), (smaller,) = ([a.record for a in answers([str(path)], cascade, ReadSettings(side=s))] for s in (0, 512))
+    (whole,), (smaller,) = (
+        [a.record for a in answers([str(path)], cascade, ReadSettings(min_size=s))] for s in (0, 512)
+    )
     assert (smaller.width, smaller.height) == (4096, 3072)
     (expected,), (found,) = whole.faces, smaller.faces
     # a small picture of a head, much enlarged; in photographs boxes agree by 0.99, probabilities by 0.004 (study.md)
@@ -218,13 +220,13 @@ def test_a_face_is_shown_with_more_pixels_than_anet_sees(fast: Model) -> None:
     tagger = Tagger(fast)
     window = Box(0, 0, 100, 200).enlarged(tagger.settings.context * min(tagger.settings.scales))
     assert min(tagger.settings.scales) < 1 < max(tagger.settings.scales)
-    assert tagger.share(Box(0, 0, 100, 200)) == pytest.approx(SHARP * 55 / window.height)
-    assert tagger.share(Box(0, 0, 10, 20)) == pytest.approx(10 * tagger.share(Box(0, 0, 100, 200)))
+    assert tagger.fraction(Box(0, 0, 100, 200)) == pytest.approx(SHARP * 55 / window.height)
+    assert tagger.fraction(Box(0, 0, 10, 20)) == pytest.approx(10 * tagger.fraction(Box(0, 0, 100, 200)))
 
 
 def test_the_command_reads_as_the_model_says(fast: Model) -> None:
 
-    settings = replace(localizer_of(fast).settings, read_side=600)  # type: ignore[type-var]
+    settings = replace(localizer_of(fast).settings, read_size=600)  # type: ignore[type-var]
     assert isinstance(settings, CenterLocalizerSettings)
-    assert CenterLocalizer(fast, settings=settings).read_side == 600
-    assert localizer_of(load_model("faithful")).read_side == 0
+    assert CenterLocalizer(fast, settings=settings).read_size == 600
+    assert localizer_of(load_model("faithful")).read_size == 0

@@ -15,8 +15,8 @@ from facetag.method.attribute_metrics import (
     average_precision,
     balanced_accuracy,
     calibration_error,
-    commoner_values,
     f1,
+    majority_values,
 )
 
 LABELS = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], dtype=bool)
@@ -30,7 +30,7 @@ columns = st.integers(1, 12).flatmap(
 
 
 def test_metrics_by_hand():
-    metrics = attribute_metrics(PROBABILITIES, PRESENT, LABELS, commoner=np.array([False, True]))
+    metrics = attribute_metrics(PROBABILITIES, PRESENT, LABELS, majority=np.array([False, True]))
     assert metrics.accuracy.tolist() == [0.5, 0.75]
     assert metrics.balanced_accuracy == pytest.approx([0.5, math.nan], nan_ok=True)
     assert metrics.f1 == pytest.approx([0.5, math.nan], nan_ok=True)
@@ -41,16 +41,16 @@ def test_metrics_by_hand():
 
 
 def test_means_pass_over_what_is_not_defined():
-    means = attribute_metrics(PROBABILITIES, PRESENT, LABELS, commoner=np.array([False, True])).means()
+    means = attribute_metrics(PROBABILITIES, PRESENT, LABELS, majority=np.array([False, True])).means()
     assert means["accuracy"] == 0.625
     assert means["f1"] == 0.5
-    undefined = attribute_metrics(PROBABILITIES[:, 1:], PRESENT[:, 1:], LABELS[:, 1:], commoner=np.array([True]))
+    undefined = attribute_metrics(PROBABILITIES[:, 1:], PRESENT[:, 1:], LABELS[:, 1:], majority=np.array([True]))
     assert math.isnan(undefined.means()["f1"])
 
 
 def test_no_faces_give_nan_without_warnings():
     none = np.zeros((0, 2))
-    metrics = attribute_metrics(none, none > 0, none > 0, commoner=np.array([True, False]))
+    metrics = attribute_metrics(none, none > 0, none > 0, majority=np.array([True, False]))
     assert list(metrics.means().values()) == pytest.approx([math.nan] * 7, nan_ok=True)
 
 
@@ -59,7 +59,7 @@ def test_positives_never_found_have_f1_zero():
 
 
 def test_commoner_value_is_absent_on_a_tie():
-    assert commoner_values(np.array([[1, 1, 0], [0, 1, 0]], dtype=bool)).tolist() == [False, True, False]
+    assert majority_values(np.array([[1, 1, 0], [0, 1, 0]], dtype=bool)).tolist() == [False, True, False]
 
 
 def test_opposite_errors_in_one_bin_cancel_and_in_two_do_not():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facetag.method.calibration import Calibration, Decision, best_thresholds, decide, even_threshold, sigmoid
+from facetag.method.calibration import Calibration, Decision, best_thresholds, decide, equal_error_threshold, sigmoid
 
 probability = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
 faces = st.lists(st.tuples(probability, st.booleans()), max_size=8)
@@ -83,10 +83,14 @@ def test_an_even_threshold_by_hand():
     probabilities = np.array([0.1, 0.3, 0.4, 0.6, 0.7, 0.8])
     labels = np.array([False, False, True, False, True, True])
     one = np.ones(6)
-    assert even_threshold(probabilities, labels, one) == 0.5  # two thirds of either kind
+    assert equal_error_threshold(probabilities, labels, one) == 0.5  # two thirds of either kind
     # where the absent one at 0.6 counts eight times, two thirds of the present ones and all absent ones are nearest
-    assert even_threshold(probabilities, labels, np.array([1, 1, 1, 8, 1, 1])) == pytest.approx(0.65)
-    assert even_threshold(probabilities, np.ones(6, bool), one) == even_threshold(one[:0], labels[:0], one[:0]) == 0.5
+    assert equal_error_threshold(probabilities, labels, np.array([1, 1, 1, 8, 1, 1])) == pytest.approx(0.65)
+    assert (
+        equal_error_threshold(probabilities, np.ones(6, bool), one)
+        == equal_error_threshold(one[:0], labels[:0], one[:0])
+        == 0.5
+    )
 
 
 @given(faces, st.integers(1, 3))
@@ -99,7 +103,7 @@ def test_no_threshold_is_more_even(items, weight):
         right = [np.average((told == kind)[labels == kind], weights=weights[labels == kind]) for kind in (True, False)]
         return abs(right[0] - right[1])
 
-    threshold = even_threshold(probabilities, labels, weights)
+    threshold = equal_error_threshold(probabilities, labels, weights)
     assert 0 <= threshold <= 1
     if labels.any() and not labels.all():
         tried = [0.0, *probabilities, *np.nextafter(probabilities, 1), 1.0]

@@ -1,4 +1,4 @@
-"""Localisation: matching, and recall by IoU, by false positives per image and by size."""
+"""Localization: matching, and recall by IoU, by false positives per image and by size."""
 
 import math
 

@@ -16,9 +16,11 @@ RESPONSE = np.random.default_rng(0).random((5, 7))
 
 def test_cells_are_where_the_layer_says():
     layer = Layer(RESPONSE, x=3.0, y=-2.0, step=0.5, scale=2.0)
-    assert layer.place(0, 0) == (3.0, -2.0)
-    assert layer.place(4, 6) == (6.0, 0.0)
-    assert all(layer.at(*layer.place(row, column)) == RESPONSE[row, column] for row in range(5) for column in range(7))
+    assert layer.position(0, 0) == (3.0, -2.0)
+    assert layer.position(4, 6) == (6.0, 0.0)
+    assert all(
+        layer.at(*layer.position(row, column)) == RESPONSE[row, column] for row in range(5) for column in range(7)
+    )
 
 
 @given(st.floats(0, 4), st.floats(0, 6), st.floats(0.01, 100), st.floats(-1e3, 1e3))

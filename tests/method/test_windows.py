@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from facetag.geometry import Box, Window
 from facetag.method import windows as module
 from facetag.method.density_peaks import density_peaks
-from facetag.method.windows import climb, labelled_windows, suppress_doubles
+from facetag.method.windows import climb, labelled_windows, nms
 
 maps = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 5))
 boxes = st.builds(Box, *[st.integers(0, 12)] * 2, *[st.integers(0, 8)] * 2)
@@ -129,37 +129,37 @@ def test_every_visited_position_is_a_member_of_exactly_one_window(response, thre
 
 def test_suppression_keeps_the_surest_of_two_doubles():
     doubles = [Box(0, 0, 10, 10), Box(1, 0, 10, 10), Box(30, 0, 10, 10)]
-    assert suppress_doubles(doubles, [0.5, 0.9, 0.7], iou=0.5) == [1, 2]
-    assert suppress_doubles(doubles, [0.5, 0.9, 0.7], iou=0.9) == [1, 2, 0]
+    assert nms(doubles, [0.5, 0.9, 0.7], iou=0.5) == [1, 2]
+    assert nms(doubles, [0.5, 0.9, 0.7], iou=0.9) == [1, 2, 0]
 
 
 def test_equal_scores_keep_the_first():
-    assert suppress_doubles([Box(0, 0, 4, 4), Box(0, 0, 4, 4)], [1, 1], iou=0.5) == [0]
+    assert nms([Box(0, 0, 4, 4), Box(0, 0, 4, 4)], [1, 1], iou=0.5) == [0]
 
 
 def test_a_box_dropped_drops_nobody():
     row = [Box(0, 0, 10, 10), Box(4, 0, 10, 10), Box(8, 0, 10, 10)]
-    assert suppress_doubles(row, [3, 2, 1], iou=0.4) == [0, 2]
+    assert nms(row, [3, 2, 1], iou=0.4) == [0, 2]
 
 
 @pytest.mark.parametrize(("containment", "kept"), [(1.0, [0, 1]), (0.9, [0])])
 def test_containment_drops_a_part_of_a_surer_box(containment, kept):
-    assert suppress_doubles([Box(0, 0, 10, 10), Box(2, 2, 3, 3)], [2, 1], 0.5, containment) == kept
+    assert nms([Box(0, 0, 10, 10), Box(2, 2, 3, 3)], [2, 1], 0.5, containment) == kept
 
 
 def test_containment_drops_a_large_box_around_a_surer_small_one():
-    assert suppress_doubles([Box(0, 0, 10, 10), Box(2, 2, 3, 3)], [1, 2], 0.5, 0.9) == [1]
+    assert nms([Box(0, 0, 10, 10), Box(2, 2, 3, 3)], [1, 2], 0.5, 0.9) == [1]
 
 
 def test_an_empty_box_is_contained_in_nothing():
-    assert suppress_doubles([Box(0, 0, 10, 10), Box(2, 2, 0, 3)], [2, 1], 0.5, 0.1) == [0, 1]
+    assert nms([Box(0, 0, 10, 10), Box(2, 2, 0, 3)], [2, 1], 0.5, 0.1) == [0, 1]
 
 
 @given(scored, st.sampled_from([0.0, 0.3, 0.7]), st.sampled_from([0.5, 1.0]))
 def test_suppression_invariants(items, iou, containment):
     located = [box for box, _ in items]
     scores = [score for _, score in items]
-    kept = suppress_doubles(located, scores, iou, containment)
+    kept = nms(located, scores, iou, containment)
 
     def clash(i, j):
         smaller = min(located[i].area, located[j].area)

@@ -220,7 +220,7 @@ def test_nobody_keeps_a_function_of_a_net_that_is_gone():
     try:
         kept = [Forward(mean, CPU), FeatureExtractor(ANet(), TaggerSettings()), CenterLocalizer(center_model())]
         kept.append(LNetLocalizer(random_model()))
-        kept[-1].heads([np.zeros((80, 90, 3), np.uint8)])
+        kept[-1].head_regions([np.zeros((80, 90, 3), np.uint8)])
         known = [weakref.ref(each) for each in kept]
         del kept
         assert [each() for each in known] == [None] * 4
@@ -232,7 +232,7 @@ def test_nobody_keeps_a_function_of_a_net_that_is_gone():
 def test_graphs_go_with_their_function():
     function = GpuFunction(summed, CPU)
     list(function([pictures(2)] * RECURRING))
-    lane = gpu.lane_of_this_thread(CPU)
+    lane = gpu.gpu_stream_of_this_thread(CPU)
     assert len(lane._repeats) == 1
     del function
     gc.collect()

@@ -17,18 +17,18 @@ from facetag.networks.lnet import (
     CHANNELS,
     FIRST_CENTER,
     LAYERS,
-    MIN_SIDE,
+    MIN_SIZE,
     STRIDE,
     ClassifyingLNet,
     Head,
     HeadSettings,
     LNet,
     LNetSettings,
-    map_side,
+    map_size,
     weighted_sum,
 )
 
-sides = st.integers(MIN_SIDE, 300)
+sides = st.integers(MIN_SIZE, 300)
 
 
 THIN = tuple((4, *rest) for _, *rest in LAYERS)
@@ -58,13 +58,13 @@ def test_layers_are_the_papers():
 
 @pytest.mark.parametrize(("side", "cells"), [(227, 13), (300, 17), (67, 3), (131, 7)])
 def test_published_map_sides(side, cells):
-    assert map_side(side) == cells
+    assert map_size(side) == cells
 
 
 @pytest.mark.parametrize("normalisation", ["response", "batch", "folded"])
 def test_h5_has_256_channels_and_no_negatives(normalisation):
     h5 = LNet(LNetSettings(normalisation)).eval()(torch.rand(2, 3, 67, 99))
-    assert h5.shape == (2, 256, map_side(67), map_side(99))
+    assert h5.shape == (2, 256, map_size(67), map_size(99))
     assert h5.min() >= 0 and h5.max() > 0
 
 
@@ -73,7 +73,7 @@ def test_h5_has_256_channels_and_no_negatives(normalisation):
 def test_map_side_of_any_shape(thin, height, width):
     with torch.no_grad():
         h5 = thin(torch.ones(1, 3, height, width, dtype=torch.float64))
-    assert h5.shape[2:] == (map_side(height), map_side(width))
+    assert h5.shape[2:] == (map_size(height), map_size(width))
 
 
 def reached(net, height, width, row, column):
@@ -116,11 +116,11 @@ def test_cell_k_sees_exactly_the_pixels_around_16k_plus_17(thin, rows, columns, 
 @examples(max_examples=15)
 @given(side=sides, data=st.data())
 def test_other_sides_only_lose_pixels_at_their_end(thin, side, data):
-    cell = data.draw(st.integers(0, map_side(side) - 1))
+    cell = data.draw(st.integers(0, map_size(side) - 1))
     first, last = field(cell, side)
     seen = reached(thin, 67, side, 0, cell).any(0).nonzero()
     assert seen.min() == first
-    assert seen.max() < last and seen.max() >= min(last, STRIDE * map_side(side) + 19) - 1
+    assert seen.max() < last and seen.max() >= min(last, STRIDE * map_size(side) + 19) - 1
 
 
 def test_maxima_see_no_pixel_outside_the_field(thin):
@@ -201,15 +201,20 @@ def test_weighted_sum_by_loops():
 
 @pytest.mark.parametrize(("side", "width"), [(227, 256 * 6 * 6), (131, 256 * 3 * 3), (67, 256)])
 def test_flatten_head_takes_c5s_pool(side, width):
-    head = Head(7, HeadSettings(hidden=(8, 6), side=side)).eval()
+    head = Head(7, HeadSettings(hidden=(8, 6), input_size=side)).eval()
     layers = [layer for layer in head.hidden if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in layers] == [(width, 8), (8, 6)]
-    assert head(torch.rand(2, 256, map_side(side), map_side(side))).shape == (2, 7)
+    assert head(torch.rand(2, 256, map_size(side), map_size(side))).shape == (2, 7)
 
 
 def test_paper_head_has_two_layers_of_4096_and_dropout():
     settings = HeadSettings()
-    assert (settings.pooling, settings.hidden, settings.dropout, settings.side) == ("flatten", (4096, 4096), 0.5, 227)
+    assert (settings.pooling, settings.hidden, settings.dropout, settings.input_size) == (
+        "flatten",
+        (4096, 4096),
+        0.5,
+        227,
+    )
 
 
 @pytest.mark.parametrize("hidden", [(), (16,)])
@@ -283,7 +288,7 @@ def test_hidden_layers_under_a_peak_head_are_a_users_mistake():
         HeadSettings("peak")
 
 
-@pytest.mark.parametrize("settings", [HeadSettings("average", (8,)), HeadSettings("flatten", (), side=67)])
+@pytest.mark.parametrize("settings", [HeadSettings("average", (8,)), HeadSettings("flatten", (), input_size=67)])
 def test_only_a_pooled_linear_head_has_a_class_activation_map(settings):
     with pytest.raises(AssertionError):
         Head(4, settings).channel_weights(0)

@@ -12,14 +12,14 @@ from facetag.geometry import Box
 from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
-from facetag.pipeline.drawing import SIDE, Drawer, file_name
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.drawing import PANEL_SIZE, Drawer, file_name
+from facetag.pipeline.loader import LoadedImage
 from facetag.results import FaceRecord, ImageRecord, Status
 from models import center_model, random_model
 
 
 def photo(path="a.jpg", width=120, height=90):
-    return Photo(path, np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    return LoadedImage(path, np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def record(*boxes, path="a.jpg"):
@@ -44,9 +44,9 @@ def test_a_cell_is_drawn_where_its_centre_looks(row, column, place, factor):
 
 def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
     drawer = Drawer(tmp_path, None)
-    plain, boxed = drawer.picture(photo(), record()), drawer.picture(photo(), record((30, 30, 40, 40)))
-    assert plain.shape == boxed.shape == (SIDE * 3 // 4, SIDE, 3)
-    factor = SIDE / 120
+    plain, boxed = drawer.drawn(photo(), record()), drawer.drawn(photo(), record((30, 30, 40, 40)))
+    assert plain.shape == boxed.shape == (PANEL_SIZE * 3 // 4, PANEL_SIZE, 3)
+    factor = PANEL_SIZE / 120
     edge = boxed[round(50 * factor), round(30 * factor)]
     np.testing.assert_array_equal(edge, (80, 255, 80))
     changed = (plain != boxed).any(axis=2)
@@ -63,33 +63,33 @@ def test_both_response_maps_stand_beside(tmp_path):
     drawer(photo(), record((30, 30, 30, 40)))
     (path,) = (tmp_path / "new" / "drawn").iterdir()
     image = cv2.imread(str(path))
-    assert image.shape == (SIDE * 3 // 4, 3 * SIDE, 3)
-    whole, faces = image[:, SIDE : 2 * SIDE], image[:, 2 * SIDE :]
+    assert image.shape == (PANEL_SIZE * 3 // 4, 3 * PANEL_SIZE, 3)
+    whole, faces = image[:, PANEL_SIZE : 2 * PANEL_SIZE], image[:, 2 * PANEL_SIZE :]
     assert whole.mean() > faces.mean()  # one square of the picture, and the whole of it
 
 
 def test_a_centre_network_has_no_response_maps_to_stand_beside(tmp_path):
     with_net, without = Drawer(tmp_path, CenterLocalizer(center_model())), Drawer(tmp_path, None)
-    drawn = with_net.picture(photo(), record((30, 30, 30, 40)))
-    assert drawn.shape == (SIDE * 3 // 4, SIDE, 3)
-    np.testing.assert_array_equal(drawn, without.picture(photo(), record((30, 30, 30, 40))))
+    drawn = with_net.drawn(photo(), record((30, 30, 30, 40)))
+    assert drawn.shape == (PANEL_SIZE * 3 // 4, PANEL_SIZE, 3)
+    np.testing.assert_array_equal(drawn, without.drawn(photo(), record((30, 30, 30, 40))))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (2000, 3), (3, 2000)])
 def test_odd_shapes_can_be_drawn(tmp_path, width, height):
-    picture = Drawer(tmp_path, None).picture(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
-    assert max(picture.shape[:2]) == SIDE
+    picture = Drawer(tmp_path, None).drawn(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
+    assert max(picture.shape[:2]) == PANEL_SIZE
 
 
 @pytest.mark.parametrize("box", [(3e9, 0, 9, 9), (-3e9, -3e9, 7e9, 7e9), (1, 1, 1e300, 1e300), (5, 5, 3e9, 20)])
 @pytest.mark.parametrize("localizer", [None, LNetLocalizer(random_model())], ids=["bare", "with maps"])
 def test_boxes_of_any_size_are_clipped(tmp_path, box, localizer):
-    assert Drawer(tmp_path, localizer).picture(photo(), record(box)).shape[0] == SIDE * 3 // 4
+    assert Drawer(tmp_path, localizer).drawn(photo(), record(box)).shape[0] == PANEL_SIZE * 3 // 4
 
 
 def test_a_box_that_covers_all_has_no_edge_in_the_picture(tmp_path):
-    drawn = Drawer(tmp_path, None).picture(photo(), record((-3e9, -3e9, 7e9, 7e9)))
-    plain = Drawer(tmp_path, None).picture(photo(), record())
+    drawn = Drawer(tmp_path, None).drawn(photo(), record((-3e9, -3e9, 7e9, 7e9)))
+    plain = Drawer(tmp_path, None).drawn(photo(), record())
     np.testing.assert_array_equal(drawn[100:-9, 200:-9], plain[100:-9, 200:-9])
 
 

@@ -16,7 +16,7 @@ from facetag.images.discover import discover
 from facetag.localization.center_localizer import localizer_of
 from facetag.networks.anet import HEIGHT, WIDTH, ANet
 from facetag.pipeline.face_sources import located_by
-from facetag.pipeline.loader import Photo, ReadSettings, read
+from facetag.pipeline.loader import LoadedImage, ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.tagger import Tagger
 from models import tiny_model
@@ -45,14 +45,14 @@ def test_the_engine_costs_little_beside_its_stages(tmp_path):
         writer.finish()
 
     def bare() -> None:
-        answer_batch([item for path in paths if isinstance(item := read(path, settings), Photo)], cascade)
+        answer_batch([item for path in paths if isinstance(item := read(path, settings), LoadedImage)], cascade)
 
     assert median_ratio(through_the_engine, bare, turns=5) < 1.3
 
 
-def median_ratio(work: Callable[[], None], beside: Callable[[], None], turns: int) -> float:
+def median_ratio(work: Callable[[], None], next_to: Callable[[], None], turns: int) -> float:
     """Processor time of the one over that of the other, the median over turns after one that warms up."""
-    ratios = [_spent(work) / _spent(beside) for _ in range(turns + 1)]
+    ratios = [_spent(work) / _spent(next_to) for _ in range(turns + 1)]
     return statistics.median(ratios[1:])
 
 

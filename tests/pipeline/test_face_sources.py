@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from photographs import smooth_picture
+from photographs import smooth_image
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.geometry import Box
@@ -11,14 +11,14 @@ from facetag.localization.base import Detection
 from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.pipeline.face_sources import Found, GivenBoxes, aligned, located_by
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.loader import LoadedImage
 from facetag.pipeline.stages import Cascade, record_of, untagged
 from facetag.pipeline.timing import Stage, Stopwatch
 from models import center_model, random_model
 
 
 def photo(path, width=100, height=80):
-    return Photo(path, np.zeros((height, width, 3), np.uint8))
+    return LoadedImage(path, np.zeros((height, width, 3), np.uint8))
 
 
 def boxes_of(found):
@@ -103,7 +103,7 @@ def test_boxes_outside_the_picture_are_left_out_and_counted(tmp_path, monkeypatc
     ],
 )
 def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets(localizer, stages):
-    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    photos = [LoadedImage(str(seed), smooth_image(seed)) for seed in range(2)]
     images = [one.pixels for one in photos]
     for dominant, expected in ((False, localizer(images)), (True, localizer.dominant(images))):
         clock = Stopwatch()
@@ -113,11 +113,11 @@ def test_a_localizer_finds_all_faces_or_the_surest_and_the_time_goes_to_its_nets
 
 
 def test_the_surest_is_found_under_a_head_that_is_not_sure():
-    photos = [Photo(str(seed), smooth_picture(seed)) for seed in range(2)]
+    photos = [LoadedImage(str(seed), smooth_image(seed)) for seed in range(2)]
     images = [one.pixels for one in photos]
     model = random_model()
-    localizer = LNetLocalizer(model, settings=replace(LNetLocalizer(model).settings, head_score=0.9999999))
-    assert not any(localizer.heads(images))
+    localizer = LNetLocalizer(model, settings=replace(LNetLocalizer(model).settings, head_region_score=0.9999999))
+    assert not any(localizer.head_regions(images))
     found = located_by(localizer, dominant=True)(photos, Stopwatch())
     assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)
 

@@ -10,14 +10,14 @@ from facetag.errors import DataError, ImageTooLarge, UnreadableImage, Unsupporte
 from facetag.pipeline import loader as reading
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.failures import OUT_OF_MEMORY
-from facetag.pipeline.items import Settled
-from facetag.pipeline.loader import Photo, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.items import CachedResult
+from facetag.pipeline.loader import LoadedImage, ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord, Status
 
 
 def photo(path, width=4, height=3):
-    return Photo(path, np.zeros((height, width, 3), np.uint8))
+    return LoadedImage(path, np.zeros((height, width, 3), np.uint8))
 
 
 def at_once(path, settings):
@@ -135,7 +135,7 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
         if path != "5" or turn.is_set():
             return photo(path, 10, 10)
         record = ImageRecord(path, Status.TOO_LARGE, "not enough memory to decode the image")
-        return Settled(record) if settled else record
+        return CachedResult(record) if settled else record
 
     size = BatchSize(8)
     stream = read_ahead(map(str, range(9)), ReadSettings(workers=2, batch=8), size, Stopwatch(), short)
@@ -144,13 +144,13 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
     turn.set()
     rest = list(stream)
     assert [item.path for item in rest] == ["4", "5", "6", "7", "8"] and tried.count("5") == 2
-    assert all(isinstance(item, Photo) for item in rest)
+    assert all(isinstance(item, LoadedImage) for item in rest)
 
 
 def test_an_image_that_memory_never_suffices_for_says_so():
     record = ImageRecord("a", Status.TOO_LARGE, "not enough memory to read the file")
     assert list(ahead(["a"], ReadSettings(), lambda path, settings: record)) == [record]
-    assert next(ahead(["a"], ReadSettings(), lambda path, settings: Settled(record))).record == record
+    assert next(ahead(["a"], ReadSettings(), lambda path, settings: CachedResult(record))).record == record
 
 
 def test_leaving_early_ends_the_threads():

@@ -17,7 +17,7 @@ from facetag.pipeline import stages as pipeline
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.face_sources import Found, aligned, located_by
 from facetag.pipeline.failures import OUT_OF_MEMORY, is_out_of_memory
-from facetag.pipeline.loader import Photo, ReadSettings, read
+from facetag.pipeline.loader import LoadedImage, ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import FaceRecord, ImageRecord, Status
@@ -43,7 +43,7 @@ def picture(seed, height=90, width=120):
 
 
 def photos(*sizes):
-    return [Photo(f"{number}.png", picture(number, *size)) for number, size in enumerate(sizes)]
+    return [LoadedImage(f"{number}.png", picture(number, *size)) for number, size in enumerate(sizes)]
 
 
 def found(*faces, warning=""):
@@ -109,7 +109,7 @@ def test_only_the_photograph_at_fault_fails(error):
     batch = [*photos((9, 9), (8, 7), (9, 9)), ImageRecord("x", Status.UNREADABLE, "no")]
     results = answer_batch(batch, Cascade(find))
     assert [answer.record.status for answer in results][::2] == [Status.OK, Status.OK]
-    assert [answer.photo for answer in results] == [*batch[:3], None]
+    assert [answer.image for answer in results] == [*batch[:3], None]
     failed = results[1].record
     assert (failed.path, failed.width, failed.height, failed.faces) == ("1.png", 7, 8, ())
     assert failed.status is (Status.FAILED if isinstance(error, ValueError) else Status.UNREADABLE)
@@ -201,7 +201,7 @@ def test_decoding_runs_beside_looking():
 
     def slow_read(path, settings):
         time.sleep(0.02)
-        return Photo(path, np.zeros((9, 9, 3), np.uint8))
+        return LoadedImage(path, np.zeros((9, 9, 3), np.uint8))
 
     def slow_find(batch, clock):
         time.sleep(0.02 * len(batch))
@@ -241,9 +241,11 @@ def test_a_run_answers_the_same_whatever_the_batch_the_workers_and_the_lookers(c
     runs = [
         [
             answer.record
-            for answer in answers(paths, cascade, ReadSettings(batch=batch, workers=workers, lookers=lookers))
+            for answer in answers(
+                paths, cascade, ReadSettings(batch=batch, workers=workers, inference_workers=inference_workers)
+            )
         ]
-        for batch, workers, lookers in ((1, 1, 1), (3, 4, 1), (16, 1, 1), (16, 4, 1), (1, 1, 3), (3, 4, 2))
+        for batch, workers, inference_workers in ((1, 1, 1), (3, 4, 1), (16, 1, 1), (16, 4, 1), (1, 1, 3), (3, 4, 2))
     ]
     assert [record.path for record in runs[0]] == paths
     assert {record.status for record in runs[0]} == {Status.OK, Status.NO_FACE, Status.UNREADABLE}
@@ -256,9 +258,9 @@ def test_a_response_is_the_same_to_the_last_bit_alone_and_together(model, shape)
     localizer = LNetLocalizer(model)
     batch = np.random.default_rng(3).integers(0, 256, (9, *shape, 3), dtype=np.uint8)
     for lnet in (localizer.lnet_o, localizer.lnet_s):
-        alone = [next(iter(localizer.look(lnet, batch[index : index + 1]))) for index in range(9)]
+        alone = [next(iter(localizer.respond(lnet, batch[index : index + 1]))) for index in range(9)]
         for count, step in ((9, 1), (5, -1), (2, 1)):
-            together = localizer.look(lnet, np.ascontiguousarray(batch[::step][:count]))
+            together = localizer.respond(lnet, np.ascontiguousarray(batch[::step][:count]))
             for response, single in zip(together, alone[::step][:count], strict=True):
                 np.testing.assert_array_equal(response, single)
 
@@ -295,18 +297,18 @@ class Crowded:
                 self.now -= len(photos)
 
 
-@pytest.mark.parametrize("lookers", [1, 4])
-def test_no_photograph_fails_for_the_memory_that_others_take(tmp_path, lookers):
+@pytest.mark.parametrize("inference_workers", [1, 4])
+def test_no_photograph_fails_for_the_memory_that_others_take(tmp_path, inference_workers):
     paths = [str(tmp_path / f"{number}.png") for number in range(40)]
     for number, path in enumerate(paths):
         cv2.imwrite(path, picture(number, 9, 9))
-    settings = ReadSettings(batch=8, lookers=lookers)
+    settings = ReadSettings(batch=8, inference_workers=inference_workers)
     statuses = {answer.record.status for answer in answers(paths, Cascade(Crowded(1)), settings)}
     assert statuses == {Status.OK}
 
 
-@pytest.mark.parametrize("lookers", [1, 3])
-def test_an_error_of_ours_ends_the_run_instead_of_holding_it(tmp_path, lookers, monkeypatch):
+@pytest.mark.parametrize("inference_workers", [1, 3])
+def test_an_error_of_ours_ends_the_run_instead_of_holding_it(tmp_path, inference_workers, monkeypatch):
     """Threads that decode wait for room meanwhile; they are sent home."""
     paths = [str(tmp_path / f"{number}.png") for number in range(30)]
     for number, path in enumerate(paths):
@@ -314,7 +316,11 @@ def test_an_error_of_ours_ends_the_run_instead_of_holding_it(tmp_path, lookers, 
     monkeypatch.setattr(pipeline, "answer_batch", Failing(None, 0, RuntimeError("ours")))
     before = {thread for thread in threading.enumerate() if thread.is_alive()}
     with pytest.raises(RuntimeError, match="ours") as raised:
-        list(answers(paths, Cascade(found()), ReadSettings(batch=2, batch_pixels=500, lookers=lookers)))
+        list(
+            answers(
+                paths, Cascade(found()), ReadSettings(batch=2, batch_pixels=500, inference_workers=inference_workers)
+            )
+        )
     assert raised.traceback  # which keeps the frames of those that failed
     deadline = time.monotonic() + 10
     while {thread for thread in threading.enumerate() if thread.is_alive()} - before and time.monotonic() < deadline:

@@ -5,8 +5,8 @@ import weakref
 import pytest
 import torch
 
-from facetag.pipeline.batch_size import BatchSize, Company, lookers
-from facetag.pipeline.workers import LOOKING, side_by_side
+from facetag.pipeline.batch_size import BatchSize, ExclusiveSection, inference_workers
+from facetag.pipeline.workers import THREAD_NAME, in_parallel
 
 COUNTS = [1, 2, 4]
 
@@ -21,7 +21,7 @@ def test_answers_come_in_order_however_long_each_takes(count):
         time.sleep(0.004 * (batch % 3))
         return 10 * batch
 
-    assert list(side_by_side(numbers(20), look, count)) == [10 * batch for batch in range(20)]
+    assert list(in_parallel(numbers(20), look, count)) == [10 * batch for batch in range(20)]
 
 
 def test_as_many_are_looked_at_together_as_there_are_lookers():
@@ -31,7 +31,7 @@ def test_as_many_are_looked_at_together_as_there_are_lookers():
         together.wait(timeout=10)  # passes only when three are here
         return batch
 
-    assert list(side_by_side(numbers(9), look, 3)) == list(range(9))
+    assert list(in_parallel(numbers(9), look, 3)) == list(range(9))
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -47,7 +47,7 @@ def test_no_more_batches_are_taken_than_lookers_are_free(count):
         goes_on.wait(0.3)
         return batch
 
-    answers = side_by_side(batches(), look, count)
+    answers = in_parallel(batches(), look, count)
     assert next(answers) == 0
     assert len(taken) <= count + (count > 1)  # the place of the first is free again
     goes_on.set()
@@ -63,7 +63,7 @@ def test_an_answer_waits_for_no_further_batch(count):
         assert answered.wait(10)  # as when the next photograph is long in coming
         yield 2
 
-    answers = side_by_side(batches(), lambda batch: batch, count)
+    answers = in_parallel(batches(), lambda batch: batch, count)
     assert next(answers) == 1
     answered.set()
     assert list(answers) == [2]
@@ -76,7 +76,7 @@ def test_an_error_of_looking_takes_its_place_in_the_order(count):
             raise RuntimeError("no")
         return batch
 
-    answers = side_by_side(numbers(5), look, count)
+    answers = in_parallel(numbers(5), look, count)
     assert [next(answers), next(answers)] == [0, 1]
     with pytest.raises(RuntimeError, match="no"):
         next(answers)
@@ -88,7 +88,7 @@ def test_so_does_one_of_the_batches(count):
         yield from range(3)
         raise OSError("the list ended badly")
 
-    answers = side_by_side(batches(), lambda batch: batch, count)
+    answers = in_parallel(batches(), lambda batch: batch, count)
     assert [next(answers) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="the list ended badly"):
         next(answers)
@@ -110,7 +110,7 @@ def test_batches_are_closed_whatever_the_end(count, end):
             raise ValueError("three")
         return batch
 
-    answers = side_by_side(batches(), look, count)
+    answers = in_parallel(batches(), look, count)
     if end == "stop":
         next(answers)
         answers.close()
@@ -136,32 +136,32 @@ def test_batches_and_answers_are_forgotten(count):
             del thing
             assert sum(thing() is not None for thing in things) <= count + (count > 1)
 
-    assert len([len(things) for _ in side_by_side(batches(), lambda batch: None, count)]) == 6
+    assert len([len(things) for _ in in_parallel(batches(), lambda batch: None, count)]) == 6
 
 
 @pytest.mark.timing
 def test_who_stops_early_does_not_wait_for_what_is_looked_at():
-    looked_at, goes_on = threading.Event(), threading.Event()
+    has_faces, goes_on = threading.Event(), threading.Event()
 
     def look(batch):
         if batch:
-            looked_at.set()
+            has_faces.set()
             goes_on.wait(30)
         return batch
 
-    answers = side_by_side(numbers(3), look, 2)
+    answers = in_parallel(numbers(3), look, 2)
     assert next(answers) == 0
-    assert looked_at.wait(10)  # the second batch may not be taken yet when the first is answered
+    assert has_faces.wait(10)  # the second batch may not be taken yet when the first is answered
     started = time.monotonic()
     answers.close()
     assert time.monotonic() - started < 5
-    assert any(thread.name.startswith(LOOKING) for thread in threading.enumerate())
+    assert any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
     goes_on.set()
 
 
 def test_on_a_gpu_three_look_and_a_cpu_leaves_few_threads_idle():
-    assert [lookers(torch.device("cuda"), threads) for threads in (0, 1, 2, 3, 16)] == [1, 1, 2, 3, 3]
-    counts = [lookers(torch.device("cpu"), threads) for threads in (0, 1, 2, 3, 4, 5, 6, 8, 9, 64)]
+    assert [inference_workers(torch.device("cuda"), threads) for threads in (0, 1, 2, 3, 16)] == [1, 1, 2, 3, 3]
+    counts = [inference_workers(torch.device("cpu"), threads) for threads in (0, 1, 2, 3, 4, 5, 6, 8, 9, 64)]
     assert counts == [1, 1, 2, 3, 4, 4, 3, 4, 3, 4]
 
 
@@ -177,7 +177,7 @@ def test_several_that_run_out_together_halve_once():
 
 
 def test_who_leaves_the_company_is_alone():
-    company, inside, most = Company(), [], []
+    company, inside, most = ExclusiveSection(), [], []
 
     def join(number):
         for _ in range(30):

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.geometry import Box
 from facetag.model import save_model
 from facetag.pipeline.timing import Stage, Stopwatch
@@ -51,7 +51,7 @@ def test_answers_are_compared_face_by_face() -> None:
         probabilities = dict.fromkeys(ATTRIBUTES, 0.0) | {"Smiling": smiling}
         return FaceRecord(Box(x, 0, 10, 10), 0.9, probabilities, ("Smiling",) if smiling >= 0.5 else ())
 
-    photographs = [Photograph(Path(name), [Box(0, 0, 10, 10)], "tune") for name in "ab"]
+    photographs = [AnnotatedImage(Path(name), [Box(0, 0, 10, 10)], "tune") for name in "ab"]
     whole = [ImageRecord(name, Status.OK, faces=(face(0, 0.6),)) for name in "ab"]
     other = [ImageRecord("a", Status.OK, faces=(face(0, 0.4),)), ImageRecord("b", Status.NO_FACE)]
     clock = Stopwatch()

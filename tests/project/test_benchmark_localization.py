@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import DataError, FacetagError
 from facetag.evaluate.localization import Examined
 from facetag.geometry import Box
@@ -37,17 +37,17 @@ for line in sys.stdin:
 
 
 def examined(*boxes: tuple[Box, float], truths=(TRUTH,), name="a") -> Examined:
-    return Examined(Photograph(Path(name), tuple(truths), "tune"), [Detection(*box) for box in boxes], 160)
+    return Examined(AnnotatedImage(Path(name), tuple(truths), "tune"), [Detection(*box) for box in boxes], 160)
 
 
 @pytest.fixture
-def photographs(tmp_path) -> list[Photograph]:
+def photographs(tmp_path) -> list[AnnotatedImage]:
     found = []
     for seed in range(3):
         path = tmp_path / f"{seed}.png"
         noise = np.random.default_rng(seed).integers(0, 256, (120, 160, 3), np.uint8)
         path.write_bytes(cv2.imencode(".png", noise)[1].tobytes())
-        found.append(Photograph(path, (TRUTH,), "tune"))
+        found.append(AnnotatedImage(path, (TRUTH,), "tune"))
     return found
 
 
@@ -87,9 +87,9 @@ def test_the_threshold_has_a_false_positive_in_ten_photographs():
     found += [examined((wrong, 0.8)), examined((TRUTH, 0.7)), examined((wrong, 0.6)), examined((TRUTH, 0.5))]
     assert benchmark.threshold(found) == 0.7  # one in twelve; two would be one in six
     assert benchmark.threshold([examined((wrong, 0.8))]) == float("inf")
-    one = benchmark.figures(benchmark.Looked(found, 6.0))
+    one = benchmark.figures(benchmark.LayersAndTruth(found, 6.0))
     assert one.speed == 2
-    assert (one.report.single.empty, one.report.single.photographs) == (2, 12)
+    assert (one.report.single.empty, one.report.single.images) == (2, 12)
     at_half = benchmark.IOUS.index(0.5)
     assert one.report.single.kept[at_half] == one.report.single.at_rates[at_half, 2] == 9 / 12
 
@@ -126,7 +126,7 @@ def test_the_tuning_half_is_looked_at_by_rivals_alone(photographs, rival):
 
     measured, conventions = benchmark.compare(photographs[:1], photographs[1:], {"LNets": ours}, {"rival": rival})
     assert sum(seen) == 2  # the one photograph, and one before that is not measured
-    assert measured["rival"].report.single.photographs == 1 and conventions["rival"].ratio == pytest.approx(0.8)
+    assert measured["rival"].report.single.images == 1 and conventions["rival"].ratio == pytest.approx(0.8)
 
 
 @pytest.mark.process

@@ -15,7 +15,7 @@ from facetag.cli import config
 from facetag.cli.progress import EVERY
 from facetag.datasets.tags import load_tags_csv
 from facetag.errors import ExitCode
-from facetag.evaluate.localization import load_photographs
+from facetag.evaluate.localization import load_annotated_images
 from facetag.formats.writers import WRITERS
 from facetag.formats.writers.csv import COLUMNS, DECISIONS
 from facetag.results import Status
@@ -140,4 +140,4 @@ def test_the_hard_cases_of_the_pictures_have_their_boxes_and_tags(tmp_path: Path
     assert len(boxes) == 26 + 4 * 4 + 9 * 9 and len(tags) == 26
     assert {row["Male"] for row in tags} == {"0", "1"}
     load_tags_csv(tmp_path / "tags.csv")
-    assert load_photographs(tmp_path, tmp_path / "boxes.csv").missing == 0
+    assert load_annotated_images(tmp_path, tmp_path / "boxes.csv").missing == 0

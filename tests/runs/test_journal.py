@@ -19,11 +19,11 @@ from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.geometry import Box
 from facetag.pipeline.items import Source
 from facetag.results import FaceRecord, ImageRecord, Status
-from facetag.runs.cache_key import AT_WRITING, Basis
+from facetag.runs.cache_key import AT_WRITING, CacheKey
 from facetag.runs.journal import Journal, remove_journal
 from facetag.runs.shards import Shard
 
-BASIS = Basis("predict", "a model", attributes=("Male", "Young"), thresholds=(0.5, 0.25), unsure_from=(0.4, 0.25))
+BASIS = CacheKey("predict", "a model", attributes=("Male", "Young"), thresholds=(0.5, 0.25), unsure_from=(0.4, 0.25))
 REAL = st.floats(allow_nan=False, allow_infinity=False)
 FACES = st.builds(
     FaceRecord,
@@ -106,7 +106,7 @@ def test_a_basis_differs_by_whatever_changes_an_answer():
         "unsure_from": (0.3, 0.25), "min_face": 1.0, "max_pixels": 1, "strict": True, "answers": 2,
         "command": "localize", "precision": "bfloat16", "raw": "preview",
     }  # fmt: skip
-    assert set(changes) == set(Basis.__dataclass_fields__)
+    assert set(changes) == set(CacheKey.__dataclass_fields__)
     digests = {BASIS.digest, *(replace(BASIS, **{name: value}).digest for name, value in changes.items())}
     assert len(digests) == 1 + len(changes) - len(AT_WRITING)
     assert all(replace(BASIS, **{name: changes[name]}).digest == BASIS.digest for name in AT_WRITING)

@@ -14,27 +14,27 @@ from hypothesis import strategies as st
 
 from facetag import cli
 from facetag.errors import ExitCode, JournalError, OutputLocked, UsageError
-from facetag.formats.destination import beside
+from facetag.formats.destination import next_to
 from facetag.formats.writers import WRITERS
 from facetag.pipeline.items import Source
 from facetag.results import ImageRecord, Status
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, publish
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
-BASIS = Basis("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
+BASIS = CacheKey("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
 RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
 
 
 def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
     """What a run leaves beside its output, had it answered with these records."""
     whole = Enumeration([record.path for record in records], shard)
-    with Journal(beside(str(out), ENDING), basis, shard=shard) as journal:
+    with Journal(next_to(str(out), ENDING), basis, shard=shard) as journal:
         journal.begin()
         for _ in whole:
-            place = whole.places.popleft()
+            place = whole.indices.popleft()
             record = records[place]
             readable = record.status is not Status.UNREADABLE
             journal.add(place, record, Source(place, place, bytes([place])) if readable else None)
@@ -71,7 +71,7 @@ def test_merged_shards_are_one_run(given_records, count, name, random):
 
 
 def rows(out):
-    with closing(sqlite3.connect(beside(str(out), ENDING))) as base:
+    with closing(sqlite3.connect(next_to(str(out), ENDING))) as base:
         inputs = base.execute("SELECT path, size, mtime_ns, sha256, key, result FROM inputs ORDER BY path").fetchall()
         places = base.execute("SELECT place, path, failure FROM seen ORDER BY place").fetchall()
         return inputs, places, base.execute("SELECT name, value FROM facts ORDER BY name").fetchall()
@@ -97,7 +97,7 @@ def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
     old = shard_run(tmp_path / "merged.csv", RECORDS[:1])
     known, text = rows(old), (tmp_path / "merged.csv").read_bytes()
     (one,) = shards(tmp_path, 1)
-    with closing(sqlite3.connect(beside(one, ENDING))) as base:
+    with closing(sqlite3.connect(next_to(one, ENDING))) as base:
         base.execute("DELETE FROM seen WHERE place = 11")
         base.commit()
     with pytest.raises(JournalError):
@@ -117,7 +117,7 @@ def refused(error, parts, tmp_path, match):
         merge(list(map(str, parts)), str(tmp_path / "merged.csv"))
     assert "\n" not in str(raised.value)
     assert not os.path.exists(tmp_path / "merged.csv")
-    assert not os.path.exists(beside(str(tmp_path / "merged.csv"), ENDING))
+    assert not os.path.exists(next_to(str(tmp_path / "merged.csv"), ENDING))
 
 
 def test_overlapping_shards_are_refused(tmp_path):
@@ -146,7 +146,7 @@ def test_missing_shards_are_refused_by_name(tmp_path):
 )
 def test_shards_of_other_models_or_settings_are_refused_by_what_differs(tmp_path, change, names):
     one, two = shards(tmp_path, 2)
-    os.unlink(beside(two, ENDING))
+    os.unlink(next_to(two, ENDING))
     shard_run(two, RECORDS, Shard(2, 2), replace(BASIS, **change))
     refused(
         UsageError, [one, two], tmp_path, rf"1\.csv and .*2\.csv differ in {names}; run the shards with one command"
@@ -170,7 +170,7 @@ def test_a_shard_that_did_not_end_is_refused(tmp_path):
 
 def test_a_shard_that_is_being_written_is_refused(tmp_path):
     one, two = shards(tmp_path, 2)
-    with Journal(beside(two, ENDING), BASIS, shard=Shard(2, 2)) as journal:
+    with Journal(next_to(two, ENDING), BASIS, shard=Shard(2, 2)) as journal:
         journal.begin()
         refused(JournalError, [one, two], tmp_path, r"2\.csv .*; run its command again")
 
@@ -180,7 +180,7 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path):
     stray = tmp_path / "stray.csv"
     stray.write_bytes(b"")
     refused(JournalError, [stray], tmp_path, r"no journal lies beside .*stray\.csv; ")
-    with closing(sqlite3.connect(beside(str(stray), ENDING))) as base:
+    with closing(sqlite3.connect(next_to(str(stray), ENDING))) as base:
         base.execute("CREATE TABLE facts (name, value)")
         base.commit()
     refused(JournalError, [stray], tmp_path, r"stray\.csv was not made by this version of facetag; ")
@@ -206,7 +206,7 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path):
 )
 def test_a_damaged_journal_is_refused(tmp_path, change, reason):
     (one,) = shards(tmp_path, 1)
-    with closing(sqlite3.connect(beside(one, ENDING))) as base:
+    with closing(sqlite3.connect(next_to(one, ENDING))) as base:
         base.execute(change)
         base.commit()
     with pytest.raises(JournalError, match=reason):
@@ -219,7 +219,7 @@ def test_a_locked_output_is_left_alone(tmp_path):
     from facetag.runs.run import LOCK
 
     parts, out = shards(tmp_path, 2), str(tmp_path / "merged.csv")
-    with locked(beside(out, LOCK), out), pytest.raises(OutputLocked):
+    with locked(next_to(out, LOCK), out), pytest.raises(OutputLocked):
         merge(parts, out)
     assert merge(parts, out) == len(RECORDS)
 
@@ -227,7 +227,7 @@ def test_a_locked_output_is_left_alone(tmp_path):
 def test_a_journal_stays_with_its_shard(tmp_path):
     (one,) = shards(tmp_path, 1)
     with pytest.raises(JournalError, match=r"belongs to shard 1/1; choose another --out, or use --overwrite"):
-        Journal(beside(one, ENDING), BASIS, shard=Shard(1, 2))
+        Journal(next_to(one, ENDING), BASIS, shard=Shard(1, 2))
 
 
 @pytest.fixture

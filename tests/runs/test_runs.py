@@ -21,10 +21,10 @@ from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.results import Status
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.run import Document, Fate, Observers, RunSettings, run
 
-BASIS = Basis("localize", "a model")
+BASIS = CacheKey("localize", "a model")
 
 
 class Counting:
@@ -61,7 +61,7 @@ def go(out="out.csv", inputs=("in",), basis=BASIS, find=None, observers=None, ba
     """A run; answers (the pictures that were looked at, sorted, and the outcome)."""
     find = find or Counting()
     document = Document(str(out), "csv", None)
-    reading = ReadSettings(batch=batch, lookers=2)
+    reading = ReadSettings(batch=batch, inference_workers=2)
     outcome = run(discover(inputs), Cascade(find), reading, document, basis, RunSettings(**settings), observers)
     return sorted(find.asked), outcome
 
@@ -90,11 +90,11 @@ def swap_content(archive, number, source):
 
 def test_the_same_command_again_looks_at_nothing_and_writes_the_same(archive):
     asked, outcome = go()
-    assert (asked, outcome.finished, outcome.kept) == (names(*range(20)), True, 0)
+    assert (asked, outcome.finished, outcome.reused) == (names(*range(20)), True, 0)
     first = content()
     os.unlink("out.csv")
     asked, outcome = go()
-    assert (asked, outcome.kept) == ([], 20)
+    assert (asked, outcome.reused) == ([], 20)
     assert content() == first == fresh()
     assert sorted(os.listdir()) == ["fresh.csv", "fresh.csv.facetag.sqlite", "in", "out.csv", "out.csv.facetag.sqlite"]
 
@@ -110,7 +110,7 @@ def test_exactly_what_changed_is_looked_at_again(archive):
     (archive / "copy.jpg").write_bytes((archive / "000001.jpg").read_bytes())
     asked, outcome = go()
     assert asked == [*names(3, 8, 13), "new.jpg"]
-    assert outcome.kept == 21 - 4
+    assert outcome.reused == 21 - 4
     assert content() == fresh()
     (archive / "copy.jpg").unlink()
     assert go(basis=replace(BASIS, model="another"))[0] == sorted(os.listdir(archive))
@@ -497,7 +497,7 @@ def test_other_arguments_would_drop_rows_and_are_refused(archive):
 def test_appended_inputs_come_behind_what_is_there(archive):
     go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first")
     asked, outcome = go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
-    assert (asked, outcome.kept, outcome.gone) == (names(0), 1, 0)
+    assert (asked, outcome.reused, outcome.gone) == (names(0), 1, 0)
     assert rows_of() == names(5, 1, 0)
     assert go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first", prune=True)[0] == []
 

@@ -25,7 +25,7 @@ from facetag.model import load_model
 from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, Tagging
-from facetag.runs.cache_key import basis_of
+from facetag.runs.cache_key import cache_key_of
 from facetag.runs.run import Document, Observers, run
 from facetag.tagger import Tagger
 
@@ -59,7 +59,7 @@ class Scene:
     """A model, photographs, and one output in a folder of its own for every run."""
 
     def __init__(self, model, photos, folder):
-        self.model_folder, self.photos, self.folder = model, photos, Path(folder)
+        self.model_folder, self.images, self.folder = model, photos, Path(folder)
         self.model = load_model(model)
 
     def out(self, name):
@@ -70,14 +70,17 @@ class Scene:
 
     def run(self, out, at=unheeded):
         tag = Tagging(Tagger(self.model), range(len(ATTRIBUTES)), self.model.thresholds)
-        cascade, reading = Cascade(located_by(LNetLocalizer(self.model)), tag), ReadSettings(batch=2, lookers=2)
-        basis = basis_of("predict", self.model, cascade, reading, "all")
+        cascade, reading = (
+            Cascade(located_by(LNetLocalizer(self.model)), tag),
+            ReadSettings(batch=2, inference_workers=2),
+        )
+        basis = cache_key_of("predict", self.model, cascade, reading, "all")
         document = Document(str(out), "csv", ATTRIBUTES)
-        run(discover([self.photos]), cascade, reading, document, basis, observers=Observers(at=at))
+        run(discover([self.images]), cascade, reading, document, basis, observers=Observers(at=at))
         return 0
 
     def command(self, out, *words):
-        return int(cli.run(["predict", self.photos, "--model", self.model_folder, "--batch", "2", "-q",
+        return int(cli.run(["predict", self.images, "--model", self.model_folder, "--batch", "2", "-q",
                             "--out", str(out), *words]))  # fmt: skip
 
     def points(self, out):
@@ -109,7 +112,7 @@ def at_every_point(scene):
     """Of a first run, and of one that changes an older output."""
     whole = scene.out("whole")
     older = scene.out("older")
-    photo, aside = Path(scene.photos) / "000003.jpg", scene.folder / "aside.jpg"
+    photo, aside = Path(scene.images) / "000003.jpg", scene.folder / "aside.jpg"
     photo.rename(aside)
     scene.points(older)
     aside.rename(photo)

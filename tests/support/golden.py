@@ -18,22 +18,23 @@ ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "examples" / "photos"
 GOLDEN = ROOT / "tests" / "project" / "golden.json"
 MODELS = ("faithful", "fast")
+BOX = ("x", "y", "width", "height")
 
 
 def answers(model: str) -> dict[str, list[dict[str, Any]]]:
     """File name -> its faces as `facetag predict` writes them: box, score, and attribute -> probability."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tags.jsonl"
-        words = ["--relative-to", str(PHOTOS), "--device", "cpu", "--out", str(out), "-q"]
-        assert cli.run(["predict", str(PHOTOS), "--model", model, *words]) == ExitCode.OK
+        options = ["--relative-to", str(PHOTOS), "--device", "cpu", "--out", str(out), "-q"]
+        assert cli.run(["predict", str(PHOTOS), "--model", model, *options]) == ExitCode.OK
         images = map(json.loads, out.read_text(encoding="utf-8").splitlines())
         return {image["path"]: [_face(face) for face in image["faces"]] for image in images}
 
 
 def _face(face: dict[str, Any]) -> dict[str, Any]:
     """Rounded, so that the file's differences are those that matter."""
+    box = [round(face[name], 1) for name in BOX]
     probabilities = {name: round(value, 3) for name, value in face["probabilities"].items()}
-    box = {name: round(value, 1) for name, value in face["box"].items()}
     return {"box": box, "score": round(face["score"], 3), "probabilities": probabilities}
 
 

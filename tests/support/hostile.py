@@ -241,7 +241,7 @@ class Hostile:
 
     folder: Path
     inputs: dict[str, Status] = field(default_factory=dict)
-    beside: int = 0
+    next_to: int = 0
 
     def add(self, path: bytes, status: Status) -> Path:
         name = os.fsdecode(path)
@@ -259,7 +259,7 @@ def make(folder: Path) -> Hostile:
         for name, content, status in files():
             made.add(family + b"/" + name, status).write_bytes(content)
     _links(made)
-    _beside(made)
+    _next_to(made)
     return made
 
 
@@ -276,7 +276,7 @@ def _links(made: Hostile) -> None:
     (made.folder / "folder.jpg").mkdir()
 
 
-def _beside(made: Hostile) -> None:
+def _next_to(made: Hostile) -> None:
     """Sidecars, lists and tables, by several names, also in the folders of photographs."""
     texts = {
         "0.jpg.xmp": "<x:xmpmeta/>", "list.txt": "a.jpg\n", "boxes.csv": "file,x,y,width,height\n", "a.json": "{}",
@@ -284,4 +284,4 @@ def _beside(made: Hostile) -> None:
     }  # fmt: skip
     for folder, (name, text) in product((made.folder, made.folder / "modes", made.folder / "empty"), texts.items()):
         (folder / name).write_text(text)
-        made.beside += 1
+        made.next_to += 1

@@ -27,14 +27,14 @@ def random_model(name: str = "random") -> Model:
     rng = np.random.default_rng(7)
     peaks = PeakSettings(threshold=0.05, smooth=0.0, height=40, ratio=0.8)
     localizer = LocalizerSettings(
-        sides=(99, 195),
-        crop_side=67,
-        head=peaks,
+        input_sizes=(99, 195),
+        crop_size=67,
+        head_region=peaks,
         face=peaks,
-        heads=3,
+        head_regions=3,
         score=0.55,
-        double_iou=0.7,  # random nets put their boxes close together
-        double_containment=1.0,
+        nms_iou=0.7,  # random nets put their boxes close together
+        nms_containment=1.0,
     )
     count = len(ATTRIBUTES)
     return Model(
@@ -59,13 +59,13 @@ def random_model(name: str = "random") -> Model:
 def tiny_model() -> Model:
     """The random model with as little to do as a cascade can have: one head a picture, the smallest maps."""
     model = random_model("tiny")
-    localizer = {**model.localizer, "sides": [67], "heads": 1}
+    localizer = {**model.localizer, "input_sizes": [67], "head_regions": 1}
     return replace(model, localizer=localizer)
 
 
 def center_model(name: str = "center_net") -> Model:
     """The random model behind a random centre network, which finds "faces" in any picture."""
-    localizer = CenterLocalizerSettings(side=128, score=0.5, double_iou=0.7, double_containment=1.0)
+    localizer = CenterLocalizerSettings(input_size=128, score=0.5, nms_iou=0.7, nms_containment=1.0)
     return replace(
         random_model(name), lnet_o=None, lnet_s=None, center_net=random_center_net(3), localizer=plain(localizer)
     )

@@ -11,7 +11,7 @@ from PIL import Image
 _DISTINCT = 64
 
 
-def smooth_picture(seed: int, height: int = 90, width: int = 120) -> NDArray[np.uint8]:
+def smooth_image(seed: int, height: int = 90, width: int = 120) -> NDArray[np.uint8]:
     """(H, W, 3) of smooth random colours, in which a random model finds something."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -22,7 +22,7 @@ def make_photographs(folder: Path, count: int, size: Sequence[int] = (120, 90)) 
     folder.mkdir()
     width, height = size
     encoded = [
-        cv2.imencode(".jpg", smooth_picture(seed, height, width))[1].tobytes() for seed in range(min(count, _DISTINCT))
+        cv2.imencode(".jpg", smooth_image(seed, height, width))[1].tobytes() for seed in range(min(count, _DISTINCT))
     ]
     for number in range(count):
         after_the_end = number.to_bytes(8, "big")
@@ -31,7 +31,7 @@ def make_photographs(folder: Path, count: int, size: Sequence[int] = (120, 90)) 
 
 
 def picture(seed=0, height=90, width=120):
-    """(H, W, 3), coarser than `smooth_picture`."""
+    """(H, W, 3), coarser than `smooth_image`."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 

@@ -11,7 +11,7 @@ from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.localization.response_maps import PeakSettings
 from facetag.model import RespondingLNet
 from facetag.networks import center_net
-from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_side
+from facetag.networks.lnet import FIRST_CENTER, STRIDE, map_size
 from models import random_model
 
 INNER, OUTER = 49, 83
@@ -34,16 +34,16 @@ class Patches(nn.Module):
 def mean_around(grey, side):
     reach = side // 2
     padded = F.pad(grey, (reach, reach, reach, reach), mode="replicate")[:, :, FIRST_CENTER:, FIRST_CENTER:]
-    return F.avg_pool2d(padded, side, STRIDE)[:, :, : map_side(grey.shape[2]), : map_side(grey.shape[3])]
+    return F.avg_pool2d(padded, side, STRIDE)[:, :, : map_size(grey.shape[2]), : map_size(grey.shape[3])]
 
 
 PEAKS = PeakSettings(height=56.0, ratio=1.0)
 SETTINGS = LocalizerSettings(
-    sides=(38, 54, 76, 108, 152, 216, 304, 430, 608), crop_side=131, zooms=(0.84, 1.0, 1.19), head=PEAKS, face=PEAKS,
-    around=2.5, score=0.0,
+    input_sizes=(38, 54, 76, 108, 152, 216, 304, 430, 608), crop_size=131, crop_scales=(0.84, 1.0, 1.19),
+    head_region=PEAKS, face=PEAKS, around=2.5, score=0.0,
 )  # fmt: skip
 #: For images in which a patch is about as large as what the net answers.
-FEW = replace(SETTINGS, sides=(152, 216, 304), enlarge=9.0)
+FEW = replace(SETTINGS, input_sizes=(152, 216, 304), enlarge=9.0)
 
 MODEL = random_model()
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from photographs import smooth_picture
+from photographs import smooth_image
 from PIL import Image
 
 from facetag import cli
@@ -20,16 +20,16 @@ def photos(tmp_path_factory):
     """Thirty pictures of many shapes and kinds, with some that cannot be answered between them."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(24):
-        pixels = smooth_picture(number, *SIZES[number % len(SIZES)])
+        pixels = smooth_image(number, *SIZES[number % len(SIZES)])
         suffix = ("jpg", "png", "webp")[number % 3]
         Image.fromarray(pixels).save(folder / f"{number:02}.{suffix}")
     tags = Image.Exif()
     tags[274] = 6
-    Image.fromarray(smooth_picture(30)).save(folder / "turned.jpg", exif=tags)
-    Image.fromarray(smooth_picture(31)[..., 0]).save(folder / "12-grey.png")
+    Image.fromarray(smooth_image(30)).save(folder / "turned.jpg", exif=tags)
+    Image.fromarray(smooth_image(31)[..., 0]).save(folder / "12-grey.png")
     Image.fromarray(np.full((90, 120, 3), GREY, np.uint8)).save(folder / "07-nothing.png")
     (folder / "03-empty.jpg").touch()
-    data = cv2.imencode(".jpg", smooth_picture(32, 200, 300))[1].tobytes()
+    data = cv2.imencode(".jpg", smooth_image(32, 200, 300))[1].tobytes()
     (folder / "18-truncated.jpg").write_bytes(data[: len(data) * 2 // 3])
     (folder / "21-text.png").write_text("no image")
     return folder

@@ -26,10 +26,10 @@ from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.kumar import read_kumar
 from facetag.datasets.lfwa import load_lfwa
-from facetag.datasets.tags import load_tags_csv, photographs_of
+from facetag.datasets.tags import labeled_images_of, load_tags_csv
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError, ExitCode, FacetagError, ImageError
-from facetag.formats.destination import beside
+from facetag.formats.destination import next_to
 from facetag.formats.path_encoding import escape
 from facetag.formats.readers import READERS, read_records
 from facetag.formats.result_json import record_from_json, record_to_json
@@ -41,9 +41,9 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import FILES, _digest, load_model
 from facetag.pipeline.face_sources import GivenBoxes
 from facetag.pipeline.items import Source
-from facetag.pipeline.loader import Photo, ReadSettings, read
+from facetag.pipeline.loader import LoadedImage, ReadSettings, read
 from facetag.results import FaceRecord, ImageRecord, Status
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.shard_journals import check_parts, merged, read_part
 from facetag.tagger import Tagger
@@ -117,7 +117,7 @@ def test_lists_of_files(folder, changes, null):
         names = [name for name in files_from(stream, null) if not name.startswith(("/", "..", "./..", "."))]
         for name in discover(names):
             item = read(name, ReadSettings())
-            assert not isinstance(item, Photo) and item.path == name
+            assert not isinstance(item, LoadedImage) and item.path == name
             escape(name).encode()
 
 
@@ -144,7 +144,7 @@ def test_tags(folder, changes):
     with one_line_at_most(changes):
         labels = load_tags_csv(path)
         with pytest.raises(DataError, match="is not there"):
-            photographs_of(labels, folder)
+            labeled_images_of(labels, folder)
 
 
 def celeba_files(names=("000001.jpg", "000002.jpg", "000003.jpg")):
@@ -364,13 +364,13 @@ def test_our_own_documents(folder, name, changes):
             record_from_json(record_to_json(record))
 
 
-BASIS = Basis("localize", "a model")
+BASIS = CacheKey("localize", "a model")
 RECORD = ImageRecord("a.jpg", Status.NO_FACE, "", 64, 48)
 
 
 def use_journal(out):
     """Everything that a run asks of the journal beside its output, and then what merging does."""
-    with Journal(beside(out, ENDING), BASIS) as journal:
+    with Journal(next_to(out, ENDING), BASIS) as journal:
         journal.begin()
         for place, name in enumerate(("a.jpg", "b.jpg", "new.jpg")):
             known = journal.known(name)
@@ -401,8 +401,8 @@ def damaged(journal, changes=True):
     out = journal.with_name("tags.csv")
     for path in journal.parent.glob("tags.csv.*"):
         path.unlink()
-    shutil.copyfile(journal, beside(os.fspath(out), ENDING))
-    yield Path(beside(os.fspath(out), ENDING))
+    shutil.copyfile(journal, next_to(os.fspath(out), ENDING))
+    yield Path(next_to(os.fspath(out), ENDING))
     with one_line_at_most(changes):
         use_journal(os.fspath(out))
 

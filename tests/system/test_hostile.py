@@ -175,10 +175,10 @@ def errors_alone(said):
 
 def test_outputs_and_what_lies_beside_them_are_left_alone(documents, photos):
     """An earlier run's and its own, while it runs: counted, and no inputs."""
-    beside = ("", ".run.json", ".facetag.sqlite")
-    assert all((photos.folder / f"{name}.jsonl{ending}").is_file() for name in ("tags", "others") for ending in beside)
+    next_to = ("", ".run.json", ".facetag.sqlite")
+    assert all((photos.folder / f"{name}.jsonl{ending}").is_file() for name in ("tags", "others") for ending in next_to)
     (count,) = re.findall(r"passed over: (\d+) other", documents[2][2])
-    assert int(count) > photos.beside + len(beside)
+    assert int(count) > photos.next_to + len(next_to)
     assert not [path for path in photos.folder.iterdir() if path.name.endswith((".tmp", "-wal"))]
 
 

@@ -32,7 +32,7 @@ from facetag.settings import plain
 from facetag.training import cascade, checkpoint, finetune, proposed, ship
 from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH, Beside
+from facetag.training.examples import VALIDATION_EPOCH, MixedFaces
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
@@ -51,32 +51,32 @@ from models import NARROW, random_model
 
 LOOP = LoopSettings(epochs=1, batch=4, rate=1e-3)
 HEAD = HeadSettings(pooling="average", hidden=(), dropout=0.0)
-SCENES = SceneSettings(side=67, heads=(0.3, 0.7))
+SCENES = SceneSettings(input_size=67, heads=(0.3, 0.7))
 RECIPE = Recipe(
     name="tiny",
     lnet=LNetSettings("batch"),
-    lnet_plus=ObjectStage(side=67, held_out=0.25, head=HEAD, loop=LOOP),
+    lnet_plus=ObjectStage(input_size=67, held_out=0.25, head=HEAD, loop=LOOP),
     lnet_o=SceneStage(held_out=0.5, head=HEAD, scenes=SCENES, loop=LOOP),
-    lnet_s=CropStage(start="lnet_o", held_out=0.5, side=67, head=HEAD, scenes=SCENES, loop=LOOP),
+    lnet_s=CropStage(start="lnet_o", held_out=0.5, input_size=67, head=HEAD, scenes=SCENES, loop=LOOP),
     anet_identities=IdentityStage(people=2, images=2, held_out=0.5, loop=LOOP),
     anet_attributes=FaceStage(held_out=0.5, loop=LOOP),
     svm=FitStage(costs=(0.001,), folds=2),
-    localizer=LocalizerSettings(sides=(67,), crop_side=67, heads=2, score=0.0),
+    localizer=LocalizerSettings(input_sizes=(67,), crop_size=67, head_regions=2, score=0.0),
 )
 FIRST = CenterNetStage(
-    held_out=0.5, scenes_per_epoch=12, small_side=32, small_epochs=1, validation=6,
-    scenes=DetectionSceneSettings(side=64), net=NARROW, loop=replace(LOOP, epochs=2),
+    held_out=0.5, scenes_per_epoch=12, small_size=32, small_epochs=1, validation=6,
+    scenes=DetectionSceneSettings(input_size=64), net=NARROW, loop=replace(LOOP, epochs=2),
 )  # fmt: skip
 #: Behind a centre network, which six steps teach to answer everywhere alike: what it finds is small.
 CENTER_NET = replace(
     RECIPE,
     name="taught",
     note="Taught by toys.",
-    finder="center_net",
+    localizer_kind="center_net",
     center_net=FIRST,
-    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", photographs=2),
-    svm=replace(RECIPE.svm, photographs=0.5, even=("Male",)),
-    center_localizer=CenterLocalizerSettings(side=64, least=-9.0, score=0.0),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", labeled_images=2),
+    svm=replace(RECIPE.svm, labeled_images=0.5, equal_error=("Male",)),
+    center_localizer=CenterLocalizerSettings(input_size=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
@@ -317,7 +317,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
         return lambda *_: made.append(what) or np.zeros((1, 5), np.float32)
 
     monkeypatch.setattr(proposed, "propose_faces", propose("faces"))
-    monkeypatch.setattr(proposed, "propose_heads", propose("heads"))
+    monkeypatch.setattr(proposed, "propose_head_regions", propose("heads"))
     model, nets = random_model(), DataFolder(data).celeba().subset(0)
     whole, half = LNetLocalizer(model), LNetLocalizer(model, half=True)
     for localizer in (whole, whole, half, half):
@@ -325,7 +325,7 @@ def test_proposals_are_made_anew_in_another_precision_or_on_other_backgrounds(
     assert made == ["faces", "faces"]
     for groups in ([["a/1.png", "a/2.png"]], [["b/1.png", "b/2.png"]], [["a/1.png"], ["a/2.png"]], [["a/1.png"]]):
         scenes = finetune.composer(nets, groups, SCENES, 0)
-        proposed.proposed_heads(tmp_path, "train", whole, scenes, 1, OPTIONS)
+        proposed.proposed_head_regions(tmp_path, "train", whole, scenes, 1, OPTIONS)
     assert made[2:] == ["heads"] * 3  # a folder that moved holds the same pictures
 
 
@@ -440,15 +440,15 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
     for photographs in (0, 2):
-        stage = replace(CENTER_NET.anet_attributes, photographs=photographs)
+        stage = replace(CENTER_NET.anet_attributes, labeled_images=photographs)
         cascade.finetune_anet(taught.data, taught.run, replace(CENTER_NET, anet_attributes=stage), OPTIONS)
-    alone, beside = (task.examples for task in begun)
-    shown, _ = DataFolder(taught.data).labelled_photographs("train")
-    assert len(beside) == len(alone) + 2 * len(shown)
-    assert isinstance(beside, Beside) and beside.others.paths == shown
+    alone, next_to = (task.examples for task in begun)
+    shown, _ = DataFolder(taught.data).labeled_images("train")
+    assert len(next_to) == len(alone) + 2 * len(shown)
+    assert isinstance(next_to, MixedFaces) and next_to.others.paths == shown
     males = [float(int(Path(path).stem) % 2) for path in shown]
-    assert [beside[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(shown))] == males
-    others = np.delete(beside.others.targets.numpy(), ATTRIBUTES.index("Male"), axis=1)
+    assert [next_to[0, len(alone) + index][1][ATTRIBUTES.index("Male")].item() for index in range(len(shown))] == males
+    others = np.delete(next_to.others.targets.numpy(), ATTRIBUTES.index("Male"), axis=1)
     assert (others == -1).all()
     assert len(begun[0].validation) == len(begun[1].validation)
 
@@ -465,7 +465,7 @@ def test_a_model_names_the_sets_that_it_learned_from(data: Path, tmp_path: Path)
 
 def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained) -> None:
     folder = DataFolder(taught.data)
-    parts = [folder.labelled_photographs("train"), folder.labelled_photographs("calibrate")]
+    parts = [folder.labeled_images("train"), folder.labeled_images("calibrate")]
     assert all(paths for paths, _ in parts)
     assert sorted(path for paths, _ in parts for path in paths) == sorted(tuning_half(taught.data))
     for paths, labels in parts:
@@ -478,8 +478,8 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
         shutil.copy(path, tmp_path / "webfaces")
     folder = DataFolder(tmp_path)
     tuning = {Path(path).name for path in tuning_half(tmp_path)}
-    _, labels = folder.labelled_photographs("train")
-    _, others = folder.labelled_photographs("calibrate")
+    _, labels = folder.labeled_images("train")
+    _, others = folder.labeled_images("calibrate")
     testing = {f"{number}.png" for number in range(PHOTOGRAPHS)} - tuning
     for rows, message in (
         ([f"{name},1" for name in sorted(testing)], "no labelled photograph is of the half tune"),
@@ -489,25 +489,25 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
     ):
         (tmp_path / "webfaces" / "tags.csv").write_text("\n".join(["file,Male", *rows]) + "\n")
         with pytest.raises(DataError, match=message):
-            folder.labelled_photographs("train")
+            folder.labeled_images("train")
     (tmp_path / "webfaces" / "tags.csv").write_text(f"file,Male\n./{labels.files[0]},1\n{labels.files[1]},\n")
-    (only,), _ = folder.labelled_photographs("train")
+    (only,), _ = folder.labeled_images("train")
     assert Path(only).name == labels.files[0]
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
         cascade.finetune_all(tmp_path, taught.run, CENTER_NET, OPTIONS, tmp_path / "out")
     with pytest.raises(DataError, match=r"tags\.csv has no label to calibrate on"):
-        folder.labelled_photographs("calibrate")
+        folder.labeled_images("calibrate")
     (tmp_path / "webfaces" / "tags.csv").unlink()
     for train in (cascade.finetune_anet, lambda *given: cascade.finetune_all(*given, tmp_path / "out")):
         with pytest.raises(DataError, match=r"tags\.csv: No such file"):
             train(tmp_path, taught.run, CENTER_NET, OPTIONS)
     nowhere = np.full((1, 5), np.nan, np.float32)
     with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
-        finetune.photograph_examples([only], labels.select([0]), nowhere, RECIPE.tagger, CENTER_NET.anet_attributes)
+        finetune.labeled_image_examples([only], labels.select([0]), nowhere, RECIPE.tagger, CENTER_NET.anet_attributes)
     with pytest.raises(UsageError, match="no aligned frame"):
         replace(CENTER_NET, anet_attributes=replace(CENTER_NET.anet_attributes, boxes="aligned"))
-    with pytest.raises(UsageError, match=r"svm\.photographs = 1\.0 is no share"):
-        replace(CENTER_NET, svm=replace(CENTER_NET.svm, photographs=1.0))
+    with pytest.raises(UsageError, match=r"svm\.labeled_images = 1\.0 is no share"):
+        replace(CENTER_NET, svm=replace(CENTER_NET.svm, labeled_images=1.0))
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
@@ -526,10 +526,10 @@ def test_the_centre_network_of_a_model_is_that_of_its_run(taught: Trained) -> No
     model = load_model(str(taught.model))
     finder = localizer_of(model)
     assert isinstance(finder, CenterLocalizer) and finder.settings == CENTER_NET.center_localizer
-    of_run = trained_nets.trained_finder(taught.run, CENTER_NET, torch.device("cpu"))
+    of_run = trained_nets.trained_face_localizer(taught.run, CENTER_NET, torch.device("cpu"))
     picture = face(30, np.random.default_rng(5))
     assert finder([picture]) == of_run([picture]) and finder([picture])[0]
-    assert isinstance(trained_nets.trained_finder(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)
+    assert isinstance(trained_nets.trained_face_localizer(taught.run, RECIPE, torch.device("cpu")), LNetLocalizer)
 
 
 def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -> None:
@@ -539,7 +539,7 @@ def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -
         "lnet_plus", "lnet_o", "lnet_s", "center_net", "anet_attributes_center_net",
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
-    labelled, unseen = (len(DataFolder(taught.data).labelled_photographs(use)[0]) for use in ("train", "calibrate"))
+    labelled, unseen = (len(DataFolder(taught.data).labeled_images(use)[0]) for use in ("train", "calibrate"))
     assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
     assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
@@ -600,7 +600,7 @@ def test_a_centre_network_is_not_trained_without_heads_or_scenes(tmp_path: Path)
 
 
 def test_tight_pictures_are_those_whose_face_is_known(taught: Trained) -> None:
-    utkface, people = DataFolder(taught.data).tight_pictures()
+    utkface, people = DataFolder(taught.data).tight_images()
     assert (utkface.name, people.name) == ("utkface", "people")
     assert len(utkface.paths) == 4 and set(utkface.boxes) == {TIGHT_FACE}
     assert [Path(path).name for path in people.paths] == ["0.png"]

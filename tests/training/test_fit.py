@@ -7,7 +7,7 @@ from sklearn.model_selection import GroupKFold
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError, UsageError
 from facetag.training import fit as fitting
-from facetag.training.fit import Photographs, calibrate, cross_fitted, cross_fitted_accuracy, fit, require_identities
+from facetag.training.fit import LabeledFaces, calibrate, cross_fitted, cross_fitted_accuracy, fit, require_identities
 from facetag.training.recipe import FitStage
 
 STAGE = FitStage(costs=(0.01, 0.1), folds=3)
@@ -113,20 +113,22 @@ def test_a_pull_leads_svms_that_see_too_few_faces_the_way_of_the_outputs() -> No
     features[:, :2] += np.where(labels, 0.8, -0.8)
     outputs = np.eye(2, 60) * 7  # their size does not matter
     without = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3), jobs=1)
-    drawn = fit(features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3, pulls=(0.0, 100.0)), jobs=1, outputs=outputs)
+    drawn = fit(
+        features, labels, PEOPLE, FitStage(costs=(0.01,), folds=3, prior_weights=(0.0, 100.0)), jobs=1, outputs=outputs
+    )
     assert (without.pull, drawn.pull) == (0.0, 100.0) and drawn.accuracy > without.accuracy + 0.03
     along = np.abs(drawn.svm.weights[[0, 1], [0, 1]]) / np.linalg.norm(drawn.svm.weights, axis=1)
     assert along.min() > 0.8 and drawn.svm.weights.shape == (2, 60)
 
 
-def moved_photographs(count: int, by: float) -> Photographs:
+def moved_photographs(count: int, by: float) -> LabeledFaces:
     """Photographs in which attribute 0 shows as in `toy`, but for a light that moves its feature; nobody labelled 1."""
     rng = np.random.default_rng(5)
     labels = rng.integers(0, 2, (count, 4)).astype(np.int8)
     features = (rng.normal(0, 0.8, (count, 6)) + 5).astype(np.float32)
     features[:, 0] += np.where(labels[:, 0] == 1, 1, -1) + by
     labels[:, 1:] = -1
-    return Photographs(features, labels)
+    return LabeledFaces(features, labels)
 
 
 def test_photographs_have_their_share_of_the_calibration() -> None:
@@ -134,9 +136,9 @@ def test_photographs_have_their_share_of_the_calibration() -> None:
     features, labels = toy(noise=0.8)
     photographs = moved_photographs(500, 1.0)
 
-    def told(share: float, seen: Photographs | None) -> tuple[float, np.ndarray]:
-        stage = FitStage(costs=(0.01,), folds=3, photographs=share, thresholds="half")
-        fitted = fit(features, labels, PEOPLE, stage, 1, photographs=seen)
+    def told(share: float, seen: LabeledFaces | None) -> tuple[float, np.ndarray]:
+        stage = FitStage(costs=(0.01,), folds=3, labeled_images=share, thresholds="half")
+        fitted = fit(features, labels, PEOPLE, stage, 1, images=seen)
         probabilities = fitted.calibration.probabilities(fitted.svm.scores(photographs.features))
         right = float(((probabilities[:, 0] >= 0.5) == (photographs.labels[:, 0] == 1)).mean())
         return right, fitted.calibration.slope[1:]
@@ -163,10 +165,10 @@ def test_the_share_of_photographs_does_not_depend_on_their_number() -> None:
 
 def test_the_accuracy_that_is_said_is_of_the_calibration_with_photographs() -> None:
     features, labels = toy(noise=0.8)
-    stage = FitStage(costs=(0.01,), folds=3, photographs=0.9, thresholds="half")
+    stage = FitStage(costs=(0.01,), folds=3, labeled_images=0.9, thresholds="half")
     alone = fit(features, labels, PEOPLE, stage, 1)
-    beside = fit(features, labels, PEOPLE, stage, 1, photographs=moved_photographs(500, 1.5))
-    assert beside.accuracy < alone.accuracy - 0.01 and (beside.svm.weights == alone.svm.weights).all()
+    next_to = fit(features, labels, PEOPLE, stage, 1, images=moved_photographs(500, 1.5))
+    assert next_to.accuracy < alone.accuracy - 0.01 and (next_to.svm.weights == alone.svm.weights).all()
 
 
 def test_thresholds_of_a_half_are_a_half() -> None:
@@ -181,8 +183,8 @@ def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_thei
     named = ATTRIBUTES[0]
 
     def told(even: tuple[str, ...]) -> tuple[list[float], float]:
-        stage = FitStage(costs=(0.01,), folds=3, photographs=0.99, thresholds="half", even=even)
-        fitted = fit(features, labels, PEOPLE, stage, 1, photographs=photographs)
+        stage = FitStage(costs=(0.01,), folds=3, labeled_images=0.99, thresholds="half", equal_error=even)
+        fitted = fit(features, labels, PEOPLE, stage, 1, images=photographs)
         probabilities = fitted.calibration.probabilities(fitted.svm.scores(photographs.features))
         present, right = photographs.labels[:, 0] == 1, probabilities[:, 0] >= fitted.thresholds[0]
         assert (fitted.thresholds[1:] == 0.5).all()
@@ -195,8 +197,8 @@ def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_thei
 
 
 def test_an_even_attribute_has_to_be_one() -> None:
-    with pytest.raises(UsageError, match=r"even = \['Female'\] under \[svm\]"):
-        FitStage(even=("Male", "Female"))
+    with pytest.raises(UsageError, match=r"equal_error = \['Female'\] under \[svm\]"):
+        FitStage(equal_error=("Male", "Female"))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.training import examples
-from facetag.training.examples import HeadCrops
-from facetag.training.propose import as_box, kept, propose_faces, propose_heads
+from facetag.training.examples import HeadRegionCrops
+from facetag.training.propose import as_box, cached, propose_faces, propose_head_regions
 from facetag.training.recipe import CropStage
 
 
@@ -41,7 +41,7 @@ def test_boxes_come_in_order_over_several_batches_and_nan_where_there_is_none() 
 class FakeHeads:
     """Two heads in every scene whose first pixel is odd; squares lie 10 pixels under twice as large."""
 
-    def heads(self, images: list[np.ndarray], minimum: float) -> list[list[Detection]]:
+    def head_regions(self, images: list[np.ndarray], minimum: float) -> list[list[Detection]]:
         assert minimum == 0, "a crop is needed of every scene, however weak its head"
         found = [Detection(Box(4, 6, 20, 30), 0.25), Detection(Box(0, 0, 9, 9), 0.125)]
         return [found if image[0, 0, 0] % 2 else [] for image in images]
@@ -60,7 +60,7 @@ class Scenes:
 
 
 def test_heads_are_proposed_as_the_square_around_the_strongest_epoch_by_epoch() -> None:
-    boxes = propose_heads(FakeHeads(), Scenes(), 2, lambda *_: None)  # type: ignore[arg-type]
+    boxes = propose_head_regions(FakeHeads(), Scenes(), 2, lambda *_: None)  # type: ignore[arg-type]
     assert boxes.shape == (6, 5)
     odd = [index for index, place in enumerate((0, 1, 2, 10, 11, 12)) if place % 2]
     assert (~np.isnan(boxes[:, 0])).nonzero()[0].tolist() == odd
@@ -77,7 +77,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, **changes: float) -> tuple[list[float
 
     monkeypatch.setattr(examples, "crop", cut)
     squares = np.tile(np.array([20, 20, 40, 40, 1], np.float32), (3, 1))
-    crops = HeadCrops(Scenes(), squares, CropStage(side=67, **changes))  # type: ignore[arg-type]
+    crops = HeadRegionCrops(Scenes(), squares, CropStage(input_size=67, **changes))  # type: ignore[arg-type]
     tags = [crops[epoch, 1][1] for epoch in range(200)]
     assert all(tag.unique().numel() == 1 for tag in tags)
     return widths, [bool(tag.any()) for tag in tags]
@@ -106,9 +106,9 @@ def test_kept_boxes_are_used_again_only_under_the_same_key(tmp_path: Path) -> No
         made.append(1)
         return np.full((2, 5), len(made), np.float32)
 
-    assert (kept(path, "a", make) == 1).all()
-    assert (kept(path, "a", make) == 1).all() and len(made) == 1
-    assert (kept(path, "b", make) == 2).all() and len(made) == 2
+    assert (cached(path, "a", make) == 1).all()
+    assert (cached(path, "a", make) == 1).all() and len(made) == 1
+    assert (cached(path, "b", make) == 2).all() and len(made) == 2
     assert [entry.name for entry in path.parent.iterdir()] == ["faces.npz"]
 
 
@@ -117,4 +117,4 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -
     path = tmp_path / "faces.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="delete it"):
-        kept(path, "a", lambda: np.zeros((1, 5), np.float32))
+        cached(path, "a", lambda: np.zeros((1, 5), np.float32))

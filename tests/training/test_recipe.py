@@ -51,12 +51,16 @@ def test_an_empty_recipe_is_the_papers(written):
 
 
 def test_a_recipe_by_its_path(written):
-    recipe = load_recipe(str(written('name = "mine"\n[lnet_o.scenes]\nside = 131\nheads = [0, 1]\n[svm]\nfolds = 3')))
-    assert (recipe.name, recipe.lnet_o.scenes.side, recipe.svm.folds) == ("mine", 131, 3)
+    recipe = load_recipe(
+        str(written('name = "mine"\n[lnet_o.scenes]\ninput_size = 131\nheads = [0, 1]\n[svm]\nfolds = 3'))
+    )
+    assert (recipe.name, recipe.lnet_o.scenes.input_size, recipe.svm.folds) == ("mine", 131, 3)
     assert recipe.lnet_o.scenes.heads == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("stage", [field.name for field in fields(Recipe) if field.name not in ("name", "finder")])
+@pytest.mark.parametrize(
+    "stage", [field.name for field in fields(Recipe) if field.name not in ("name", "localizer_kind")]
+)
 def test_unknown_keys_are_named_wherever_they_stand(written, stage):
     assert "tpyo" in refused(written(f"[{stage}]\ntpyo = 1"))
 
@@ -76,12 +80,12 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
     text = """base = "faithful"
     [lnet_o]
     held_out = 0.1
-    scenes = { side = 64, colour = { blur = 0.5 } }
+    scenes = { input_size = 64, colour = { blur = 0.5 } }
     [svm]
     costs = [1.0]"""
     expected = json.loads(json.dumps(base))
     expected["lnet_o"]["held_out"] = 0.1
-    expected["lnet_o"]["scenes"]["side"] = 64
+    expected["lnet_o"]["scenes"]["input_size"] = 64
     expected["lnet_o"]["scenes"]["colour"]["blur"] = 0.5
     expected["svm"]["costs"] = [1.0]
     found = json.loads(json.dumps(plain(load_recipe(str(written(text))))))
@@ -91,8 +95,8 @@ def test_tables_are_merged_key_by_key_however_deep_they_lie(written):
 
 def test_fast_is_the_faithful_recipe_behind_a_centre_network():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
-    assert (fast.finder, faithful.finder) == ("center_net", "lnets")
-    own = ("name", "note", "finder", "center_net", "center_localizer", "anet_attributes", "tagger")
+    assert (fast.localizer_kind, faithful.localizer_kind) == ("center_net", "lnets")
+    own = ("name", "note", "localizer_kind", "center_net", "center_localizer", "anet_attributes", "tagger")
     assert changed(faithful, **{key: plain(fast)[key] for key in own}) == fast
 
 
@@ -108,9 +112,10 @@ def test_a_table_over_a_value_of_the_base_is_refused(written):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("finder = 'nobody'", "finder"), ("[finder]\nx = 1", "finder"), ("[center_localizer]\nside = 100", "side"),
+    ("localizer_kind = 'nobody'", "localizer_kind"), ("[localizer_kind]\nx = 1", "localizer_kind"),
+    ("[center_localizer]\ninput_size = 100", "input_size"),
     ("[center_localizer]\nscore = 2.0", "score"), ("[center_net]\nnet.widths = ['a']", "net.widths"),
-    ("[anet_attributes]\nstart = 'attributes'", "is for finder"),
+    ("[anet_attributes]\nstart = 'attributes'", "is for localizer_kind"),
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facetag.datasets.detection_scenes import DetectionSceneComposer, DetectionSceneSettings
-from facetag.datasets.picture_pool import build_pool
+from facetag.datasets.image_pool import build_pool
 from facetag.geometry import Box
 from facetag.method.center_heatmap import heatmap_targets
 from facetag.training.train_center_net import SceneSamples, box_iou, center_loss
@@ -107,7 +107,7 @@ def composer(tmp_path):
         return np.full((218, 178, 3), 10 if name == "head" else 40, np.uint8)
 
     heads, scenes = (build_pool([name] * 3, tmp_path / name, read, 240) for name in ("head", "bare"))
-    return DetectionSceneComposer(heads, (), scenes, [(0, 3, 1.0)], DetectionSceneSettings(side=64), 3)
+    return DetectionSceneComposer(heads, (), scenes, [(0, 3, 1.0)], DetectionSceneSettings(input_size=64), 3)
 
 
 def test_a_sample_is_a_scene_and_its_targets(composer):
@@ -116,7 +116,7 @@ def test_a_sample_is_a_scene_and_its_targets(composer):
     for epoch, side in ((0, 32), (1, 32), (2, 64), (9, 64)):
         image, maps = samples[epoch, 4]
         assert image.shape == (side, side, 3) and image.dtype == np.uint8 and maps.shape == (7, side // 8, side // 8)
-        scene = replace(composer, settings=replace(composer.settings, side=side)).compose(epoch, 4)
+        scene = replace(composer, settings=replace(composer.settings, input_size=side)).compose(epoch, 4)
         np.testing.assert_array_equal(image, scene.image)
         expected = heatmap_targets(scene.faces, scene.ignored, (side // 8, side // 8), 8).stacked()
         np.testing.assert_array_equal(maps.numpy(), expected)

@@ -140,14 +140,14 @@ def main() -> None:
     """Entry point of `facetag`."""
     replace_closed_streams()
     code = run(sys.argv[1:])
-    if _is_looking():
+    if _is_inferring():
         os._exit(code)  # at photographs whose answers nobody wants any more, and Python would wait for that
     sys.exit(code)
 
 
-def _is_looking() -> bool:
+def _is_inferring() -> bool:
     workers = sys.modules.get("facetag.pipeline.workers")  # to import it would load torch
-    return workers is not None and any(thread.name.startswith(workers.LOOKING) for thread in threading.enumerate())
+    return workers is not None and any(thread.name.startswith(workers.THREAD_NAME) for thread in threading.enumerate())
 
 
 def run(arguments: Sequence[str]) -> int:

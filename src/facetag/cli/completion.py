@@ -65,5 +65,5 @@ def bands(incomplete: str) -> list[str]:
     return [f"{name}=0.4..0.6" for name in attributes(incomplete)] if "=" not in incomplete else []
 
 
-def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
-    return [word for word in words if word.lower().startswith(incomplete.lower())]
+def _beginning(choices: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in choices if word.lower().startswith(incomplete.lower())]

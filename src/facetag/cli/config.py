@@ -82,7 +82,7 @@ def _files(named: Path | None) -> Iterator[Path]:
         yield named or Path(FILE)
 
 
-def refuse_harmful(command: Any, values: Mapping[str, Any], place: str, commands: tuple[str, ...] = ()) -> None:
+def refuse_harmful(command: Any, values: Mapping[str, Any], where: str, commands: tuple[str, ...] = ()) -> None:
     """See that a file that nobody named sets nothing but what is harmless.
 
     Args:
@@ -94,10 +94,10 @@ def refuse_harmful(command: Any, values: Mapping[str, Any], place: str, commands
     below = getattr(command, "commands", {})
     for key, value in values.items():
         if key in below:
-            refuse_harmful(below[key], value, f"{place} [{key}]", (*commands, key))
+            refuse_harmful(below[key], value, f"{where} [{key}]", (*commands, key))
         elif key.replace("_", "-") not in HARMLESS or commands[:1] in {(name,) for name in _TRAINING}:
             raise UsageError(
-                f"{place}: {key!r} says what is written, read or loaded, in a file that you did not name",
+                f"{where}: {key!r} says what is written, read or loaded, in a file that you did not name",
                 f"if you trust it, use --config {FILE}",
             )
 
@@ -136,12 +136,12 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file} is not TOML: {reason}", "see docs/configuration.md for its form") from error
 
 
-def defaults(command: Any, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+def defaults(command: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A command's default map of what the file says about it: options by typer's names, commands as maps.
 
     Args:
         command: of typer's tree.
-        place: what errors call this part of the file.
+        where: what errors call this part of the file.
 
     Raises:
         UsageError: there is no such option or command, or a value is no word, number, truth or list of them.
@@ -151,14 +151,14 @@ def defaults(command: Any, values: Mapping[str, Any], place: str) -> dict[str, A
     for key, value in values.items():
         if key in commands:
             if not isinstance(value, Mapping):
-                raise UsageError(f"{place}: {key!r} is a command", f"write its options below a line [{key}]")
-            found[key] = defaults(commands[key], value, f"{place} [{key}]")
+                raise UsageError(f"{where}: {key!r} is a command", f"write its options below a line [{key}]")
+            found[key] = defaults(commands[key], value, f"{where} [{key}]")
         elif key.replace("_", "-") in options:
             option = options[key.replace("_", "-")]
-            found[option.name] = _value(value, option.multiple, f"{place}: {key}")
+            found[option.name] = _value(value, option.multiple, f"{where}: {key}")
         else:
             near = _nearest(key, [*options, *commands])
-            raise UsageError(f"{place}: there is no {key!r}", f"did you mean {near}? docs/commands.md has all")
+            raise UsageError(f"{where}: there is no {key!r}", f"did you mean {near}? docs/commands.md has all")
     return found
 
 
@@ -204,10 +204,10 @@ def _long_name(option: Any) -> str:
     return names[-1].lstrip("-")
 
 
-def _value(value: Any, several: bool, place: str) -> Any:
+def _value(value: Any, several: bool, where: str) -> Any:
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str | int | float) for item in items) or (isinstance(value, list) and not several):
-        raise UsageError(f"{place} is a {type(value).__name__}", "write it as on the command line")
+        raise UsageError(f"{where} is a {type(value).__name__}", "write it as on the command line")
     return [str(item) for item in items] if several else value
 
 

@@ -12,13 +12,13 @@ from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
 from facetag.cli.request import Request
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
-from facetag.formats.destination import beside, is_regular
+from facetag.formats.destination import is_regular, next_to
 from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.timing import Stopwatch
 from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
-from facetag.runs.cache_key import Basis, basis_of
+from facetag.runs.cache_key import CacheKey, cache_key_of
 from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
@@ -41,17 +41,17 @@ def carry_out(
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    clock, started, basis = Stopwatch(), now(), _basis(command, request, tagger)
+    clock, started, cache_key = Stopwatch(), now(), _cache_key(command, request, tagger)
     listing = Listing(inputs, request.how.shard.keeps)
     with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
-        outcome = _run(request, listing, tagger, basis, watch, clock, note)
+        outcome = _run(request, listing, tagger, cache_key, watch, clock, note)
     passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
-    record = _record(request, tagger, basis, watch, clock, started, outcome, passed_over)
+    record = _record(request, tagger, cache_key, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
     if is_regular(request.options.out):
-        write_record(record, beside(request.options.out, ENDING))
+        write_record(record, next_to(request.options.out, ENDING))
     if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
     return _judged(request, watch)
@@ -72,22 +72,22 @@ def _judged(request: Request, watch: Watch) -> ExitCode:
 def foresee(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
     """Print what a run would read, say what it would keep, and change nothing."""
     out, counts = request.options.out, Counter[Prospect]()
-    basis = _basis(command, request, tagger)
-    for path, prospect in dry_run(inputs, tagger.cascade, tagger.reading, out, basis, request.how):
+    cache_key = _cache_key(command, request, tagger)
+    for path, prospect in dry_run(inputs, tagger.cascade, tagger.reading, out, cache_key, request.how):
         counts[prospect] += 1
         if prospect is not Prospect.KEPT:
             print(escape(path))
-    told = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
+    listed = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
     asked = counts[Prospect.CHANGED] + counts[Prospect.NEW]
     fields = {str(prospect): count for prospect, count in counts.items()}
-    say(f"{counts.total()} inputs: {told}; {asked} would be read, and tagged unless their content is known", **fields)
+    say(f"{counts.total()} inputs: {listed}; {asked} would be read, and tagged unless their content is known", **fields)
     return ExitCode.OK
 
 
-def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
+def _cache_key(command: str, request: Request, tagger: FaceTagger) -> CacheKey:
     options = request.options
     faces = "aligned" if options.aligned else options.faces
-    return basis_of(
+    return cache_key_of(
         command,
         tagger.model,
         tagger.cascade,
@@ -99,7 +99,7 @@ def _basis(command: str, request: Request, tagger: FaceTagger) -> Basis:
     )
 
 
-def _words(command: str, options: Options) -> dict[str, Any]:
+def _options_given(command: str, options: Options) -> dict[str, Any]:
     """The command's options and their values."""
     return {name: said for name, said in vars(options).items() if command == "predict" or name not in OF_PREDICT}
 
@@ -108,7 +108,7 @@ def _run(
     request: Request,
     inputs: Listing,
     tagger: FaceTagger,
-    basis: Basis,
+    cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
     note: Callable[[ImageRecord], None],
@@ -127,7 +127,7 @@ def _run(
     document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide, request.layout)
     observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
     try:
-        return run(inputs, tagger.cascade, tagger.reading, document, basis, request.how, observers)
+        return run(inputs, tagger.cascade, tagger.reading, document, cache_key, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
@@ -164,7 +164,7 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
 def _record(
     request: Request,
     tagger: FaceTagger,
-    basis: Basis,
+    cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
     started: str,
@@ -173,7 +173,7 @@ def _record(
 ) -> RunRecord:
     ended_by = "a signal" if request.signals.received else "--fail-on"
     return RunRecord(
-        command=basis.command,
+        command=cache_key.command,
         outcome="finished" if outcome.finished else f"stopped by {ended_by}",
         started=started,
         ended=now(),
@@ -181,13 +181,13 @@ def _record(
         system=platform.platform(),
         model={"name": tagger.model.name, "digest": tagger.model.fingerprint},
         device=str(tagger.device),
-        options=_words(basis.command, request.options),
-        basis=asdict(basis),
-        basis_digest=basis.digest.hex(),
+        options=_options_given(cache_key.command, request.options),
+        basis=asdict(cache_key),
+        basis_digest=cache_key.digest.hex(),
         counts=watch.by_status(),
         inputs=watch.total,
         faces=watch.faces,
-        kept=outcome.kept,
+        kept=outcome.reused,
         new=watch.fates[Fate.NEW],
         changed=watch.fates[Fate.CHANGED],
         gone=outcome.gone,
@@ -204,12 +204,12 @@ def _conclude(inputs: Discovery, watch: Watch, outcome: Outcome | None) -> dict[
     Returns:
         What discovery passed over, by reason.
     """
-    passed = {str(met): count for met, count in inputs.counts.items() if met != "found"}
+    passed = {str(seen): count for seen, count in inputs.counts.items() if seen != "found"}
     if watch.total:
         gone = None if outcome is None else max(outcome.gone, 0) if outcome.finished else 0
         watch.conclude(gone, sum(passed.values()))
     else:
         say("no image was found there")
-    listed = ", ".join(f"{count} {met}" for met, count in passed.items())
+    listed = ", ".join(f"{count} {seen}" for seen, count in passed.items())
     detail(f"passed over: {listed or 'nothing'}", passed_over=passed)
     return passed

@@ -368,8 +368,8 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
     """Decorates a command of Options, so that typer sees a parameter for each field but those `without`."""
 
     def decorate(command: _Command) -> Callable[..., None]:
-        def called(context: typer.Context, **words: Any) -> None:
-            command(context, Options(**words))
+        def called(context: typer.Context, **names_in: Any) -> None:
+            command(context, Options(**names_in))
 
         asked = [each for each in fields(Options) if each.name not in without]
         kind = Parameter.KEYWORD_ONLY
@@ -382,7 +382,7 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
     return decorate
 
 
-def words(given: list[str] | None) -> list[str]:
+def names_in(given: list[str] | None) -> list[str]:
     """The words of an option that may be repeated and may hold several, separated by commas."""
     return [word.strip() for text in given or () for word in text.split(",") if word.strip()]
 
@@ -412,7 +412,7 @@ def inputs_of(options: Options) -> "Discovery":
     return discover(
         _named(paths, options.files_from, options.null),
         recursive=not options.no_recursive,
-        extensions=words(options.ext) or None,
+        extensions=names_in(options.ext) or None,
         exclude=options.exclude or (),
         follow_links=options.follow_links,
         hidden=options.hidden,

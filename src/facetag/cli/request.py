@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from facetag.cli.console import is_quiet, say, shows_bars, speak_as
-from facetag.cli.options import Options, words
+from facetag.cli.options import Options, names_in
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import UsageError
@@ -78,7 +78,7 @@ def request_of(context: typer.Context, options: Options) -> Request:
         budget=budget_of(options.fail_on),
         how=_run_settings(options),
         signals=context.ensure_object(Session).signals,
-        layout=layout_of(words(options.columns), options.explode, format),
+        layout=layout_of(names_in(options.columns), options.explode, format),
     )
 
 
@@ -126,9 +126,9 @@ def _run_settings(options: Options) -> "RunSettings":
     from facetag.runs.run import RunSettings
     from facetag.runs.shards import Shard
 
-    words = {field.name: getattr(options, field.name) for field in fields(RunSettings) if field.name != "arguments"}
+    names_in = {field.name: getattr(options, field.name) for field in fields(RunSettings) if field.name != "arguments"}
     shard = Shard.parse(options.shard)
-    settings = RunSettings(**{**words, "shard": shard, "arguments": _arguments(options)})
+    settings = RunSettings(**{**names_in, "shard": shard, "arguments": _arguments(options)})
     goes_on = settings.retry_failed or settings.rehash or settings.prune or settings.append
     if goes_on and not is_regular(options.out):
         raise UsageError("--retry-failed, --rehash, --prune and --append go on with a file", "add --out FILE")

@@ -23,10 +23,10 @@ class Signals:
         received: their numbers in order.
     """
 
-    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
-        """`told` is called when a signal is kept for the loop."""
+    def __init__(self, notify: Callable[[], None] = lambda: None) -> None:
+        """`notify` is called when a signal is kept for the loop."""
         self.received: list[int] = []
-        self._told = told
+        self._notify = notify
         self._stepping = False
 
     def install(self) -> None:
@@ -64,7 +64,7 @@ class Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         if self._stepping and len(self.received) == 1:
-            self._told()
+            self._notify()
             return
         signal.signal(number, signal.SIG_DFL)
         if number != signal.SIGINT:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facetag.attributes import attribute_indices
-from facetag.cli.options import Options, words
+from facetag.cli.options import Options, names_in
 from facetag.errors import UsageError
 
 Names = Callable[[list[str]], list[str]]  #: names and groups -> the model's attributes that they mean
@@ -58,8 +58,8 @@ def chosen_attributes(
     Raises:
         UsageError: a name is unknown, or none is left.
     """
-    wanted, excluded = words(only) or [*every], names(words(without))
-    chosen = [name for name in names(wanted) if name not in excluded]
+    chosen_names, excluded = names_in(only) or [*every], names(names_in(without))
+    chosen = [name for name in names(chosen_names) if name not in excluded]
     if not chosen:
         raise UsageError("no attribute is left", "exclude fewer, or use `facetag localize`")
     return chosen
@@ -74,7 +74,7 @@ def unsure_bands(
         UsageError: a name is unknown, a number is no probability, or an attribute has one of the thresholds too.
     """
     width, bands = 0.0, dict[str, tuple[float, float]]()
-    for word in words(unsure):
+    for word in names_in(unsure):
         name, named, text = word.rpartition("=")
         if named:
             bands |= dict.fromkeys(names([name]), _band(text, word))
@@ -94,7 +94,7 @@ def changed_thresholds(given: list[str] | None, names: Names) -> dict[str, float
         UsageError: a name is unknown, or P is no probability.
     """
     changed: dict[str, float] = {}
-    for word in words(given):
+    for word in names_in(given):
         name, _, text = word.partition("=")
         probability = _probability(text)
         if probability < 0:

@@ -35,13 +35,14 @@ class Entry:
     """One file of a source.
 
     Attributes:
-        place: the source's name, then folders, then the file; an archive counts as a folder of its name without suffix.
+        location: the source's name, then folders, then the file; an archive counts as a folder of its name without
+            suffix.
         file: where it lies on disk: itself, or the archive that holds it.
         archived: whether it lies in an archive.
         open: its bytes; for an archived one only until the next entry is asked for.
     """
 
-    place: PurePosixPath
+    location: PurePosixPath
     file: Path
     archived: bool
     open: Callable[[], IO[bytes]]
@@ -85,26 +86,26 @@ def entries(source: Path, without: Path) -> Iterator[Entry]:
             yield from _entries_of_file(path, name / path.relative_to(source).as_posix())
 
 
-def _entries_of_file(path: Path, place: PurePosixPath) -> Iterator[Entry]:
+def _entries_of_file(path: Path, location: PurePosixPath) -> Iterator[Entry]:
     """The file itself, or what is in it."""
     lower = path.name.lower()
     if lower.endswith(".zip"):
         with _readable(path), zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                inside = _inside(place, info.filename)
+                inside = _inside(location, info.filename)
                 if inside and not info.is_dir():
                     yield Entry(inside, path, True, partial(archive.open, info))
     elif lower.endswith(_TARS):
         with _readable(path), tarfile.open(path) as archive:
-            yield from _entries_of_tar(path, place, archive)
+            yield from _entries_of_tar(path, location, archive)
     else:
-        yield Entry(place, path, False, lambda: path.open("rb"))
+        yield Entry(location, path, False, lambda: path.open("rb"))
 
 
-def _entries_of_tar(path: Path, place: PurePosixPath, archive: tarfile.TarFile) -> Iterator[Entry]:
+def _entries_of_tar(path: Path, location: PurePosixPath, archive: tarfile.TarFile) -> Iterator[Entry]:
     """ImageNet's training set is a tar of tars, one per class."""
     for member in archive:
-        inside = _inside(place, member.name)
+        inside = _inside(location, member.name)
         if not inside or not member.isfile():
             continue
         if inside.name.lower().endswith(_TARS):
@@ -120,13 +121,13 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     return stream
 
 
-def _inside(place: PurePosixPath, name: str) -> PurePosixPath | None:
+def _inside(location: PurePosixPath, name: str) -> PurePosixPath | None:
     """A member's place, or None for a name that leads out of its archive."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or ".." in parts or parts[0] == "/":
         return None
-    stem = place.name.split(".")[0] or place.name
-    return place.with_name(stem).joinpath(*parts)
+    stem = location.name.split(".")[0] or location.name
+    return location.with_name(stem).joinpath(*parts)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from facetag.datasets.folders import is_image_name
 from facetag.datasets.webfaces import GROUND_TRUTH
 from facetag.errors import DataError, UsageError
 
-Place = Callable[[PurePosixPath], PurePosixPath | None]
+Rule = Callable[[PurePosixPath], PurePosixPath | None]
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def arrange(kind: str, source: Path, dest: Path, link: bool = True) -> Arranged:
         UsageError: no such kind.
         DataError: source is missing, broken, or holds nothing of this kind.
     """
-    place, expected = _layout(kind)
+    location, expected = _layout(kind)
     placed = kept = ignored = 0
     for entry in entries(source, without=dest):
-        target = place(entry.place)
+        target = location(entry.location)
         if target is None:
             ignored += 1
         elif os.path.lexists(dest / target):
@@ -64,7 +64,7 @@ def check(kind: str, root: Path) -> list[str]:
     return loader(kind)(root).summary()
 
 
-def _layout(kind: str) -> tuple[Place, str]:
+def _layout(kind: str) -> tuple[Rule, str]:
     if kind not in LAYOUTS:
         raise UsageError(f"no data set is called {kind!r}", f"one of {', '.join(LAYOUTS)}")
     return LAYOUTS[kind]
@@ -75,29 +75,29 @@ _CELEBA_LABELS = re.compile(
 )
 
 
-def _celeba(place: PurePosixPath) -> PurePosixPath | None:
+def _celeba(location: PurePosixPath) -> PurePosixPath | None:
     """Anno/, Eval/, Img/img_align_celeba/ and Img/img_celeba/."""
-    if _CELEBA_LABELS.fullmatch(place.name):
-        return PurePosixPath("Eval" if place.name.startswith("list_eval") else "Anno", place.name)
-    if re.fullmatch(r"\d{6}\.(jpg|png)", place.name):
-        for folder in reversed(place.parts[:-1]):  # the innermost name counts
+    if _CELEBA_LABELS.fullmatch(location.name):
+        return PurePosixPath("Eval" if location.name.startswith("list_eval") else "Anno", location.name)
+    if re.fullmatch(r"\d{6}\.(jpg|png)", location.name):
+        for folder in reversed(location.parts[:-1]):  # the innermost name counts
             if folder.startswith("img_align_celeba"):
-                return PurePosixPath("Img", "img_align_celeba", place.name)
+                return PurePosixPath("Img", "img_align_celeba", location.name)
             if folder.startswith("img_celeba"):
-                return PurePosixPath("Img", "img_celeba", place.name)
+                return PurePosixPath("Img", "img_celeba", location.name)
     return None
 
 
 _LFW_LABELS = ("lfw_att_40.mat", "lfw_att_73.mat", "indices_train_test.mat", "lfw_attributes.txt")
 
 
-def _lfw(place: PurePosixPath) -> PurePosixPath | None:
+def _lfw(location: PurePosixPath) -> PurePosixPath | None:
     """lfw/<person>/<person>_0001.jpg, and labels beside lfw."""
-    if place.name in _LFW_LABELS:
-        return PurePosixPath(place.name)
-    person = place.parent.name
-    if person and re.fullmatch(re.escape(person) + r"_\d{4}\.jpg", place.name):
-        return PurePosixPath("lfw", person, place.name)
+    if location.name in _LFW_LABELS:
+        return PurePosixPath(location.name)
+    person = location.parent.name
+    if person and re.fullmatch(re.escape(person) + r"_\d{4}\.jpg", location.name):
+        return PurePosixPath("lfw", person, location.name)
     return None
 
 
@@ -105,34 +105,34 @@ def _lfw(place: PurePosixPath) -> PurePosixPath | None:
 _NOT_OBJECTS = ("Faces", "Faces_easy", "BACKGROUND_Google")
 
 
-def _objects(place: PurePosixPath) -> PurePosixPath | None:
+def _objects(location: PurePosixPath) -> PurePosixPath | None:
     """<class>/<image>; a WordNet id anywhere above is the class (ImageNet, Tiny ImageNet)."""
-    wordnet = next((part for part in reversed(place.parts[:-1]) if re.fullmatch(r"n\d{8}", part)), None)
-    if wordnet is None and re.match(r"ILSVRC2012_(val|test)_", place.name):
+    wordnet = next((part for part in reversed(location.parts[:-1]) if re.fullmatch(r"n\d{8}", part)), None)
+    if wordnet is None and re.match(r"ILSVRC2012_(val|test)_", location.name):
         return None  # ImageNet's validation images come without folders, so without classes
-    if place.parent.name in _NOT_OBJECTS:
+    if location.parent.name in _NOT_OBJECTS:
         return None
-    return _class(wordnet or place.parent.name, place)
+    return _class(wordnet or location.parent.name, location)
 
 
-def _people(place: PurePosixPath) -> PurePosixPath | None:
+def _people(location: PurePosixPath) -> PurePosixPath | None:
     """<person>/<image>."""
-    return _class(place.parent.name, place)
+    return _class(location.parent.name, location)
 
 
-def _class(name: str, place: PurePosixPath) -> PurePosixPath | None:
-    return PurePosixPath(name, place.name) if name and is_image_name(place.name) else None
+def _class(name: str, location: PurePosixPath) -> PurePosixPath | None:
+    return PurePosixPath(name, location.name) if name and is_image_name(location.name) else None
 
 
-def _backgrounds(place: PurePosixPath) -> PurePosixPath | None:
+def _backgrounds(location: PurePosixPath) -> PurePosixPath | None:
     """Images in the folders that they were in."""
-    return PurePosixPath(*place.parts[1:] or place.parts) if is_image_name(place.name) else None
+    return PurePosixPath(*location.parts[1:] or location.parts) if is_image_name(location.name) else None
 
 
-def _webfaces(place: PurePosixPath) -> PurePosixPath | None:
+def _webfaces(location: PurePosixPath) -> PurePosixPath | None:
     """Photographs and boxes in one folder."""
-    wanted = place.name in ("boxes.csv", GROUND_TRUTH) or re.fullmatch(r"pic\d+\.jpg", place.name)
-    return PurePosixPath(place.name) if wanted else None
+    wanted = location.name in ("boxes.csv", GROUND_TRUTH) or re.fullmatch(r"pic\d+\.jpg", location.name)
+    return PurePosixPath(location.name) if wanted else None
 
 
 _CELEBA_EXPECTED = (
@@ -141,7 +141,7 @@ _CELEBA_EXPECTED = (
 _LFW_EXPECTED = "folders of people (lfw.tgz), lfw_att_40.mat and indices_train_test.mat, or lfw_attributes.txt"
 
 #: kind -> where each file belongs, and what a source of that kind looks like. The kinds are those of DATASETS.
-LAYOUTS: dict[str, tuple[Place, str]] = {
+LAYOUTS: dict[str, tuple[Rule, str]] = {
     "celeba": (_celeba, _CELEBA_EXPECTED),
     "celeba-wild": (_celeba, _CELEBA_EXPECTED),
     "lfwa": (_lfw, _LFW_EXPECTED),

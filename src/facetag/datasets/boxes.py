@@ -1,4 +1,4 @@
-"""Face boxes in a CSV file that a user brings: for `--boxes`, and as the truth that localisation is measured against.
+"""Face boxes in a CSV file that a user brings: for `--boxes`, and as the truth that localization is measured against.
 
 A header line, then one row per face. Columns, in any order, others ignored:
     file (or path)            the image, as the user writes it

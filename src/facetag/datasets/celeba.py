@@ -204,8 +204,8 @@ def _label_file(root: Path, stem: str) -> Path:
 
 
 def _find_label_file(root: Path, stem: str) -> Path | None:
-    places = (root / "Anno", root / "Eval", root)
-    candidates = (place / f"{stem}{suffix}" for place in places for suffix in (".txt", ".csv"))
+    folders = (root / "Anno", root / "Eval", root)
+    candidates = (folder / f"{stem}{suffix}" for folder in folders for suffix in (".txt", ".csv"))
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.augment import ColourSettings, Generator, jitter_colour
-from facetag.datasets.picture_pool import PicturePool
+from facetag.datasets.image_pool import ImagePool
 from facetag.datasets.scenes import log_uniform
 from facetag.geometry import Box
 from facetag.images.resample import Image
@@ -41,7 +41,7 @@ class DetectionSceneSettings:
     """How detection scenes are composed; each chance is that of one scene or one head.
 
     Attributes:
-        side: pixels of the square scene.
+        input_size: pixels of the square scene.
         heads: chances of 0, 1, 2 ... heads in a scene that is neither tight nor a collage.
         smallest: height of the smallest face, in pixels.
         largest: height of the largest face, in sides of the scene.
@@ -55,7 +55,7 @@ class DetectionSceneSettings:
         colour: applied to the finished scene.
     """
 
-    side: int = 256
+    input_size: int = 256
     heads: tuple[float, ...] = (0.13, 0.3, 0.2, 0.14, 0.1, 0.07, 0.06)
     smallest: float = 10.0
     largest: float = 1.3
@@ -83,10 +83,10 @@ class DetectionScene:
 
 
 @dataclass(frozen=True)
-class TightPictures:
+class TightImages:
     """Pictures that one face fills, and its box in each as fractions of width and height."""
 
-    pictures: PicturePool
+    images: ImagePool
     boxes: Sequence[Box]
 
 
@@ -142,7 +142,7 @@ class Canvas:
         self.ignored: list[Box] = []
 
     @property
-    def side(self) -> int:
+    def input_size(self) -> int:
         return int(self.image.shape[0])
 
     def blend(self, patch: Image, mask: Mask, transform: Matrix) -> None:
@@ -150,7 +150,7 @@ class Canvas:
         high, wide = patch.shape[:2]
         corners = np.array([[0, 0], [wide, 0], [0, high], [wide, high]]) @ transform[:, :2].T + transform[:, 2]
         left, top = np.maximum(np.floor(corners.min(0)), 0).astype(int)
-        right, bottom = np.minimum(np.ceil(corners.max(0)), self.side).astype(int)
+        right, bottom = np.minimum(np.ceil(corners.max(0)), self.input_size).astype(int)
         if right <= left or bottom <= top:
             return
         moved = transform.copy()
@@ -164,7 +164,7 @@ class Canvas:
         """Fill a polygon (N, 2) with one colour (3,) or with a picture stretched over its rectangle."""
         pad = 2 * soft + 1
         left, top = np.maximum(np.floor(polygon.min(0) - pad), 0).astype(int)
-        right, bottom = np.minimum(np.ceil(polygon.max(0) + pad), self.side).astype(int)
+        right, bottom = np.minimum(np.ceil(polygon.max(0) + pad), self.input_size).astype(int)
         if right <= left or bottom <= top:
             return
         size = (int(right - left), int(bottom - top))
@@ -174,15 +174,15 @@ class Canvas:
         if soft > 0.3:
             alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), soft), np.float32)
         if fill.ndim == 1:
-            picture = np.broadcast_to(fill.astype(np.uint8), (size[1], size[0], 3))
+            image = np.broadcast_to(fill.astype(np.uint8), (size[1], size[0], 3))
         else:
-            picture = resize(np.asarray(fill, np.uint8), *size)
-        self._mix(picture, alpha, int(left), int(top))
+            image = resize(np.asarray(fill, np.uint8), *size)
+        self._mix(image, alpha, int(left), int(top))
 
-    def _mix(self, picture: Image, alpha: Mask, left: int, top: int) -> None:
+    def _mix(self, image: Image, alpha: Mask, left: int, top: int) -> None:
         high, wide = alpha.shape
         below = self.image[top : top + high, left : left + wide]
-        mixed = below + (picture.astype(np.float32) - below) * alpha[..., None]
+        mixed = below + (image.astype(np.float32) - below) * alpha[..., None]
         below[:] = (mixed + 0.5).astype(np.uint8)
         for face in self.faces:
             x, y = (face.points - (left, top)).astype(int).T
@@ -192,7 +192,7 @@ class Canvas:
     def surround(self, left: int, top: int, right: int, bottom: int, rng: Generator) -> None:
         """Replace all outside these columns and rows by a border of some kind."""
         inner = self.image[top:bottom, left:right].copy()
-        around = (top, self.side - bottom, left, self.side - right)
+        around = (top, self.input_size - bottom, left, self.input_size - right)
         kind = rng.integers(8)
         if kind < 3:
             colour = [0.0, 0.0, 0.0] if kind == 0 else [128.0] * 3 if kind == 1 else [255.0] * 3
@@ -204,7 +204,7 @@ class Canvas:
             filled = cv2.copyMakeBorder(inner, *around, cv2.BORDER_REPLICATE)
         else:
             filled = np.full_like(self.image, 0)
-            filled[:] = cv2.blur(resize(inner, self.side, self.side), (31, 31))
+            filled[:] = cv2.blur(resize(inner, self.input_size, self.input_size), (31, 31))
             filled[top:bottom, left:right] = inner
         self.image[:] = filled
         for face in self.faces:
@@ -212,13 +212,13 @@ class Canvas:
             face.seen &= (x >= left) & (x < right) & (y >= top) & (y < bottom)
 
 
-def _affine(rng: Generator, scale: float, turn: float, middle: tuple[float, float], to: tuple[float, float]) -> Matrix:
-    """Scaling by `scale` with a little stretch, turning by `turn` degrees, moving `middle` to `to`."""
+def _affine(rng: Generator, scale: float, turn: float, center: tuple[float, float], to: tuple[float, float]) -> Matrix:
+    """Scaling by `scale` with a little stretch, turning by `turn` degrees, moving `center` to `to`."""
     stretch = float(np.exp(rng.normal(0, 0.05)))
     angle = np.radians(turn)
     rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = rotate @ np.diag([scale * stretch, scale / stretch])
-    return np.column_stack([linear, np.array(to) - linear @ np.array(middle)])
+    return np.column_stack([linear, np.array(to) - linear @ np.array(center)])
 
 
 @dataclass(frozen=True)
@@ -232,9 +232,9 @@ class DetectionSceneComposer:
         groups: (first number, count, weight) of each group of `scenes`.
     """
 
-    heads: PicturePool
-    tight: Sequence[TightPictures]
-    scenes: PicturePool
+    heads: ImagePool
+    tight: Sequence[TightImages]
+    scenes: ImagePool
     groups: Sequence[tuple[int, int, float]]
     settings: DetectionSceneSettings
     seed: int = 0
@@ -254,12 +254,12 @@ class DetectionSceneComposer:
         return DetectionScene(jitter_colour(image, rng, settings.colour), faces, ignored)
 
     def _split(self, canvas: Canvas) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
-        settings, side = self.settings, canvas.side
+        settings, input_size = self.settings, canvas.input_size
         faces, ignored = [], list(canvas.ignored)
         for face in canvas.faces:
             x, y = face.points.T
-            seen = float((face.seen & (x >= 0) & (y >= 0) & (x < side) & (y < side)).mean())
-            inside = face.box.clipped(side, side).area >= 0.5 * face.box.area
+            seen = float((face.seen & (x >= 0) & (y >= 0) & (x < input_size) & (y < input_size)).mean())
+            inside = face.box.clipped(input_size, input_size).area >= 0.5 * face.box.area
             if seen >= settings.seen and inside and face.box.height >= 0.8 * settings.smallest:
                 faces.append(face.box)
             elif seen >= settings.ignored:
@@ -268,13 +268,13 @@ class DetectionSceneComposer:
 
     # pictures to blend
 
-    def background(self, rng: Generator, side: int, smallest: float = 0.35) -> Image:
+    def background(self, rng: Generator, input_size: int, smallest: float = 0.35) -> Image:
         """A random square of a random scene, side x side."""
-        picture = self._scene(rng)
-        height, width = picture.shape[:2]
+        image = self._scene(rng)
+        height, width = image.shape[:2]
         size = max(int(min(height, width) * rng.uniform(smallest, 1.0)), 8)
         top, left = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
-        square = resize(picture[top : top + size, left : left + size], side, side)
+        square = resize(image[top : top + size, left : left + size], input_size, input_size)
         return np.asarray(cv2.flip(square, 1), np.uint8) if rng.random() < 0.5 else square
 
     def _scene(self, rng: Generator) -> Image:
@@ -289,69 +289,69 @@ class DetectionSceneComposer:
         if not self.tight:
             return self._head(rng)
         kind = self.tight[int(rng.integers(len(self.tight)))]
-        index = int(rng.integers(len(kind.pictures)))
-        return Patch(kind.pictures[index], kind.boxes[index], cut=True)
+        index = int(rng.integers(len(kind.images)))
+        return Patch(kind.images[index], kind.boxes[index], cut=True)
 
     # kinds of scenes
 
     def _open_scene(self, rng: Generator) -> Canvas:
         settings = self.settings
-        canvas = Canvas(self.background(rng, settings.side))
+        canvas = Canvas(self.background(rng, settings.input_size))
         for _ in range(3):
             if rng.random() < settings.distractors:
                 self._add_distractor(canvas, rng)
-        places = self._places(rng)
-        for x, y, height in places:
+        positions = self._positions(rng)
+        for x, y, height in positions:
             if canvas.faces and rng.random() < 0.12:  # what lies behind is out of focus
-                sigma = rng.uniform(0.6, max(0.012 * settings.side, 0.6))
+                sigma = rng.uniform(0.6, max(0.012 * settings.input_size, 0.6))
                 canvas.image[:] = cv2.GaussianBlur(canvas.image, (0, 0), sigma)
             self._add_head(canvas, rng, (x, y), height)
         if rng.random() < 0.5 * settings.distractors:
             self._add_distractor(canvas, rng)
         self._occlude(canvas, rng)
         if rng.random() < settings.border:
-            canvas.surround(*_inner(rng, settings.side, 0.35), rng)
+            canvas.surround(*_inner(rng, settings.input_size, 0.35), rng)
         return canvas
 
-    def _places(self, rng: Generator) -> list[tuple[float, float, float]]:
+    def _positions(self, rng: Generator) -> list[tuple[float, float, float]]:
         """(x, y, height) of the faces' centres, those behind first."""
-        settings, side = self.settings, self.settings.side
+        settings, input_size = self.settings, self.settings.input_size
         number = int(rng.choice(len(settings.heads), p=settings.heads))
-        largest = settings.largest * side
+        largest = settings.largest * input_size
         if number >= 2 and rng.random() < settings.groups:
-            places = self._group(rng, number)
+            positions = self._group(rng, number)
         else:
-            places = [(0.0, 0.0, log_uniform(rng, settings.smallest, largest)) for _ in range(number)]
-            places = [(*self._anywhere(rng, height), height) for _, _, height in places]
-        order = sorted(places, key=lambda place: place[2], reverse=rng.random() < 0.2)
+            positions = [(0.0, 0.0, log_uniform(rng, settings.smallest, largest)) for _ in range(number)]
+            positions = [(*self._anywhere(rng, height), height) for _, _, height in positions]
+        order = sorted(positions, key=lambda order: order[2], reverse=rng.random() < 0.2)
         return order if rng.random() < 0.8 else [order[i] for i in rng.permutation(number)]
 
     def _anywhere(self, rng: Generator, height: float) -> tuple[float, float]:
-        side, reach = self.settings.side, 0.5 * height
-        if rng.random() < 0.3 or height > 0.9 * side:
-            x, y = rng.uniform(0, side, 2)
+        input_size, reach = self.settings.input_size, 0.5 * height
+        if rng.random() < 0.3 or height > 0.9 * input_size:
+            x, y = rng.uniform(0, input_size, 2)
         else:
-            x, y = rng.uniform(min(reach, 0.5 * side), max(side - reach, 0.5 * side), 2)
+            x, y = rng.uniform(min(reach, 0.5 * input_size), max(input_size - reach, 0.5 * input_size), 2)
         return float(x), float(y)
 
     def _group(self, rng: Generator, number: int) -> list[tuple[float, float, float]]:
         """Heads of like size next to each other, from overlapping to a face's width apart, in one row or two."""
-        side = self.settings.side
-        most = 1.5 * side / min(number, 3)
+        input_size = self.settings.input_size
+        most = 1.5 * input_size / min(number, 3)
         height = log_uniform(rng, self.settings.smallest, most)
         step = 0.8 * height * rng.uniform(0.7, 2.0)
         rows = 2 if number >= 3 and rng.random() < 0.3 else 1
         per_row = -(-number // rows)
-        x0 = rng.uniform(0, max(side - step * (per_row - 1), 0.3 * side))
-        y0 = rng.uniform(0.1, 0.9) * side
-        places = []
+        x0 = rng.uniform(0, max(input_size - step * (per_row - 1), 0.3 * input_size))
+        y0 = rng.uniform(0.1, 0.9) * input_size
+        positions = []
         for i in range(number):
             row, column = divmod(i, per_row)
             size = height * float(np.exp(rng.normal(0, 0.13)))
             x = x0 + (column + 0.5 * row) * step + rng.normal(0, 0.08) * height
             y = y0 - row * height * rng.uniform(0.7, 1.3) + rng.normal(0, 0.15) * height
-            places.append((float(x), float(y), max(size, self.settings.smallest)))
-        return places
+            positions.append((float(x), float(y), max(size, self.settings.smallest)))
+        return positions
 
     def _turn(self, rng: Generator) -> float:
         sigma = self.settings.rotation
@@ -377,39 +377,39 @@ class DetectionSceneComposer:
 
     def _add_distractor(self, canvas: Canvas, rng: Generator) -> None:
         """A piece of another scene, blended as heads are, so that an outline alone is no sign of a face."""
-        side = self.settings.side
-        size = log_uniform(rng, 14, 1.1 * side)
+        input_size = self.settings.input_size
+        size = log_uniform(rng, 14, 1.1 * input_size)
         pixels = int(np.clip(size * 1.1, 16, 220))
         piece = self.background(rng, pixels, 0.2)
         box = Box(pixels * 0.24, pixels * 0.34, pixels * 0.52, pixels * 0.53)
         mask = _head_mask(pixels, pixels, box, rng.random() < 0.3, rng)
-        to = tuple(float(value) for value in rng.uniform(0, side, 2))
+        to = tuple(float(value) for value in rng.uniform(0, input_size, 2))
         transform = _affine(rng, size / pixels, self._turn(rng), (pixels / 2, pixels / 2), (to[0], to[1]))
         canvas.blend(piece, mask, transform)
 
     def _tight_scene(self, rng: Generator) -> Canvas:
         """One picture that a face fills, inside a border or without one."""
-        side = self.settings.side
-        canvas = Canvas(np.zeros((side, side, 3), np.uint8))
+        input_size = self.settings.input_size
+        canvas = Canvas(np.zeros((input_size, input_size, 3), np.uint8))
         none = rng.random()
-        inner = (0, 0, side, side) if none < 0.35 else _inner(rng, side, 0.35 if none < 0.9 else 0.8)
+        inner = (0, 0, input_size, input_size) if none < 0.35 else _inner(rng, input_size, 0.35 if none < 0.9 else 0.8)
         inner = self._fill(canvas, rng, inner, empty=0.12)
         self._occlude(canvas, rng)
-        if inner != (0, 0, side, side):
+        if inner != (0, 0, input_size, input_size):
             canvas.surround(*inner, rng)
         return canvas
 
     def _collage(self, rng: Generator) -> Canvas:
         """A grid of pictures, with or without gaps; a third of them are no faces."""
-        side = self.settings.side
-        canvas = Canvas(self.background(rng, side))
+        input_size = self.settings.input_size
+        canvas = Canvas(self.background(rng, input_size))
         if rng.random() < 0.6:
             canvas.image[:] = rng.integers(0, 256, 3) if rng.random() < 0.5 else rng.choice([0, 255])
         rows, columns, gap = int(rng.integers(1, 6)), int(rng.integers(2, 6)), int(rng.integers(0, 6))
         for row in range(rows):
             for column in range(columns):
-                left, top = side * column // columns + gap, side * row // rows + gap
-                right, bottom = side * (column + 1) // columns, side * (row + 1) // rows
+                left, top = input_size * column // columns + gap, input_size * row // rows + gap
+                right, bottom = input_size * (column + 1) // columns, input_size * (row + 1) // rows
                 if rng.random() < 0.9:
                     self._fill(canvas, rng, (left, top, right, bottom), empty=0.3)
         self._occlude(canvas, rng)
@@ -507,12 +507,12 @@ def _head_mask(high: int, wide: int, face: Box, cut: bool, rng: Generator) -> Ma
     else:
         grown = rng.uniform(0.46, 0.54) if cut else rng.uniform(0.56, 0.85)
         axes = face.width * grown * rng.uniform(0.92, 1.05), face.height * grown * rng.uniform(0.95, 1.05)
-        middle = (round(16 * x), round(16 * (y - (0.0 if cut else 0.06) * face.height)))
-        cv2.ellipse(mask, middle, (round(16 * axes[0]), round(16 * axes[1])), 0, 0, 360, 255, -1, cv2.LINE_8, 4)
+        center = (round(16 * x), round(16 * (y - (0.0 if cut else 0.06) * face.height)))
+        cv2.ellipse(mask, center, (round(16 * axes[0]), round(16 * axes[1])), 0, 0, 360, 255, -1, cv2.LINE_8, 4)
         if kind < 0.65 and not cut:
             shoulders = rng.uniform(0.7, 1.2) * face.width, rng.uniform(0.35, 0.6) * face.height
-            middle = (round(x), round(face.bottom + rng.uniform(0.3, 0.45) * face.height))
-            cv2.ellipse(mask, middle, (round(shoulders[0]), round(shoulders[1])), 0, 0, 360, 255, -1)
+            center = (round(x), round(face.bottom + rng.uniform(0.3, 0.45) * face.height))
+            cv2.ellipse(mask, center, (round(shoulders[0]), round(shoulders[1])), 0, 0, 360, 255, -1)
     blurred = cv2.GaussianBlur(mask, (0, 0), soft) if soft > 0.5 else mask
     return np.asarray(blurred, np.float32) * np.float32(1 / 255)
 
@@ -526,23 +526,23 @@ def _fitted(inner: Rectangle, ratio: float) -> Rectangle:
     return left, top, left + width, top + height
 
 
-def _inner(rng: Generator, side: int, most: float) -> Rectangle:
+def _inner(rng: Generator, input_size: int, most: float) -> Rectangle:
     """(left, top, right, bottom) that a border leaves: alike on all sides, on two, or on any."""
     kind = rng.integers(4)
-    left, top, right, bottom = (rng.uniform(0.0, most) * side for _ in range(4))
+    left, top, right, bottom = (rng.uniform(0.0, most) * input_size for _ in range(4))
     if kind == 0:
         top = right = bottom = left
     elif kind == 1:
         left, right, bottom = 0.0, 0.0, top
     elif kind == 2:
         top, bottom, right = 0.0, 0.0, left
-    right, bottom = side - right, side - bottom
-    middle = side / 2
+    right, bottom = input_size - right, input_size - bottom
+    center = input_size / 2
     return (
-        int(min(left, middle - 8)),
-        int(min(top, middle - 8)),
-        int(max(right, middle + 8)),
-        int(max(bottom, middle + 8)),
+        int(min(left, center - 8)),
+        int(min(top, center - 8)),
+        int(max(right, center + 8)),
+        int(max(bottom, center + 8)),
     )
 
 
@@ -559,10 +559,10 @@ def _degraded(image: Image, rng: Generator) -> Image:
     """Now and then with fewer pixels than it has, as if enlarged."""
     if rng.random() > 0.15:
         return image
-    side = image.shape[0]
-    small = max(round(side * rng.uniform(0.25, 0.8)), 16)
+    input_size = image.shape[0]
+    small = max(round(input_size * rng.uniform(0.25, 0.8)), 16)
     kind = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[int(rng.choice(3, p=[0.5, 0.35, 0.15]))]
-    return np.asarray(cv2.resize(resize(image, small, small), (side, side), interpolation=kind), np.uint8)
+    return np.asarray(cv2.resize(resize(image, small, small), (input_size, input_size), interpolation=kind), np.uint8)
 
 
 def _round(x: float, y: float, width: float, height: float, turn: float = 0.0) -> NDArray[np.float64]:
@@ -604,7 +604,7 @@ def hand(rng: Generator) -> NDArray[np.float64]:
     return _round(x, y, rng.uniform(0.12, 0.45), rng.uniform(0.12, 0.45), rng.uniform(0, 3))
 
 
-def side_cover(rng: Generator) -> NDArray[np.float64]:
+def edge_cover(rng: Generator) -> NDArray[np.float64]:
     """One side, or the lower end, straight."""
     reach = rng.uniform(0.2, 0.55)
     boxes = ((-0.2, -0.3, reach, 1.3), (1 - reach, -0.3, 1.2, 1.3), (-0.3, 1 - reach, 1.3, 1.4))
@@ -628,5 +628,5 @@ def bars(rng: Generator) -> NDArray[np.float64]:
 
 
 OCCLUDERS: Sequence[Callable[[Generator], NDArray[np.float64]]] = (
-    glasses, face_mask, face_mask, hat, hat, hand, hand, side_cover, microphone, bars,
+    glasses, face_mask, face_mask, hat, hat, hand, hand, edge_cover, microphone, bars,
 )  # fmt: skip

@@ -34,7 +34,7 @@ class IdentityBatches:
         order = np.argsort(identities, kind="stable")
         groups = np.split(order, np.flatnonzero(np.diff(identities[order])) + 1)
         self._members = [group for group in groups if len(group) > 1]
-        self._p = _equal_share(len(self._members), p, world, "identities with two images or more")
+        self._p = _equal_part(len(self._members), p, world, "identities with two images or more")
         self._k, self._seed, self._rank, self._world = k, seed, rank, world
 
     def __len__(self) -> int:
@@ -47,9 +47,9 @@ class IdentityBatches:
         order = random.permutation(len(self._members))
         # every process draws for every identity: that is what keeps their draws in step
         drawn = [random.permutation(self._members[identity])[: self._k].tolist() for identity in order]
-        share = self._p // self._world
-        starts = (batch * self._p + self._rank * share for batch in range(len(self)))
-        return [[image for images in drawn[start : start + share] for image in images] for start in starts]
+        part = self._p // self._world
+        starts = (batch * self._p + self._rank * part for batch in range(len(self)))
+        return [[image for images in drawn[start : start + part] for image in images] for start in starts]
 
 
 def shuffled_batches(n: int, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[list[int]]:
@@ -63,13 +63,13 @@ def shuffled_batches(n: int, batch: int, seed: int, epoch: int, rank: int = 0, w
         DataError: fewer images than processes.
     """
     assert batch >= 1 and 0 <= rank < world
-    batch = _equal_share(n, batch, world, "images")
+    batch = _equal_part(n, batch, world, "images")
     order = np.random.default_rng([seed, epoch]).permutation(n)[: n // batch * batch]
     parts: list[list[int]] = order.reshape(-1, world, batch // world)[:, rank].tolist()
     return parts
 
 
-def _equal_share(available: int, wanted: int, world: int, what: str) -> int:
+def _equal_part(available: int, wanted: int, world: int, what: str) -> int:
     """The size of a joint batch: as wanted, or the most that there is for all processes alike."""
     if wanted % world:
         raise UsageError(f"a batch of {wanted} cannot be shared equally by {world} processes", "choose a multiple")

@@ -30,7 +30,7 @@ class SceneSettings:
     """How scenes are composed.
 
     Attributes:
-        side: pixels of the square scene.
+        input_size: pixels of the square scene.
         heads: chances of 0, 1, 2 ... heads.
         smallest, largest: height of a head-and-shoulder picture as a share of the scene's side.
         others: chance that a head of another size is there too, behind the rest, which brings no tag.
@@ -45,7 +45,7 @@ class SceneSettings:
         UsageError: the chances do not add up to 1, or there is no room for heads of other sizes.
     """
 
-    side: int = 227
+    input_size: int = 227
     heads: tuple[float, ...] = (0.25, 0.6, 0.15)
     smallest: float = 0.35
     largest: float = 1.3
@@ -80,16 +80,19 @@ def paste(scene: Image, patch: Image, rng: Generator, height: float, rotation: f
 
     Returns the 2 x 3 transform from patch pixels to scene pixels.
     """
-    side = scene.shape[0]
+    input_size = scene.shape[0]
     small = resize(patch, max(round(patch.shape[1] * height / patch.shape[0]), 2), max(round(height), 2))
     mask = soft_mask(small.shape[0], small.shape[1], rng)
     reach = 0.25 * height  # a head may be cut by the frame, its face rarely
-    low, high = min(reach, side - reach), max(reach, side - reach)  # and no less of one far larger than the scene
+    low, high = (
+        min(reach, input_size - reach),
+        max(reach, input_size - reach),
+    )  # and no less of one far larger than the scene
     x, y = rng.uniform(low, high, 2)
     turn = cv2.getRotationMatrix2D((small.shape[1] / 2, small.shape[0] / 2), rng.uniform(-1, 1) * rotation, 1)
     turn[:, 2] += (x - small.shape[1] / 2, y - small.shape[0] / 2)
-    alpha = cv2.warpAffine(mask, turn, (side, side))[..., None]
-    warped = cv2.warpAffine(small, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.warpAffine(mask, turn, (input_size, input_size))[..., None]
+    warped = cv2.warpAffine(small, turn, (input_size, input_size), borderMode=cv2.BORDER_REPLICATE)
     scene[:] = (scene * (1 - alpha) + warped * alpha + 0.5).astype(np.uint8)
     # OpenCV counts pixels by their centres, and `small` has whole sides
     linear, shift = turn[:, :2], turn[:, 2] + 0.5 - turn[:, :2].sum(1) / 2
@@ -99,14 +102,14 @@ def paste(scene: Image, patch: Image, rng: Generator, height: float, rotation: f
 
 def head_height(rng: Generator, settings: SceneSettings) -> float:
     """Pixels of a tagged head-and-shoulder picture, evenly drawn in the logarithm."""
-    return settings.side * log_uniform(rng, settings.smallest, settings.largest)
+    return settings.input_size * log_uniform(rng, settings.smallest, settings.largest)
 
 
 def other_height(rng: Generator, settings: SceneSettings) -> float:
     """Pixels of one that brings no tag: well under or well over the sizes that do."""
     small = settings.tiniest, settings.smallest / settings.margin
     large = settings.largest * settings.margin, settings.hugest
-    return settings.side * log_uniform(rng, *(small if rng.random() < 0.5 else large))
+    return settings.input_size * log_uniform(rng, *(small if rng.random() < 0.5 else large))
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
@@ -155,8 +158,8 @@ class SceneComposer:
     def background(self, rng: Generator) -> Image:
         """A random square of a random picture without faces, side x side."""
         group = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
-        picture = self.read(group[int(rng.integers(len(group)))])
-        return flip(random_square(picture, rng, self.settings.side, 0.3), rng)
+        head_image = self.read(group[int(rng.integers(len(group)))])
+        return flip(random_square(head_image, rng, self.settings.input_size, 0.3), rng)
 
     def compose(self, epoch: int, index: int) -> Scene:
         """The scene; attributes (A + 1,): present in any of its heads, last "any of them"."""
@@ -172,8 +175,8 @@ class SceneComposer:
         faces = []
         for number in range(rng.choice(len(settings.heads), p=settings.heads)):
             head = index if number == 0 else int(rng.integers(len(self.heads)))
-            picture = flip(self.read(self.heads[head]), rng)
-            placed = paste(image, picture, rng, head_height(rng, settings), settings.rotation)
+            head_image = flip(self.read(self.heads[head]), rng)
+            placed = paste(image, head_image, rng, head_height(rng, settings), settings.rotation)
             faces.append(moved_box(ALIGNED_FACE, placed))
             tags[:-1] = np.maximum(tags[:-1], self.attributes[head])
             tags[-1] = 1

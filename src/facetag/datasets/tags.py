@@ -63,7 +63,7 @@ def load_tags_csv(path: Path) -> TagLabels:
     return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
 
 
-def photographs_of(
+def labeled_images_of(
     labels: TagLabels, folder: Path, half: Half | Literal["all"] = "all"
 ) -> tuple[TagLabels, list[Path]]:
     """The labelled photographs of a half (`split_half`), and where they are.

@@ -1,4 +1,4 @@
-"""Caltech 10k WebFaces: whole photographs with face boxes, to choose thresholds on and to measure localisation.
+"""Caltech 10k WebFaces: whole photographs with face boxes, to choose thresholds on and to measure localization.
 
 The set has no boxes of its own but eyes, nose and mouth (`WebFaces_GroundThruth.txt`). `boxes.csv` beside the
 photographs is read when it is there, else boxes are made from those points. Several photographs are in the set twice
@@ -27,7 +27,7 @@ GROUND_TRUTH = "WebFaces_GroundThruth.txt"  # so spelt by its authors
 
 
 @dataclass(frozen=True)
-class Photograph:
+class AnnotatedImage:
     """One photograph.
 
     Attributes:
@@ -50,19 +50,19 @@ class WebFaces:
         without_boxes: files that nobody gave boxes.
     """
 
-    photographs: list[Photograph]
+    images: list[AnnotatedImage]
     missing: int
     duplicates: int
     without_boxes: int
 
-    def of_half(self, half: Half) -> list[Photograph]:
+    def of_half(self, half: Half) -> list[AnnotatedImage]:
         """The photographs to choose on ("tune") or to measure on ("test")."""
-        return [photograph for photograph in self.photographs if photograph.half == half]
+        return [annotated_image for annotated_image in self.images if annotated_image.half == half]
 
     def summary(self) -> list[str]:
         """Counts for a reader, a line each."""
-        halves = Counter(photograph.half for photograph in self.photographs)
-        faces = [len(photograph.boxes) for photograph in self.photographs]
+        halves = Counter(annotated_image.half for annotated_image in self.images)
+        faces = [len(annotated_image.boxes) for annotated_image in self.images]
         return [
             f"{len(faces)} photographs: {halves['tune']} to tune on, {halves['test']} to test on",
             f"{sum(faces)} faces, {faces.count(1)} photographs with one",
@@ -81,19 +81,21 @@ def load_webfaces(root: Path) -> WebFaces:
     if not files:
         raise DataError(f"{root} has no photographs", "put the files of Caltech_WebFaces.tar there")
     boxes = _boxes(root)
-    photographs: list[Photograph] = []
+    annotated_images: list[AnnotatedImage] = []
     seen: set[bytes] = set()
     listed = [name for name in files if name in boxes]
     for name in listed:
         digest = content_digest(root / name)
         if digest not in seen:
             seen.add(digest)
-            photographs.append(Photograph(root / name, tuple(boxes[name]), half_of(digest)))
+            annotated_images.append(AnnotatedImage(root / name, tuple(boxes[name]), half_of(digest)))
     if not listed:
         raise DataError(
             f"{root}: none of its {len(files)} images has boxes", "the file column holds names as in the folder"
         )
-    return WebFaces(photographs, len(boxes) - len(listed), len(listed) - len(photographs), len(files) - len(listed))
+    return WebFaces(
+        annotated_images, len(boxes) - len(listed), len(listed) - len(annotated_images), len(files) - len(listed)
+    )
 
 
 def split_half(path: Path) -> Half:

@@ -16,16 +16,16 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
-from facetag.evaluate.pictures import Progress, no_progress, read_batches
+from facetag.evaluate.image_batches import Progress, no_progress, read_batches
 from facetag.localization.base import Detection
 from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.loader import LoadedImage
 from facetag.pipeline.stages import regions_of
 from facetag.tagger import Tagger
 
 Partition = Literal["train", "val", "test"]
 Mode = Literal["cascade", "crops"]
-Locate = Callable[[Sequence[Photo]], list[list[Detection]]]
+Locate = Callable[[Sequence[LoadedImage]], list[list[Detection]]]
 
 #: Whom a tagger may serve unequally, as far as labels tell.
 GROUPED_BY = ("Male", "Young")
@@ -65,7 +65,7 @@ class GroupReport:
     of them alone."""
 
     name: str
-    pictures: int
+    images: int
     metrics: AttributeMetrics
 
 
@@ -75,7 +75,7 @@ class AttributeReport:
 
     Attributes:
         pictures: N.
-        unfound: those in which LNets found nothing. They count: as the training partition's commoner values for
+        missed: those in which LNets found nothing. They count: as the training partition's majority values for
             decisions, and as its shares of each attribute for probabilities.
         overlap: mean IoU of the boxes found with the aligned convention's (ALIGNED_FACE); nan when nothing was found.
         metrics: each field (A,) in the order of ATTRIBUTES.
@@ -83,20 +83,20 @@ class AttributeReport:
         groups: those that have pictures.
     """
 
-    pictures: int
-    unfound: int
+    images: int
+    missed: int
     overlap: float
     metrics: AttributeMetrics
     positives: NDArray[np.int64]
     groups: list[GroupReport]
 
 
-def aligned_faces(photos: Sequence[Photo]) -> list[list[Detection]]:
-    """The fixed box of aligned CelebA pictures: what a perfect localiser would answer. Stands in for `dominant`."""
-    return [[Detection(ALIGNED_FACE, 1.0)] for _ in photos]
+def aligned_faces(images: Sequence[LoadedImage]) -> list[list[Detection]]:
+    """The fixed box of aligned CelebA pictures: what a perfect localizer would answer. Stands in for `dominant`."""
+    return [[Detection(ALIGNED_FACE, 1.0)] for _ in images]
 
 
-def training_shares(data: CelebA) -> NDArray[np.float64]:
+def training_fractions(data: CelebA) -> NDArray[np.float64]:
     """(A,) share of the net-training partition's pictures in which each attribute is present.
 
     Raises:
@@ -108,14 +108,14 @@ def training_shares(data: CelebA) -> NDArray[np.float64]:
     return np.asarray(training.mean(axis=0), np.float64)
 
 
-def tag_pictures(
+def tag_images(
     paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress, side: int = 0
 ) -> Tagged:
     """Locate and tag the surest face of each picture, decoded as `predict` decodes it.
 
     Args:
         locate: photos -> faces of each, the surest first: `Localizer.dominant` or `aligned_faces`.
-        side: `Localizer.read_side`; 0 = decoded whole.
+        side: `Localizer.read_size`; 0 = decoded whole.
 
     Raises:
         DataError: a picture cannot be read.
@@ -123,33 +123,33 @@ def tag_pictures(
     faces: list[Detection | None] = []
     probabilities = np.full((len(paths), len(ATTRIBUTES)), np.nan)
     present = np.zeros(probabilities.shape, np.bool_)
-    for photos in read_batches(paths, progress, side=side):
-        first, located = len(faces), locate(photos)
+    for images in read_batches(paths, progress, side=side):
+        first, located = len(faces), locate(images)
         faces += [found[0] if found else None for found in located]
-        places = [place for place, found in enumerate(located) if found]
-        regions = [x_f for at in places for x_f in regions_of(tagger, photos[at], [located[at][0].box])]
-        tags = tagger(regions) if places else None
+        indices = [index for index, found in enumerate(located) if found]
+        regions = [x_f for at in indices for x_f in regions_of(tagger, images[at], [located[at][0].box])]
+        tags = tagger(regions) if indices else None
         if tags is not None:
-            rows = np.array(places) + first
+            rows = np.array(indices) + first
             probabilities[rows], present[rows] = tags.probabilities, tags.present
     return Tagged(faces, probabilities, present)
 
 
-def measure_attributes(tagged: Tagged, labels: NDArray[np.int8], shares: NDArray[np.float64]) -> AttributeReport:
-    """Compare answers with labels (N, A) in {0, 1}; `shares` (A,) are those of `training_shares`."""
-    found, commoner, truth = tagged.found, shares > 0.5, labels == 1
-    probabilities = np.where(found[:, None], tagged.probabilities, shares)
-    present = np.where(found[:, None], tagged.present, commoner)
+def measure_attributes(tagged: Tagged, labels: NDArray[np.int8], fractions: NDArray[np.float64]) -> AttributeReport:
+    """Compare answers with labels (N, A) in {0, 1}; `fractions` (A,) are those of `training_fractions`."""
+    found, majority, truth = tagged.found, fractions > 0.5, labels == 1
+    probabilities = np.where(found[:, None], tagged.probabilities, fractions)
+    present = np.where(found[:, None], tagged.present, majority)
     overlaps = [face.box.iou(ALIGNED_FACE) for face in tagged.faces if face is not None]
     return AttributeReport(
-        pictures=len(found),
-        unfound=int((~found).sum()),
+        images=len(found),
+        missed=int((~found).sum()),
         overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
-        metrics=attribute_metrics(probabilities, present, truth, commoner),
+        metrics=attribute_metrics(probabilities, present, truth, majority),
         positives=truth.sum(axis=0),
         groups=[
             GroupReport(
-                name, int(mask.sum()), attribute_metrics(probabilities[mask], present[mask], truth[mask], commoner)
+                name, int(mask.sum()), attribute_metrics(probabilities[mask], present[mask], truth[mask], majority)
             )
             for name, mask in _groups(truth)
             if mask.any()
@@ -161,5 +161,5 @@ def _groups(truth: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]
     """Name and mask (N,) of each group of labels (N, A)."""
     columns = truth[:, [ATTRIBUTES.index(name) for name in GROUPED_BY]]
     for values in product((True, False), repeat=len(GROUPED_BY)):
-        words = (name if value else f"not {name}" for name, value in zip(GROUPED_BY, values, strict=True))
-        yield ", ".join(words), (columns == values).all(axis=1)
+        phrases = (name if value else f"not {name}" for name, value in zip(GROUPED_BY, values, strict=True))
+        yield ", ".join(phrases), (columns == values).all(axis=1)

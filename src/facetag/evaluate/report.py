@@ -11,8 +11,8 @@ import numpy as np
 
 from facetag.attributes import ATTRIBUTES
 from facetag.evaluate.attributes import AttributeReport
-from facetag.evaluate.convention import CenterConvention, Convention, Fitted, Scoring
-from facetag.evaluate.localization import IOUS, PIXELS, RATES, SHARES, LocalizationReport, Recall
+from facetag.evaluate.box_calibration import BoxCalibration, CenterBoxCalibration, Fitted, Scoring
+from facetag.evaluate.localization import FRACTIONS, IOUS, PIXELS, RATES, LocalizationReport, Recall
 from facetag.evaluate.robustness import MEANS, Robustness, RobustnessReport
 from facetag.evaluate.speed import Comparison, SpeedReport
 from facetag.evaluate.tags import TagReport, TagRow
@@ -56,12 +56,12 @@ def attribute_tables(report: AttributeReport, warning: str = "") -> list[Table]:
     rows = [(name, *(_percent(values[key][i]) for key in values)) for i, name in enumerate(ATTRIBUTES)]
     rows.append(("mean", *(_percent(means[key]) for key in values)))
     title = (
-        f"{report.pictures} pictures, {report.unfound} without a face found (decided as the commoner values); "
+        f"{report.images} pictures, {report.missed} without a face found (decided as the commoner values); "
         f"boxes' mean IoU with the aligned convention {_decimal(report.overlap)}; percent"
     )
     columns = tuple(_ATTRIBUTE_COLUMNS.values())
     by_group = [
-        (group.name, str(group.pictures), *(_percent(group.metrics.means()[key]) for key in _ATTRIBUTE_COLUMNS))
+        (group.name, str(group.images), *(_percent(group.metrics.means()[key]) for key in _ATTRIBUTE_COLUMNS))
         for group in report.groups
     ]
     groups = Table("means by group, as labelled; percent", ("group", "pictures", *columns), by_group)
@@ -79,18 +79,18 @@ def attribute_json(report: AttributeReport) -> dict[str, Any]:
         for index, attribute in enumerate(ATTRIBUTES)
     }
     return {
-        "pictures": report.pictures,
-        "unfound": report.unfound,
+        "pictures": report.images,
+        "unfound": report.missed,
         "mean_iou_with_aligned_box": report.overlap,
         "mean": report.metrics.means(),
-        "groups": {group.name: {"pictures": group.pictures, **group.metrics.means()} for group in report.groups},
+        "groups": {group.name: {"pictures": group.images, **group.metrics.means()} for group in report.groups},
         "attributes": by_attribute,
     }
 
 
 def tag_tables(report: TagReport) -> list[Table]:
     """Percent per attribute that has labels, and its counts."""
-    title = f"{report.photographs} photographs, {report.unfound} without a face found (left out); percent"
+    title = f"{report.images} photographs, {report.missed} without a face found (left out); percent"
     columns = ("attribute", "labelled", "present", "of these told", "absent told", *_ATTRIBUTE_COLUMNS.values())
     return [Table(title, columns, [_tag_row(row) for row in report.rows])]
 
@@ -98,11 +98,12 @@ def tag_tables(report: TagReport) -> list[Table]:
 def tag_json(report: TagReport) -> dict[str, Any]:
     """Counts and every metric by attribute."""
     return {
-        "photographs": report.photographs,
-        "unfound": report.unfound,
+        "photographs": report.images,
+        "unfound": report.missed,
         "attributes": {
             row.name: {
-                **{name: getattr(row, name) for name in ("photographs", "positives", "recall", "specificity")},
+                "photographs": row.images,
+                **{name: getattr(row, name) for name in ("positives", "recall", "specificity")},
                 **row.metrics.means(),
             }
             for row in report.rows
@@ -113,9 +114,9 @@ def tag_json(report: TagReport) -> dict[str, Any]:
 def robustness_tables(report: RobustnessReport, warning: str = "") -> list[Table]:
     """Mean percent under each disturbance, and how many points that is from the undisturbed one."""
     start = report.rows[0]
-    rows = [(f"{row.kind} {row.amount}".rstrip(), *_beside(row, start)) for row in report.rows]
+    rows = [(f"{row.kind} {row.amount}".rstrip(), *_next_to(row, start)) for row in report.rows]
     title = (
-        f"{report.pictures} aligned pictures, tagged in their fixed box: percent, and points from undisturbed; "
+        f"{report.images} aligned pictures, tagged in their fixed box: percent, and points from undisturbed; "
         f"the majority's accuracy is {_percent(report.majority)}"
     )
     columns = [part for name in MEANS for part in (_ATTRIBUTE_COLUMNS[name], "change")]
@@ -128,7 +129,7 @@ def _warned(title: str, warning: str) -> str:
 
 def robustness_json(report: RobustnessReport) -> dict[str, Any]:
     """The means under each disturbance."""
-    return {"pictures": report.pictures, "majority": report.majority, "disturbances": [asdict(r) for r in report.rows]}
+    return {"pictures": report.images, "majority": report.majority, "disturbances": [asdict(r) for r in report.rows]}
 
 
 def localization_tables(report: LocalizationReport) -> list[Table]:
@@ -166,28 +167,30 @@ def speed_json(report: SpeedReport) -> dict[str, Any]:
     return asdict(report)
 
 
-def convention_json(convention: Convention | CenterConvention) -> dict[str, Any]:
+def box_calibration_json(box_calibration: BoxCalibration | CenterBoxCalibration) -> dict[str, Any]:
     """All settings and what they reach."""
-    if isinstance(convention, CenterConvention):
-        return plain(convention)
+    if isinstance(box_calibration, CenterBoxCalibration):
+        values = plain(box_calibration)
+        return {"photographs": values.pop("images"), **values}
     return {
-        "photographs": convention.photographs,
-        **{key: _fitted_json(getattr(convention, key)) for key in ("head", "face")},
-        "scoring": plain(convention.scoring) if convention.scoring else None,
+        "photographs": box_calibration.images,
+        "head": _fitted_json(box_calibration.head_region),
+        "face": _fitted_json(box_calibration.face),
+        "scoring": plain(box_calibration.scoring) if box_calibration.scoring else None,
     }
 
 
-def convention_toml(convention: Convention | CenterConvention) -> str:
-    """The sections of a recipe: [localizer], [localizer.head] and [localizer.face], or [center_localizer]."""
-    lines = [f"# Fitted on {convention.photographs} photographs with one face."]
-    if isinstance(convention, CenterConvention):
-        settings = convention.settings
+def box_calibration_toml(box_calibration: BoxCalibration | CenterBoxCalibration) -> str:
+    """The sections of a recipe: [localizer], [localizer.head_region] and [localizer.face], or [center_localizer]."""
+    lines = [f"# Fitted on {box_calibration.images} photographs with one face."]
+    if isinstance(box_calibration, CenterBoxCalibration):
+        settings = box_calibration.settings
         boxes = {"height": settings.height, "width": settings.width, "right": settings.right, "down": settings.down}
-        return "\n".join(lines + _scoring_toml("center_localizer", convention.scoring, boxes))
-    if convention.scoring:
-        lines += _scoring_toml("localizer", convention.scoring)
-    for key in ("head", "face"):
-        fitted: Fitted | None = getattr(convention, key)
+        return "\n".join(lines + _scoring_toml("center_localizer", box_calibration.scoring, boxes))
+    if box_calibration.scoring:
+        lines += _scoring_toml("localizer", box_calibration.scoring)
+    for key in ("head_region", "face"):
+        fitted: Fitted | None = getattr(box_calibration, key)
         if fitted is None:
             continue
         reached = f"recall at IoU 0.5 {_percent(fitted.recall)} %, mean IoU {_decimal(fitted.overlap)}"
@@ -214,7 +217,7 @@ def _overview(report: LocalizationReport) -> Table:
     rows = [
         (
             name,
-            str(figures.photographs),
+            str(figures.images),
             str(figures.faces),
             str(figures.empty),
             _decimal(figures.false_positives),
@@ -226,12 +229,12 @@ def _overview(report: LocalizationReport) -> Table:
 
 
 def _tag_row(row: TagRow) -> tuple[str, ...]:
-    told = (_percent(row.recall), _percent(row.specificity))
+    rates = (_percent(row.recall), _percent(row.specificity))
     figures = (_percent(float(getattr(row.metrics, name)[0])) for name in _ATTRIBUTE_COLUMNS)
-    return row.name, str(row.photographs), str(row.positives), *told, *figures
+    return row.name, str(row.images), str(row.positives), *rates, *figures
 
 
-def _beside(row: Robustness, start: Robustness) -> Iterator[str]:
+def _next_to(row: Robustness, start: Robustness) -> Iterator[str]:
     for name in MEANS:
         value, change = getattr(row, name), getattr(row, name) - getattr(start, name)
         yield _percent(value)
@@ -250,7 +253,7 @@ def _iou_table(name: str, figures: Recall, score: float) -> Table:
 def _size_table(name: str, figures: Recall) -> Table:
     rows = []
     for edges, values, counts, unit in (
-        (SHARES, figures.by_share, figures.faces_by_share, "of the longer side"),
+        (FRACTIONS, figures.by_fraction, figures.faces_by_fraction, "of the longer side"),
         (PIXELS, figures.by_pixels, figures.faces_by_pixels, "px"),
     ):
         for span, value, count in zip(_spans(edges), values, counts, strict=True):
@@ -261,7 +264,7 @@ def _size_table(name: str, figures: Recall) -> Table:
 def _recall_json(figures: Recall) -> dict[str, Any]:
     rows = {f"{iou:g}": figures.at_rates[i] for i, iou in enumerate(IOUS)}
     return {
-        "photographs": figures.photographs,
+        "photographs": figures.images,
         "faces": figures.faces,
         "empty": figures.empty,
         "false_positives_per_image": figures.false_positives,
@@ -271,7 +274,7 @@ def _recall_json(figures: Recall) -> dict[str, Any]:
         "recall_by_iou_and_false_positives": {
             iou: {f"{rate:g}": value for rate, value in zip(RATES, row, strict=True)} for iou, row in rows.items()
         },
-        "recall_by_share_of_longer_side": _sizes_json(SHARES, figures.by_share, figures.faces_by_share),
+        "recall_by_share_of_longer_side": _sizes_json(FRACTIONS, figures.by_fraction, figures.faces_by_fraction),
         "recall_by_pixels": _sizes_json(PIXELS, figures.by_pixels, figures.faces_by_pixels),
     }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facetag.datasets.augment import Generator, compressed, grey
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
-from facetag.evaluate.pictures import Progress, no_progress, read_batches
+from facetag.evaluate.image_batches import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image, crop, resize
 from facetag.method.attribute_metrics import attribute_metrics
@@ -59,11 +59,11 @@ class RobustnessReport:
     """What is left under each disturbance of the same pictures.
 
     Attributes:
-        majority: mean accuracy of always saying the training partition's commoner values.
+        majority: mean accuracy of always saying the training partition's majority values.
         rows: the undisturbed one first.
     """
 
-    pictures: int
+    images: int
     majority: float
     rows: tuple[Robustness, ...]
 
@@ -73,11 +73,11 @@ def untouched(image: Image, box: Box, rng: Generator) -> tuple[Image, Box]:
     return image, box
 
 
-def shifted(share: float) -> Disturb:
+def shifted(fraction: float) -> Disturb:
     """The box moved by this share of its height in a random direction."""
 
     def disturb(image: Image, box: Box, rng: Generator) -> tuple[Image, Box]:
-        angle, length = rng.uniform(0, 2 * np.pi), share * box.height
+        angle, length = rng.uniform(0, 2 * np.pi), fraction * box.height
         return image, box.shifted(length * float(np.cos(angle)), length * float(np.sin(angle)))
 
     return disturb
@@ -130,7 +130,7 @@ def shrunk(pixels: int) -> Disturb:
 
 DISTURBANCES = (
     Disturbance("undisturbed", "", untouched),
-    *(Disturbance("box shifted", f"{100 * share:.0f} % of its height", shifted(share)) for share in SHIFTS),
+    *(Disturbance("box shifted", f"{100 * fraction:.0f} % of its height", shifted(fraction)) for fraction in SHIFTS),
     *(Disturbance("box scaled", f"x {factor:g}", scaled(factor)) for factor in SCALES),
     *(Disturbance("blurred", f"sigma {sigma} px", blurred(sigma)) for sigma in SIGMAS),
     *(Disturbance("JPEG", f"quality {quality}", jpeg(quality)) for quality in QUALITIES),
@@ -143,7 +143,7 @@ DISTURBANCES = (
 def measure_robustness(
     paths: Sequence[Path],
     labels: NDArray[np.int8],
-    shares: NDArray[np.float64],
+    fractions: NDArray[np.float64],
     tagger: Tagger,
     seed: int = 0,
     progress: Progress = no_progress,
@@ -152,7 +152,7 @@ def measure_robustness(
 
     Args:
         labels: (N, A) in {0, 1}.
-        shares: (A,) those of `training_shares`.
+        fractions: (A,) those of `training_fractions`.
         seed: of chance; a picture's chance is the same under every disturbance.
         progress: told of pictures times disturbances.
 
@@ -164,15 +164,15 @@ def measure_robustness(
     rows, majority = [], float("nan")
     for number, disturbance in enumerate(DISTURBANCES):
         tags = _tagged(paths, disturbance.apply, tagger, seed, _part(progress, number, len(paths)))
-        means = attribute_metrics(tags.probabilities, tags.present, labels == 1, shares > 0.5).means()
+        means = attribute_metrics(tags.probabilities, tags.present, labels == 1, fractions > 0.5).means()
         majority = means["majority"]
         rows.append(Robustness(disturbance.kind, disturbance.amount, *(means[name] for name in MEANS)))
     return RobustnessReport(len(paths), majority, tuple(rows))
 
 
-def _part(progress: Progress, number: int, pictures: int) -> Progress:
+def _part(progress: Progress, number: int, images: int) -> Progress:
     """Progress in one of the disturbances as progress in all."""
-    return lambda done, total: progress(number * pictures + done, len(DISTURBANCES) * pictures)
+    return lambda done, total: progress(number * images + done, len(DISTURBANCES) * images)
 
 
 def _tagged(paths: Sequence[Path], disturb: Disturb, tagger: Tagger, seed: int, progress: Progress) -> Tags:
@@ -183,8 +183,8 @@ def _tagged(paths: Sequence[Path], disturb: Disturb, tagger: Tagger, seed: int, 
 
 def _batches(paths: Sequence[Path], disturb: Disturb, tagger: Tagger, seed: int, progress: Progress) -> Iterator[Tags]:
     first = 0
-    for photos in read_batches(paths, progress):
-        chances = (np.random.default_rng((seed, number)) for number in range(first, first + len(photos)))
-        seen = [disturb(photo.pixels, ALIGNED_FACE, rng) for photo, rng in zip(photos, chances, strict=True)]
+    for images in read_batches(paths, progress):
+        chances = (np.random.default_rng((seed, number)) for number in range(first, first + len(images)))
+        seen = [disturb(loaded.pixels, ALIGNED_FACE, rng) for loaded, rng in zip(images, chances, strict=True)]
         yield tagger([tagger.region(image, box) for image, box in seen])
-        first += len(photos)
+        first += len(images)

@@ -13,8 +13,8 @@ from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.datasets.tags import TagLabels
 from facetag.errors import UsageError, writing
 from facetag.evaluate.attributes import Tagged
+from facetag.evaluate.image_batches import evenly, load_pixels
 from facetag.evaluate.localization import Examined
-from facetag.evaluate.pictures import evenly, read_picture
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 from facetag.method.detection_metrics import match
@@ -53,7 +53,7 @@ def attribute_tiles(paths: Sequence[Path], tagged: Tagged, labels: np.ndarray, c
     """`count` pictures: the aligned box yellow, the located one green or red, right tags green and wrong ones red."""
     tiles = []
     for index in evenly(len(paths), count):
-        face, image = tagged.faces[index], read_picture(paths[index])
+        face, image = tagged.faces[index], load_pixels(paths[index])
         boxes, lines = [(ALIGNED_FACE, TRUTH)], [("no face", BAD)]
         if face is not None:
             boxes.append((face.box, GOOD if face.box.iou(ALIGNED_FACE) >= 0.5 else BAD))
@@ -69,8 +69,8 @@ def mistake_tiles(paths: Sequence[Path], tagged: Tagged, labels: TagLabels, coun
     """The `count` photographs with the surest wrong answers, the surest first: the located box, and what was answered
     wrongly with its probability, red, above what was answered rightly, green. Fewer when fewer have one."""
     wrong = tagged.found[:, None] & (labels.values >= 0) & (tagged.present != (labels.values == 1))
-    sureness = np.where(wrong, np.abs(tagged.probabilities - (labels.values == 1)), 0).max(axis=1)
-    order = [int(index) for index in np.argsort(-sureness, kind="stable") if wrong[index].any()]
+    confidence = np.where(wrong, np.abs(tagged.probabilities - (labels.values == 1)), 0).max(axis=1)
+    order = [int(index) for index in np.argsort(-confidence, kind="stable") if wrong[index].any()]
     return [_mistaken_tile(paths[index], tagged, labels, index, wrong[index]) for index in order[:count]]
 
 
@@ -103,13 +103,13 @@ def write_sheet(path: Path, sheet: Image) -> None:
         path.write_bytes(data.tobytes())
 
 
-def check_sheet(path: Path, photographs: Path) -> None:
+def check_sheet(path: Path, annotated_images: Path) -> None:
     """See before a long run that a sheet can be written after it.
 
     Raises:
         UsageError: it cannot have this suffix, or would replace a file in the folder of the photographs.
     """
-    if path.exists() and path.resolve().is_relative_to(photographs.resolve()):
+    if path.exists() and path.resolve().is_relative_to(annotated_images.resolve()):
         raise UsageError(f"{path} lies among the photographs and would be replaced", "name another file")
     _check_suffix(path)
 
@@ -122,17 +122,17 @@ def _check_suffix(path: Path) -> None:
 def _mistaken_tile(path: Path, tagged: Tagged, labels: TagLabels, index: int, wrong: NDArray[np.bool_]) -> Tile:
     face, probabilities = tagged.faces[index], tagged.probabilities[index]
     assert face is not None
-    sureness = np.abs(probabilities - (labels.values[index] == 1))
-    known = [attribute for attribute in np.lexsort((-sureness, ~wrong)) if labels.values[index, attribute] >= 0]
+    confidence = np.abs(probabilities - (labels.values[index] == 1))
+    known = [attribute for attribute in np.lexsort((-confidence, ~wrong)) if labels.values[index, attribute] >= 0]
     lines = [
         (f"{ATTRIBUTES[attribute]} {probabilities[attribute]:.2f}", BAD if wrong[attribute] else GOOD)
         for attribute in known
     ]
-    return Tile(read_picture(path), [(face.box, PLAIN)], lines)
+    return Tile(load_pixels(path), [(face.box, PLAIN)], lines)
 
 
 def _located_tile(one: Examined, score: float, tagger: Tagger) -> Tile:
-    image, truths = read_picture(one.photograph.path), one.photograph.boxes
+    image, truths = load_pixels(one.image.path), one.image.boxes
     kept = [face for face in one.found if face.score >= score]
     hits = match([face.box for face in kept], [face.score for face in kept], truths, 0.5) >= 0
     boxes = [(truth, TRUTH) for truth in truths]
@@ -145,15 +145,15 @@ def _located_tile(one: Examined, score: float, tagger: Tagger) -> Tile:
 
 def _draw(tile: Tile) -> Image:
     factor = CELL / max(tile.image.shape[:2])
-    width, height = (max(round(side * factor), 1) for side in tile.image.shape[1::-1])
+    width, height = (max(round(edge * factor), 1) for edge in tile.image.shape[1::-1])
     cell = np.full((CELL + LINES * LINE + 4, CELL, 3), 255, np.uint8)
     cell[:height, :width] = resize(tile.image, width, height)
-    picture = cell[:CELL]  # a view: a box that reaches outside does not cross the text
+    image = cell[:CELL]  # a view: a box that reaches outside does not cross the text
     for box, colour in tile.boxes:
         moved = box.scaled(factor)
         corners = [(round(moved.x), round(moved.y)), (round(moved.right), round(moved.bottom))]
-        cv2.rectangle(picture, corners[0], corners[1], colour, 2)
+        cv2.rectangle(image, corners[0], corners[1], colour, 2)
     for number, (text, colour) in enumerate(tile.lines[:LINES]):
-        place = (4, CELL + LINE * (number + 1) - 4)
-        cv2.putText(cell, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+        origin = (4, CELL + LINE * (number + 1) - 4)
+        cv2.putText(cell, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
     return cell

@@ -20,7 +20,7 @@ from facetag.networks.locally_shared import windows_of
 from facetag.tagger import Tagger
 
 STEP = 8  #: pixels between neighbouring windows
-SIDE = 300  #: pixels of the paper's image
+IMAGE_SIZE = 300  #: pixels of the paper's image
 PATCHES = 128  #: patches that the plain net sees at once
 
 
@@ -125,27 +125,28 @@ def interweaved(net: ANet, regions: Tensor) -> Tensor:
     return net.features(Maps(*(part.flatten(0, 2) for part in maps)))
 
 
-def measure_speed(localizer: Localizer, tagger: Tagger, picture: Image, repeats: int = 9) -> SpeedReport:
-    """Time both paths on nine views and on every window of a 300x300 image, and the cascade on `picture` at 300x300.
+def measure_speed(localizer: Localizer, tagger: Tagger, image_given: Image, repeats: int = 9) -> SpeedReport:
+    """Time both paths on nine views and on every window of a 300x300 image, and the cascade on `image_given` at
+    300x300.
 
     Args:
-        picture: (H, W, 3) uint8; how long localisation takes depends on the heads in it.
+        image_given: (H, W, 3) uint8; how long localization takes depends on the heads in it.
     """
     extract, device = tagger.extract, tagger.extract.device
     net, batch = extract.anet, tagger.settings.batch
     rng = torch.Generator().manual_seed(0)
     views = torch.rand(batch, 3, HEIGHT + 2 * STEP, WIDTH + 2 * STEP, generator=rng).to(device)
-    whole = torch.rand(1, 3, SIDE, SIDE, generator=rng).to(device)
+    whole = torch.rand(1, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng).to(device)
     comparisons = (
         compare(net, "nine views of a face", views, repeats),
-        compare(net, f"every window of {SIDE}x{SIDE}", whole, max(repeats // 2, 1)),
+        compare(net, f"every window of {IMAGE_SIZE}x{IMAGE_SIZE}", whole, max(repeats // 2, 1)),
     )
-    image = resize(picture, SIDE, SIDE)
-    region = tagger.region(image, Box.around(SIDE / 2, SIDE / 2, 0.8 * SIDE / 2, SIDE / 2))
+    image = resize(image_given, IMAGE_SIZE, IMAGE_SIZE)
+    region = tagger.region(image, Box.around(IMAGE_SIZE / 2, IMAGE_SIZE / 2, 0.8 * IMAGE_SIZE / 2, IMAGE_SIZE / 2))
     localization, features, alone = medians(
         [lambda: localizer.dominant([image]), lambda: extract([region] * batch), lambda: extract([region])], repeats
     )
-    heads = len(localizer.heads([image])[0])
+    heads = len(localizer.head_regions([image])[0])
     return SpeedReport(str(device), torch.get_num_threads(), comparisons, localization, heads, features / batch, alone)
 
 
@@ -153,17 +154,17 @@ def medians(functions: Sequence[Callable[[], object]], repeats: int) -> list[flo
     """Median seconds of each function over `repeats` rounds of one turn each, after a round that is not measured."""
     times: list[list[float]] = [[] for _ in functions]
     for turn in range(repeats + 1):
-        for place, function in enumerate(functions):
+        for index, function in enumerate(functions):
             _settle()
             start = time.perf_counter()
             function()
             _settle()
             if turn:
-                times[place].append(time.perf_counter() - start)
+                times[index].append(time.perf_counter() - start)
     return [statistics.median(taken) for taken in times]
 
 
-def smooth_picture(side: int = SIDE, seed: int = 0) -> Image:
+def smooth_image(side: int = IMAGE_SIZE, seed: int = 0) -> Image:
     """A picture of random smooth colours (side, side, 3), for timing without a photograph at hand."""
     return resize(np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8), side, side)
 
@@ -183,13 +184,13 @@ def _shared(net: ANet, height: int, width: int) -> tuple[int, int, int]:
     """Multiply-adds of C1 and C2 over a region, rows and columns of the pooled C2 map."""
     total = 0
     for layer in (net.c1, net.c2):
-        height, width = _side(layer, height), _side(layer, width)
+        height, width = _size(layer, height), _size(layer, width)
         total += layer.weight.numel() * height * width
         height, width = height // 2, width // 2
     return total, height, width
 
 
-def _side(layer: nn.Conv2d, side: int) -> int:
+def _size(layer: nn.Conv2d, side: int) -> int:
     return side - layer.kernel_size[0] + 1
 
 

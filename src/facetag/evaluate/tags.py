@@ -13,7 +13,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.tags import TagLabels
 from facetag.errors import DataError
 from facetag.evaluate.attributes import Tagged
-from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics, commoner_values
+from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics, majority_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class TagRow:
     """
 
     name: str
-    photographs: int
+    images: int
     positives: int
     metrics: AttributeMetrics
     recall: float
@@ -39,12 +39,12 @@ class TagReport:
     """Tags measured on photographs.
 
     Attributes:
-        photographs, unfound: how many, and in how many of them no face was found.
+        photographs, missed: how many, and in how many of them no face was found.
         rows: the attributes that any of them has a label of.
     """
 
-    photographs: int
-    unfound: int
+    images: int
+    missed: int
     rows: list[TagRow]
 
 
@@ -55,7 +55,7 @@ def measure_tags(tagged: Tagged, labels: TagLabels) -> TagReport:
         DataError: no photograph with a face found has a label.
     """
     rows = [_row(index, tagged, labels) for index in labels.attributes]
-    rows = [row for row in rows if row.photographs]
+    rows = [row for row in rows if row.images]
     if not rows:
         raise DataError("no photograph with a face has a label", "label more photographs, or look at --sheet")
     return TagReport(len(labels.files), int((~tagged.found).sum()), rows)
@@ -69,11 +69,11 @@ def _row(index: int, tagged: Tagged, labels: TagLabels) -> TagRow:
         ATTRIBUTES[index],
         len(truth),
         int(truth.sum()),
-        attribute_metrics(tagged.probabilities[chosen, column], present, truth, commoner_values(truth)),
-        _share(present[truth]),
-        _share(~present[~truth]),
+        attribute_metrics(tagged.probabilities[chosen, column], present, truth, majority_values(truth)),
+        _fraction(present[truth]),
+        _fraction(~present[~truth]),
     )
 
 
-def _share(hits: NDArray[np.bool_]) -> float:
+def _fraction(hits: NDArray[np.bool_]) -> float:
     return float(np.mean(hits)) if len(hits) else float("nan")

@@ -111,7 +111,7 @@ def _descriptor(out: str) -> int | None:
     return int(named[1]) if named else _STREAMS.get(path)
 
 
-def beside(out: str, ending: str) -> str:
+def next_to(out: str, ending: str) -> str:
     """The path of what lies beside an output: its name and `ending`; of a link, beside what it leads to."""
     return os.path.realpath(out) + ending
 

@@ -41,9 +41,9 @@ def _input() -> dict[str, Any]:
         "image_height": size,
         "faces": {"type": "array", "items": {"$ref": "#/$defs/face"}, "description": _FACES},
     }
-    looked_at = {"if": {"properties": {"status": {"const": Status.OK.value}}}}
+    has_faces = {"if": {"properties": {"status": {"const": Status.OK.value}}}}
     counts = {"then": {"properties": {"faces": {"minItems": 1}}}, "else": {"properties": {"faces": {"maxItems": 0}}}}
-    return _object(properties) | looked_at | counts
+    return _object(properties) | has_faces | counts
 
 
 def _face() -> dict[str, Any]:

@@ -176,7 +176,7 @@ def _record(value: _Object, attributes: Sequence[str]) -> ImageRecord:
 
 def _face(value: _Object, attributes: Sequence[str]) -> FaceRecord:
     box = Box(*(_number(value[name]) for name in ("x", "y", "width", "height")))
-    probabilities = {name: _number(share) for name, share in value.get("probabilities", {}).items()}
+    probabilities = {name: _number(probability) for name, probability in value.get("probabilities", {}).items()}
     decisions = {name: tuple(value.get(name, ())) for name in DECISIONS}
     if unknown := {*probabilities, *decisions["tags"], *decisions["unsure"]}.difference(attributes):
         raise ValueError(f"no attribute is called {min(map(str, unknown))}")

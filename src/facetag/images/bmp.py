@@ -12,8 +12,8 @@ _BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 
 def unsupported(data: bytes, reason: str) -> str:
     """What is not decoded of a BMP (or the one in an ICO) that Pillow refused for this reason; "" of a damaged one."""
-    words = "Unsupported BMP"
-    if not reason.startswith(words):
+    phrase = "Unsupported BMP"
+    if not reason.startswith(phrase):
         return ""
     planes_and_bits = data[26:30] if data[14:15] != b"\x0c" else data[22:26]
     is_sound = data[:2] != b"BM" or any(planes_and_bits == struct.pack("<HH", 1, bits) for bits in _DEPTHS)

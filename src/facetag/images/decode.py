@@ -199,7 +199,7 @@ def decode(
     *,
     max_pixels: int = MAX_PIXELS,
     strict: bool = False,
-    side: int = 0,
+    min_size: int = 0,
     name: str = "",
     raw: Raw = "refuse",
     claim: Callable[[int], None] = lambda taken: None,
@@ -216,7 +216,7 @@ def decode(
         max_pixels: images of more are refused by their header, before their pixels are allocated, and so are those that
             take more than MOST_BYTES for each pixel of it (or of what is not vast) while they are decoded.
         strict: refuse whatever would have a warning.
-        side: a JPEG is decoded at a half, a quarter or an eighth of its size when its longer side still has so many
+        min_size: a JPEG is decoded at a half, a quarter or an eighth of its size when its longer side still has so many
             pixels then, which takes a fraction of the time; 0 = whole.
         name: the file's; a TGA is known by it alone.
         raw: "preview" decodes the JPEG that a camera put into its raw file.
@@ -227,7 +227,7 @@ def decode(
         UnsupportedImage: an image of a kind that is not decoded here.
         ImageTooLarge: more than max_pixels, or more than memory holds.
     """
-    attempt = _Attempt(max_pixels, side, claim)
+    attempt = _Attempt(max_pixels, min_size, claim)
     try:
         if raw == "preview" and _is_camera_raw(data, name):
             return _decode_preview(data, attempt)
@@ -339,7 +339,7 @@ class _Attempt:
     """Decodes with the settings of `decode`; a file may need several."""
 
     max_pixels: int
-    side: int
+    min_size: int
     claim: Callable[[int], None]
 
     def decode(self, kind: str, data: bytes, orientation: int = 1) -> Decoded:
@@ -357,8 +357,8 @@ class _Attempt:
                 if coded.warning == jpeg.MANY_SCANS:
                     return replace(self.decode(kind, data[: coded.sound] + jpeg.END), warning=coded.warning)
                 warning = coded.warning and jpeg.ODD
-                if self.side:
-                    _shrink(image, self.side)
+                if self.min_size:
+                    _shrink(image, self.min_size)
             self._claim(kind, image, width, height)
             stored = load_rgb(kind, image)
             orientation = _orientation(image, orientation)
@@ -387,9 +387,9 @@ def _refuse_large_icons(data: bytes, max_pixels: int) -> None:
         _refuse_large(abs(size[0]), abs(size[1]) // (1 if is_png else 2), max_pixels)
 
 
-def _shrink(image: ImageFile.ImageFile, side: int) -> None:
+def _shrink(image: ImageFile.ImageFile, min_size: int) -> None:
     """Have a JPEG decoded smaller: its blocks of 8 x 8 can come as 4 x 4, 2 x 2 or 1."""
-    factor = next((each for each in (8, 4, 2) if max(image.size) >= each * side), 1)
+    factor = next((each for each in (8, 4, 2) if max(image.size) >= each * min_size), 1)
     if factor > 1:
         image.draft(image.mode, (max(image.width // factor, 1), max(image.height // factor, 1)))
 

@@ -21,7 +21,7 @@ _WIDE = 0.3  #: share of NUL bytes in a list that is UTF-16: half of its bytes, 
 _DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`pipeline.drawing`)
 
 
-class Met(StrEnum):
+class Seen(StrEnum):
     """What became of a path that discovery met."""
 
     FOUND = "found"  #: yielded
@@ -66,7 +66,7 @@ class Discovery:
         relative_to: str = "",
         drawings: str = "",
     ) -> None:
-        self.counts: Counter[Met] = Counter()
+        self.counts: Counter[Seen] = Counter()
         self._inputs = inputs
         self._recursive = recursive
         self._extensions = None if extensions is None else frozenset(e.lower().lstrip(".") for e in extensions)
@@ -83,7 +83,7 @@ class Discovery:
     def __iter__(self) -> Iterator[str]:
         for path in self._inputs:
             for found in self._walk(_Folder(path)) if os.path.isdir(path) else self._named_once(path):
-                self.counts[Met.FOUND] += 1
+                self.counts[Seen.FOUND] += 1
                 yield self._name(found)
 
     def was_missing(self, path: str) -> bool:
@@ -95,14 +95,14 @@ class Discovery:
         """A path that the user named is yielded whatever it is, so that it gets its row."""
         key = self._key(path)
         if self._was_walked(key) or not self._named.add(key):
-            self.counts[Met.REPEATED] += 1
+            self.counts[Seen.REPEATED] += 1
         else:
             yield path
 
     def _was_walked(self, key: str) -> bool:
         """Whether a walk yielded it: only folders are remembered of a walk, so that memory stays flat."""
         folder = self._entered.get(os.path.dirname(key))
-        return folder is not None and os.path.lexists(key) and self._judge((folder, Path(key))) is Met.FOUND
+        return folder is not None and os.path.lexists(key) and self._judge((folder, Path(key))) is Seen.FOUND
 
     def _walk(self, root: _Folder) -> Iterator[str]:
         """Images in the order of their names' bytes, folders among them at their place.
@@ -117,9 +117,9 @@ class Discovery:
                     pending.extend(self._enter(item))
                 except OSError:
                     yield item.path
-            elif (met := self._meet(item)) is Met.FOLDER:
+            elif (seen := self._see(item)) is Seen.FOLDER:
                 pending.append(_below(item))
-            elif met is Met.FOUND:
+            elif seen is Seen.FOUND:
                 yield os.path.join(item[0].path, item[1].name)
 
     def _enter(self, folder: _Folder) -> list[_Entry]:
@@ -128,10 +128,10 @@ class Discovery:
         identity = (status.st_dev, status.st_ino)
         key = self._key(folder.path)
         if identity in folder.above:
-            self.counts[Met.LINK] += 1
+            self.counts[Seen.LINK] += 1
             return []
         if key in self._entered:
-            self.counts[Met.REPEATED] += 1
+            self.counts[Seen.REPEATED] += 1
             return []
         with os.scandir(folder.path) as entries:
             ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name), reverse=True)
@@ -139,30 +139,30 @@ class Discovery:
         self._entered[key] = here
         return [(here, entry) for entry in ordered]
 
-    def _meet(self, entry: _Entry) -> Met:
+    def _see(self, entry: _Entry) -> Seen:
         """Judge an entry and count it, unless it is for the caller to follow up."""
-        met = self._judge(entry)
-        if met is Met.FOUND and self._named and self._key(os.path.join(entry[0].path, entry[1].name)) in self._named:
-            met = Met.REPEATED
-        if met not in (Met.FOUND, Met.FOLDER):
-            self.counts[met] += 1
-        return met
+        seen = self._judge(entry)
+        if seen is Seen.FOUND and self._named and self._key(os.path.join(entry[0].path, entry[1].name)) in self._named:
+            seen = Seen.REPEATED
+        if seen not in (Seen.FOUND, Seen.FOLDER):
+            self.counts[seen] += 1
+        return seen
 
-    def _judge(self, entry: _Entry) -> Met:
+    def _judge(self, entry: _Entry) -> Seen:
         """What an entry is by itself."""
         folder, file = entry
         if file.name.startswith(".") and not self._with_hidden:
-            return Met.HIDDEN
+            return Seen.HIDDEN
         path, inner = (os.path.join(above, file.name) for above in (folder.path, folder.inner))
         if self._is_excluded(path, inner, file.name):
-            return Met.OTHER
+            return Seen.OTHER
         sort = _sort(file)
-        if sort is not Met.FOLDER:
-            return Met.OTHER if sort is Met.FOUND and not self._is_wanted(file) else sort
+        if sort is not Seen.FOLDER:
+            return Seen.OTHER if sort is Seen.FOUND and not self._is_input(file) else sort
         if file.is_symlink() and not self._follow_links:
-            return Met.LINK
-        wanted = self._recursive and not self._is_ours(path)
-        return Met.FOLDER if wanted else Met.OTHER
+            return Seen.LINK
+        is_entered = self._recursive and not self._is_ours(path)
+        return Seen.FOLDER if is_entered else Seen.OTHER
 
     def _is_ours(self, folder: str) -> bool:
         """The folder that the command itself draws into."""
@@ -175,7 +175,7 @@ class Discovery:
         held = ((inner if "/" in pattern else name, pattern.removeprefix(above)) for pattern in self._exclude)
         return any(fnmatch.fnmatchcase(*pair) for pair in held)
 
-    def _is_wanted(self, file: "os.DirEntry[str] | Path") -> bool:
+    def _is_input(self, file: "os.DirEntry[str] | Path") -> bool:
         """By its name, or else by its first bytes; by the given extensions alone where there are some. What an earlier
         run drew is not."""
         if _DRAWING.search(file.name) and _head(os.fspath(file)).startswith(DRAWN):
@@ -332,16 +332,16 @@ def _below(entry: _Entry) -> _Folder:
     return _Folder(os.path.join(folder.path, child.name), os.path.join(folder.inner, child.name), folder.above)
 
 
-def _sort(file: "os.DirEntry[str] | Path") -> Met:
+def _sort(file: "os.DirEntry[str] | Path") -> Seen:
     """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
     is FOUND, for its row says why."""
     try:
         if not file.is_symlink():
-            return Met.FOLDER if file.is_dir() else Met.FOUND if file.is_file() else Met.SPECIAL
+            return Seen.FOLDER if file.is_dir() else Seen.FOUND if file.is_file() else Seen.SPECIAL
         mode = os.stat(file).st_mode
     except OSError:
-        return Met.FOUND
-    return Met.FOLDER if stat.S_ISDIR(mode) else Met.FOUND if stat.S_ISREG(mode) else Met.SPECIAL
+        return Seen.FOUND
+    return Seen.FOLDER if stat.S_ISDIR(mode) else Seen.FOUND if stat.S_ISREG(mode) else Seen.SPECIAL
 
 
 def _head(path: str) -> bytes:

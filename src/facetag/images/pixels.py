@@ -24,7 +24,7 @@ _ONE_BYTE, _FOUR_BYTES = ("1", "L", "P"), ("LA", "PA", "RGB", "RGBA", "RGBX", "C
 _SHALLOW = (*_ONE_BYTE, *_FOUR_BYTES)
 _SIXTEEN_BITS, _DEEP = ("I;16", "I;16L", "I;16B", "I;16N"), ("I", "F")
 #: Bytes a pixel that these readers hold beside what Pillow does: whole canvases, planes, and copies of them.
-_BESIDE = {WEBP: 12, AVIF: 8, HEIC: 8}
+_EXTRA_BYTES = {WEBP: 12, AVIF: 8, HEIC: 8}
 
 
 def budget(max_pixels: int) -> int:
@@ -48,7 +48,7 @@ def bytes_to_decode(kind: str, image: ImageFile.ImageFile, width: int, height: i
         per_pixel = 5
     elif _is_mapped(kind, image):
         per_pixel = 4
-    taken = pixels * (per_pixel + _BESIDE.get(kind, 0))
+    taken = pixels * (per_pixel + _EXTRA_BYTES.get(kind, 0))
     if kind == JPEG:
         taken += round(width * height * _coefficient_bytes(image))
     if kind == TIFF:

@@ -9,7 +9,7 @@ from facetag.errors import UnreadableImage, UnsupportedImage
 from facetag.images.decode import decode
 from facetag.images.file_types import HEIC
 
-_COLOUR, _SIDE, _NEAR = (200, 100, 40), 16, 12
+_COLOUR, _SIZE, _NEAR = (200, 100, 40), 16, 12
 
 
 def sample(kind: str) -> bytes:
@@ -18,15 +18,15 @@ def sample(kind: str) -> bytes:
     Raises:
         UnsupportedImage: HEIC without its extra.
     """
-    picture, file = Image.new("RGB", (_SIDE, _SIDE), _COLOUR), io.BytesIO()
+    image, file = Image.new("RGB", (_SIZE, _SIZE), _COLOUR), io.BytesIO()
     if kind == HEIC:
         try:
             from pillow_heif import from_pillow
         except ImportError as error:
             raise UnsupportedImage("HEIC needs an extra", "pip install 'facetag[heic]'") from error
-        from_pillow(picture).save(file)
+        from_pillow(image).save(file)
     else:
-        picture.save(file, kind)
+        image.save(file, kind)
     return file.getvalue()
 
 
@@ -38,5 +38,5 @@ def try_kind(kind: str) -> None:
         UnreadableImage: what comes back is another picture.
     """
     pixels = decode(sample(kind)).pixels
-    if pixels.shape != (_SIDE, _SIDE, 3) or np.abs(pixels - np.array(_COLOUR)).max() > _NEAR:
+    if pixels.shape != (_SIZE, _SIZE, 3) or np.abs(pixels - np.array(_COLOUR)).max() > _NEAR:
         raise UnreadableImage(f"{kind} does not decode to the picture that was stored", "install pillow again")

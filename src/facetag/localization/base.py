@@ -79,7 +79,7 @@ class Localizer(Protocol):
         return self.detect(images, "every")
 
     @property
-    def read_side(self) -> int:
+    def read_size(self) -> int:
         """Pixels of an image's longer side that suffice to find its faces; 0 = all that it has."""
         return 0
 
@@ -90,7 +90,7 @@ class Localizer(Protocol):
             UsageError: it has no passes for them.
         """
 
-    def heads(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def head_regions(self, images: Sequence[Image]) -> list[list[Detection]]:
         """What it finds of each image before faces, and looks at for them; nothing where one pass finds faces."""
         return [[] for _ in images]
 

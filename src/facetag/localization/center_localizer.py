@@ -1,4 +1,4 @@
-"""Localisation by a centre network: one look at a picture, one with a border for a face that fills it, and finer
+"""Localization by a centre network: one look at a picture, one with a border for a face that fills it, and finer
 ones for small faces, in place of LNet_o and LNet_s.
 
 Images in, face boxes out, as from `localization.lnet_localizer`, an order of magnitude faster. It is no part of the
@@ -24,7 +24,7 @@ from facetag.localization.base import Detection, Localizer, SizedImage, Timed, W
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import require
 from facetag.method.center_heatmap import find_centers
-from facetag.method.windows import suppress_doubles
+from facetag.method.windows import nms
 from facetag.model import Model
 from facetag.networks.center_net import DEEPEST, RIGHT, STRIDE, CenterNet
 from facetag.networks.execution.forward import Forward
@@ -43,43 +43,44 @@ class CenterLocalizerSettings:
     """How the centre network's maps become faces.
 
     Attributes:
-        side: the longer side in pixels at which it sees a picture.
-        read_side: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels,
-            and again, larger, for a finer look; 0 = whole.
+        input_size: the longer side in pixels at which it sees a picture.
+        read_size: JPEGs may be decoded at a half, a quarter or an eighth as long as the longer side has so many pixels,
+            and again, larger, for a finer pass; 0 = whole.
         mirror: the maps are the mean of the picture's and its mirror image's.
-        close_side: pixels of the look for faces that fill the picture or leave it, a border included; 0 = none.
+        close_size: pixels of the look for faces that fill the picture or leave it, a border included; 0 = none.
         border: of that look, on each side, as a fraction of the picture's longer side.
         close: faces of that look have at least this height, as a fraction of the picture's longer side.
-        close_hint: it is taken only where the first look has no face that is smaller with at least this logit.
-        finer: longer sides in pixels at which a picture is looked at again for small faces, ascending; not mirrored.
+        close_logit: it is taken only where the first look has no face that is smaller with at least this logit.
+        finer_sizes: longer sides in pixels at which a picture is looked at again for small faces, ascending; not
+            mirrored.
         small: faces are, for one of these looks, that are less high than so many pixels there.
-        enlarged: a picture may be so many times enlarged for a finer look; smaller ones are not looked at.
-        hints: of each finer look; it is taken only if the odds that the looks before gave to the middles of small faces
-            have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many with
-            less (seen in two looks, a face counts twice). Empty = all are taken.
+        enlarged: a picture may be so many times enlarged for a finer pass; smaller ones are not looked at.
+        triggers: of each finer pass; it is taken only if the odds that the looks before gave to the middles of small
+            faces have a root of the sum of squares whose logarithm is at least this: one face with this logit, or many
+            with less (seen in two looks, a face counts twice). Empty = all are taken.
         thorough: further longer sides, for a search that takes every look without a hint.
         width, height, right, down: what a box's sides are resized by, and what it is then moved by in its heights, to
             follow annotators' convention.
         least: logits of a face's middle below it are not looked at.
         slope, offset: a face's score is sigmoid(slope x logit + offset), so that it says how sure the face is.
         score: faces below it are dropped.
-        double_iou, double_containment: a face that overlaps a surer one by more is its double.
+        nms_iou, nms_containment: a face that overlaps a surer one by more is its double.
 
     Raises:
         UsageError: a value is out of its range.
     """
 
-    side: int = 256
-    read_side: int = 0
+    input_size: int = 256
+    read_size: int = 0
     mirror: bool = False
-    close_side: int = 0
+    close_size: int = 0
     border: float = 0.25
     close: float = 0.3
-    close_hint: float = 100.0
-    finer: tuple[int, ...] = ()
+    close_logit: float = 100.0
+    finer_sizes: tuple[int, ...] = ()
     small: float = 64.0
     enlarged: float = 1.0
-    hints: tuple[float, ...] = ()
+    triggers: tuple[float, ...] = ()
     thorough: tuple[int, ...] = ()
     width: float = 1.0
     height: float = 1.0
@@ -89,27 +90,27 @@ class CenterLocalizerSettings:
     slope: float = 1.0
     offset: float = 0.0
     score: float = 0.5
-    double_iou: float = 0.3
-    double_containment: float = 0.7
+    nms_iou: float = 0.3
+    nms_containment: float = 0.7
 
     def __post_init__(self) -> None:
-        whole = self.side >= DEEPEST and self.side % DEEPEST == 0
-        require(whole, "side", self.side, f"a multiple of {DEEPEST}")
-        for name, sides in (("finer", self.finer), ("thorough", (*self.finer, *self.thorough))):
-            ascends = all(a < b for a, b in pairwise((self.side, *sides, FINEST + 1)))
-            fits = ascends and all(side % DEEPEST == 0 for side in sides)
-            require(fits, name, list(sides), f"multiples of {DEEPEST} over side, ascending, up to {FINEST}")
-        one_each = len(self.hints) in (0, len(self.finer))
-        require(one_each, "hints", list(self.hints), "empty, or one of each of finer")
-        enough = self.read_side == 0 or self.read_side >= self.side
-        require(enough, "read_side", self.read_side, "0, or no less than side")
+        whole = self.input_size >= DEEPEST and self.input_size % DEEPEST == 0
+        require(whole, "input_size", self.input_size, f"a multiple of {DEEPEST}")
+        for name, input_sizes in (("finer_sizes", self.finer_sizes), ("thorough", (*self.finer_sizes, *self.thorough))):
+            ascends = all(a < b for a, b in pairwise((self.input_size, *input_sizes, FINEST + 1)))
+            fits = ascends and all(input_size % DEEPEST == 0 for input_size in input_sizes)
+            require(fits, name, list(input_sizes), f"multiples of {DEEPEST} over input_size, ascending, up to {FINEST}")
+        one_each = len(self.triggers) in (0, len(self.finer_sizes))
+        require(one_each, "triggers", list(self.triggers), "empty, or one of each of finer_sizes")
+        enough = self.read_size == 0 or self.read_size >= self.input_size
+        require(enough, "read_size", self.read_size, "0, or no less than input_size")
         for name in ("width", "height", "slope"):
             require(getattr(self, name) > 0, name, getattr(self, name), "over 0")
-        require(self.close_side % DEEPEST == 0, "close_side", self.close_side, f"0, or a multiple of {DEEPEST}")
+        require(self.close_size % DEEPEST == 0, "close_size", self.close_size, f"0, or a multiple of {DEEPEST}")
         require(0 <= self.border <= 2, "border", self.border, "0 to 2")
         require(self.small >= STRIDE, "small", self.small, f"{STRIDE} pixels or more")
         require(1 <= self.enlarged <= 8, "enlarged", self.enlarged, "1 to 8")
-        for name in ("score", "double_iou", "double_containment"):
+        for name in ("score", "nms_iou", "nms_containment"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
@@ -126,20 +127,20 @@ class InMemory:
         height, width = image.shape[:2] if isinstance(image, np.ndarray) else (image.height, image.width)
         self.width, self.height = int(width), int(height)
 
-    def at(self, side: float) -> Image:
+    def at(self, input_size: float) -> Image:
         if isinstance(self._image, np.ndarray):
             return self._image
-        if self._pixels is None or max(self._pixels.shape) < min(side, max(self.width, self.height)):
-            self._pixels = self._image.at(side)
+        if self._pixels is None or max(self._pixels.shape) < min(input_size, max(self.width, self.height)):
+            self._pixels = self._image.at(input_size)
         return self._pixels
 
 
 @dataclass(frozen=True)
-class FinerLook:
+class FinerPass:
     """A look with this longer side in pixels, and the hint that it waits for."""
 
-    side: int
-    hint: float
+    input_size: int
+    trigger: float
 
 
 class CenterLocalizer(Localizer):
@@ -173,13 +174,13 @@ class CenterLocalizer(Localizer):
         """One that takes all looks at every picture that has the pixels, for small faces wherever they are.
 
         Raises:
-            UsageError: it has no finer looks.
+            UsageError: it has no finer passes.
         """
         other, settings = copy(self), self.settings
-        finer = (*settings.finer, *settings.thorough)
-        if not finer:
+        finer_sizes = (*settings.finer_sizes, *settings.thorough)
+        if not finer_sizes:
             raise UsageError(f"--faces thorough: {self.name} has no finer looks", "use --model fast")
-        other.settings = replace(settings, finer=finer, hints=(), thorough=())
+        other.settings = replace(settings, finer_sizes=finer_sizes, triggers=(), thorough=())
         return other
 
     def detect(
@@ -191,8 +192,8 @@ class CenterLocalizer(Localizer):
         return [found[:1] for found in faces] if which == "dominant" else faces
 
     @property
-    def read_side(self) -> int:
-        return self.settings.read_side
+    def read_size(self) -> int:
+        return self.settings.read_size
 
     def precision(self) -> torch.dtype:
         return torch.bfloat16 if self.half else torch.float32
@@ -206,95 +207,101 @@ class CenterLocalizer(Localizer):
     def faces(self, images: Sequence[Image | SizedImage], minimum: float) -> list[list[Detection]]:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
-        pictures = [InMemory(image) if isinstance(image, np.ndarray) else image for image in images]
-        hints = settings.hints or (-inf,) * len(settings.finer)
-        looks = [FinerLook(*look) for look in zip(settings.finer, hints, strict=True)]
-        least = min(minimum, self._score_of(FAINT)) if settings.hints else minimum
-        found = self._found(pictures, settings.side, settings.mirror, least)
-        self._look_close(pictures, found, least)
+        sources = [InMemory(image) if isinstance(image, np.ndarray) else image for image in images]
+        triggers = settings.triggers or (-inf,) * len(settings.finer_sizes)
+        finer_passes = [FinerPass(*finer_pass) for finer_pass in zip(settings.finer_sizes, triggers, strict=True)]
+        least = min(minimum, self._score_of(FAINT)) if settings.triggers else minimum
+        found = self._found(sources, settings.input_size, settings.mirror, least)
+        self._close_pass(sources, found, least)
         # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
-        turns = [range(len(pictures))] if settings.hints else [range(i, i + 1) for i in range(len(pictures))]
+        turns = [range(len(sources))] if settings.triggers else [range(i, i + 1) for i in range(len(sources))]
         for turn in turns:
-            held = {i: InMemory(pictures[i]) for i in turn}
-            for look in looks:
-                again = [i for i in turn if self._is_worth(look, pictures[i], found[i])]
-                answered = self._found([held[i] for i in again], look.side, False, least)
+            held = {i: InMemory(sources[i]) for i in turn}
+            for finer_pass in finer_passes:
+                again = [i for i in turn if self._is_worth(finer_pass, sources[i], found[i])]
+                answered = self._found([held[i] for i in again], finer_pass.input_size, False, least)
                 for i, faces in zip(again, answered, strict=True):
-                    found[i] += [face for face in faces if self._is_small(face, pictures[i], look.side)]
-        return [self._chosen(picture, faces, minimum) for picture, faces in zip(pictures, found, strict=True)]
+                    found[i] += [face for face in faces if self._is_small(face, sources[i], finer_pass.input_size)]
+        return [self._chosen(image, faces, minimum) for image, faces in zip(sources, found, strict=True)]
 
-    def _look_close(self, pictures: Sequence[SizedImage], found: list[list[Detection]], least: float) -> None:
+    def _close_pass(self, sources: Sequence[SizedImage], found: list[list[Detection]], least: float) -> None:
         """Add faces that fill pictures or leave them, which are seen whole inside a border."""
         settings = self.settings
-        if not settings.close_side:
+        if not settings.close_size:
             return
-        chosen = [i for i, picture in enumerate(pictures) if not self._has_smaller(picture, found[i])]
-        again = [pictures[i] for i in chosen]
-        answered = self._found(again, settings.close_side, settings.mirror, least, settings.border)
+        chosen = [i for i, image in enumerate(sources) if not self._has_smaller(image, found[i])]
+        again = [sources[i] for i in chosen]
+        answered = self._found(again, settings.close_size, settings.mirror, least, settings.border)
         for i, faces in zip(chosen, answered, strict=True):
-            found[i] += [face for face in faces if self._is_close(face, pictures[i])]
+            found[i] += [face for face in faces if self._is_close(face, sources[i])]
 
-    def _has_smaller(self, picture: SizedImage, faces: Sequence[Detection]) -> bool:
+    def _has_smaller(self, image: SizedImage, faces: Sequence[Detection]) -> bool:
         """Whether a face is sure that is no close one, and no close one is likely."""
-        least = self._score_of(self.settings.close_hint)
+        least = self._score_of(self.settings.close_logit)
         likely = self._score_of(FAINT)
-        close = any(face.score >= likely for face in faces if self._is_close(face, picture))
+        close = any(face.score >= likely for face in faces if self._is_close(face, image))
         return not close and any(face.score >= least for face in faces)
 
-    def _is_close(self, face: Detection, picture: SizedImage) -> bool:
-        return face.box.height >= self.settings.close * max(picture.width, picture.height)
+    def _is_close(self, face: Detection, image: SizedImage) -> bool:
+        return face.box.height >= self.settings.close * max(image.width, image.height)
 
-    def _is_worth(self, look: FinerLook, picture: SizedImage, faces: Sequence[Detection]) -> bool:
+    def _is_worth(self, finer_pass: FinerPass, image: SizedImage, faces: Sequence[Detection]) -> bool:
         """Whether the picture is to be looked at again so."""
-        if max(picture.width, picture.height) * self.settings.enlarged < look.side:
+        if max(image.width, image.height) * self.settings.enlarged < finer_pass.input_size:
             return False
         least = self._score_of(FAINT)
-        hints = (face for face in faces if face.score >= least and self._is_small(face, picture, look.side))
-        logits = [self._logit_of(face.score) for face in hints]
-        return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= look.hint
+        triggers = (
+            face for face in faces if face.score >= least and self._is_small(face, image, finer_pass.input_size)
+        )
+        logits = [self._logit_of(face.score) for face in triggers]
+        return float(np.logaddexp.reduce(2 * np.array(logits), initial=-inf)) / 2 >= finer_pass.trigger
 
-    def _is_small(self, face: Detection, picture: SizedImage, side: int) -> bool:
-        return face.box.height * side < self.settings.small * max(picture.width, picture.height)
+    def _is_small(self, face: Detection, image: SizedImage, input_size: int) -> bool:
+        return face.box.height * input_size < self.settings.small * max(image.width, image.height)
 
     def _found(
-        self, pictures: Sequence[SizedImage], side: int, mirror: bool, minimum: float, border: float = 0.0
+        self, sources: Sequence[SizedImage], input_size: int, mirror: bool, minimum: float, border: float = 0.0
     ) -> list[list[Detection]]:
         """All that the net answers of each picture at this side with at least this score, doubles too."""
-        views = [self.view(picture, side, border) for picture in pictures]
-        found: list[list[Detection]] = [[] for _ in pictures]
+        views = [self.view(image, input_size, border) for image in sources]
+        found: list[list[Detection]] = [[] for _ in sources]
         for shape in sorted({pixels.shape for pixels, *_ in views}):
             members = [index for index, (pixels, *_) in enumerate(views) if pixels.shape == shape]
-            maps = self._look(np.stack([views[index][0] for index in members]), mirror)
+            maps = self._forward_pass(np.stack([views[index][0] for index in members]), mirror)
             for index, answered in zip(members, maps, strict=True):
                 found[index] = self._faces(answered, *views[index][1:], minimum)
         return found
 
-    def view(self, picture: SizedImage, side: int, border: float = 0.0) -> tuple[Image, tuple[float, float], int]:
+    def view(self, image: SizedImage, input_size: int, border: float = 0.0) -> tuple[Image, tuple[float, float], int]:
         """A picture as the net sees it, (H, W, 3), how many of its pixels one of these is, across and down, and how
         many of these lie to its left and above.
 
-        The longer side becomes `side`, of which a border takes its part; there the picture's last row or column is
-        repeated. What the shorter lacks to a multiple of a quarter of it is filled likewise, so that few shapes are met
-        and pictures of like shape go through the net together."""
-        longer = round(side / (1 + 2 * border))
-        around = (side - longer) // 2
-        factor = longer / max(picture.width, picture.height)
-        height, width = (max(round(length * factor), 1) for length in (picture.height, picture.width))
-        small = resize(picture.at(self._pixels_for(longer)), width, height)
-        step = max(side // 4 // DEEPEST, 1) * DEEPEST
-        below, beside = (
-            min(ceil((length + 2 * around) / step) * step, side) - length - around for length in (height, width)
+        The longer side becomes `input_size`, of which a border takes its part; there the picture's last row or column
+        is repeated. What the shorter lacks to a multiple of a quarter of it is filled likewise, so that few shapes are
+        met and pictures of like shape go through the net together."""
+        longer = round(input_size / (1 + 2 * border))
+        around = (input_size - longer) // 2
+        factor = longer / max(image.width, image.height)
+        height, width = (max(round(length * factor), 1) for length in (image.height, image.width))
+        small = resize(image.at(self._pixels_for(longer)), width, height)
+        step = max(input_size // 4 // DEEPEST, 1) * DEEPEST
+        below, right_fill = (
+            min(ceil((length + 2 * around) / step) * step, input_size) - length - around for length in (height, width)
         )
-        filled = np.pad(small, ((around, below), (around, beside), (0, 0)), mode="edge")
-        return filled, (picture.width / width, picture.height / height), around
+        filled = np.pad(small, ((around, below), (around, right_fill), (0, 0)), mode="edge")
+        return filled, (image.width / width, image.height / height), around
 
-    def _pixels_for(self, side: int) -> int:
+    def _pixels_for(self, input_size: int) -> int:
         """What to ask of a picture for a look: where that is more than was read, what the finest one needs, so that it
         is decoded again once."""
         settings = self.settings
-        return side if side <= max(settings.side, settings.read_side) else max((side, *settings.finer))
+        return (
+            input_size
+            if input_size <= max(settings.input_size, settings.read_size)
+            else max((input_size, *settings.finer_sizes))
+        )
 
-    def _look(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
+    def _forward_pass(self, batch: NDArray[np.uint8], mirror: bool) -> Iterator[NDArray[np.float32]]:
         """Maps (5, H / 8, W / 8) of equally large inputs (N, H, W, 3), each as if it had come alone."""
         forward = self._mean_maps if mirror else self._maps
         return forward(batch, together(*batch.shape[1:3]))
@@ -307,7 +314,7 @@ class CenterLocalizer(Localizer):
         least = max(settings.least, self._logit_of(minimum))  # of the many faint ones no boxes are made
         for center in find_centers(maps, STRIDE, least):
             box = center.box.shifted(-around, -around).scaled(*scale)
-            found.append(Detection(self._by_convention(box), self._score_of(center.logit)))
+            found.append(Detection(self._calibrated(box), self._score_of(center.logit)))
         return found
 
     def _score_of(self, logit: float) -> float:
@@ -320,15 +327,15 @@ class CenterLocalizer(Localizer):
             return -np.inf if score <= 0 else np.inf
         return float((np.log(score / (1 - score)) - self.settings.offset) / self.settings.slope) - 1e-6
 
-    def _chosen(self, picture: SizedImage, faces: Sequence[Detection], minimum: float) -> list[Detection]:
+    def _chosen(self, image: SizedImage, faces: Sequence[Detection], minimum: float) -> list[Detection]:
         """Those of at least this score that the picture shows, without doubles, the surest first."""
-        settings, size = self.settings, (picture.width, picture.height)
+        settings, size = self.settings, (image.width, image.height)
         found = [face for face in faces if face.score >= minimum and face.box.clipped(*size).area > 0]
         boxes, scores = [face.box for face in found], [face.score for face in found]
-        kept = suppress_doubles(boxes, scores, settings.double_iou, settings.double_containment)
+        kept = nms(boxes, scores, settings.nms_iou, settings.nms_containment)
         return [found[index] for index in kept]
 
-    def _by_convention(self, box: Box) -> Box:
+    def _calibrated(self, box: Box) -> Box:
         settings = self.settings
         resized = box.enlarged(settings.width, settings.height)
         return resized.shifted(settings.right * resized.height, settings.down * resized.height)

@@ -11,7 +11,7 @@ from facetag.errors import UsageError
 from facetag.geometry import Box, Window
 from facetag.method.scale_space import Layer, peak_scale, smoothed
 from facetag.method.windows import labelled_windows
-from facetag.networks.lnet import FIRST_CENTER, MIN_SIDE, STRIDE
+from facetag.networks.lnet import FIRST_CENTER, MIN_SIZE, STRIDE
 
 
 def require(holds: bool, name: str, value: object, range_: str) -> None:
@@ -63,16 +63,16 @@ class Frame:
     height: int
 
 
-def whole_frame(width: int, height: int, side: int) -> Frame:
+def whole_frame(width: int, height: int, input_size: int) -> Frame:
     """An image at this longer side, extended on all sides alike to sides 16 n + 3 that the net sees from both ends
     alike; its proportions stay. A function of the image's own width and height alone."""
-    scale = side / max(width, height)
-    wide, high = (_symmetric_side(length * scale) for length in (width, height))
+    scale = input_size / max(width, height)
+    wide, high = (_symmetric_size(length * scale) for length in (width, height))
     return Frame(Box.around(width / 2, height / 2, wide / scale, high / scale), wide, high)
 
 
-def _symmetric_side(length: float) -> int:
-    return max(STRIDE * int(np.ceil((length - 3) / STRIDE - 1e-6)) + 3, MIN_SIDE)
+def _symmetric_size(length: float) -> int:
+    return max(STRIDE * int(np.ceil((length - 3) / STRIDE - 1e-6)) + 3, MIN_SIZE)
 
 
 def as_layer(response: NDArray[np.float32], frame: Frame, settings: PeakSettings) -> Layer:
@@ -94,16 +94,16 @@ def refined(response: NDArray[np.float32], refine: int) -> NDArray[np.float64]:
     """
     fine = response.astype(np.float64)
     for _ in range(2):
-        place = np.arange((len(fine) - 1) * refine + 1)
-        low, high = place // refine, -(-place // refine)
-        share = (place % refine / refine)[:, None]
-        fine = (fine[low] + (fine[high] - fine[low]) * share).T
+        position = np.arange((len(fine) - 1) * refine + 1)
+        low, high = position // refine, -(-position // refine)
+        fraction = (position % refine / refine)[:, None]
+        fine = (fine[low] + (fine[high] - fine[low]) * fraction).T
     return fine
 
 
 def peak_to_box(layer: Layer, window: Window, scale: float, settings: PeakSettings) -> Box:
     """The box of a peak that is strongest at this scale, in pixels of the image."""
-    x, y = layer.place(window.peak_row, window.peak_column)
+    x, y = layer.position(window.peak_row, window.peak_column)
     tall = settings.height / scale
     return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
 

@@ -24,8 +24,8 @@ class AttributeMetrics:
         average_precision: sum over thresholds of precision times gain in recall, equal probabilities counted at
             once (scikit-learn's definition); nan without positives.
         calibration_error: expected calibration error over bins of equal width.
-        majority: accuracy of always saying the training set's commoner value.
-        own_majority: accuracy of always saying these labels' own commoner value, the best constant there is.
+        majority: accuracy of always saying the training set's majority value.
+        own_majority: accuracy of always saying these labels' own majority value, the best constant there is.
     """
 
     accuracy: Values
@@ -45,7 +45,7 @@ def attribute_metrics(
     probabilities: NDArray[np.floating[Any]],
     present: NDArray[np.bool_],
     labels: NDArray[np.bool_],
-    commoner: NDArray[np.bool_],
+    majority: NDArray[np.bool_],
 ) -> AttributeMetrics:
     """Measure decisions and probabilities against labels.
 
@@ -53,28 +53,28 @@ def attribute_metrics(
         probabilities: (N, A) in [0, 1].
         present: (N, A) decisions.
         labels: (N, A) truth.
-        commoner: (A,) the training set's commoner values.
+        majority: (A,) the training set's majority values.
     """
-    assert probabilities.shape == present.shape == labels.shape and commoner.shape == labels.shape[1:]
+    assert probabilities.shape == present.shape == labels.shape and majority.shape == labels.shape[1:]
     return AttributeMetrics(
-        accuracy=_share(present == labels),
+        accuracy=_fraction(present == labels),
         balanced_accuracy=balanced_accuracy(present, labels),
         f1=f1(present, labels),
         average_precision=average_precision(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
-        majority=_share(labels == commoner),
-        own_majority=_share(labels == commoner_values(labels)),
+        majority=_fraction(labels == majority),
+        own_majority=_fraction(labels == majority_values(labels)),
     )
 
 
-def commoner_values(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The commoner value of each attribute; absent when both are equally common. Shape: (N, A) -> (A,).
+def majority_values(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The majority value of each attribute; absent when both are equally common. Shape: (N, A) -> (A,).
 
-    >>> commoner_values(np.array([[True, False], [True, False], [False, True]])).tolist()
+    >>> majority_values(np.array([[True, False], [True, False], [False, True]])).tolist()
     [True, False]
     """
-    commoner: NDArray[np.bool_] = 2 * labels.sum(axis=0) > len(labels)
-    return commoner
+    majority: NDArray[np.bool_] = 2 * labels.sum(axis=0) > len(labels)
+    return majority
 
 
 def balanced_accuracy(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
@@ -134,7 +134,7 @@ def _average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray
     return float((precision * gain).sum())
 
 
-def _share(hits: NDArray[np.bool_]) -> Values:
+def _fraction(hits: NDArray[np.bool_]) -> Values:
     return _ratio(hits.sum(axis=0), np.full(hits.shape[1], len(hits)))
 
 

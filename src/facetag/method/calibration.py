@@ -93,7 +93,7 @@ def _best_threshold(probabilities: NDArray[np.float64], labels: NDArray[np.bool_
     return float(thresholds[best])
 
 
-def even_threshold(
+def equal_error_threshold(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_], weights: NDArray[np.floating[Any]]
 ) -> float:
     """The threshold in [0, 1] by which present and absent faces of one attribute are told equally often, as nearly as
@@ -101,31 +101,31 @@ def even_threshold(
 
     Shape: probabilities, labels, weights (how much a face counts among the faces) (N,).
 
-    >>> even_threshold(np.array([0.2, 0.75, 0.8]), np.array([False, True, True]), np.ones(3))
+    >>> equal_error_threshold(np.array([0.2, 0.75, 0.8]), np.array([False, True, True]), np.ones(3))
     0.5
     """
     counted = labels[weights > 0]
     if counted.all() or not counted.any():
         return 0.5
     thresholds = _candidates(probabilities.astype(np.float64))
-    missed, right = (_share_below(thresholds, probabilities[kind], weights[kind]) for kind in (labels, ~labels))
+    missed, right = (_fraction_below(thresholds, probabilities[kind], weights[kind]) for kind in (labels, ~labels))
     uneven = np.abs((1 - missed) - right).round(12)  # equally good ones may differ by roundings
     return float(thresholds[np.lexsort((thresholds, np.abs(thresholds - 0.5), uneven))[0]])
 
 
-def _share_below(
+def _fraction_below(
     thresholds: NDArray[np.float64], probabilities: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
     """The weight of the probabilities under each threshold, of all weight; some has to be over 0."""
     order = np.argsort(probabilities)
     sums = np.concatenate([[0.0], np.cumsum(weights[order])])
-    shares: NDArray[np.float64] = sums[np.searchsorted(probabilities[order], thresholds)] / sums[-1]
-    return shares
+    fractions: NDArray[np.float64] = sums[np.searchsorted(probabilities[order], thresholds)] / sums[-1]
+    return fractions
 
 
 def _candidates(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     edges = np.unique(np.concatenate([[0.0, 1.0], probabilities]))
-    middles = (edges[:-1] + edges[1:]) / 2
+    midpoints = (edges[:-1] + edges[1:]) / 2
     # Between two neighbouring floats the middle may round down to the lower, which would let the lower one through.
-    middles = np.where(middles > edges[:-1], middles, edges[1:])
-    return np.concatenate([[0.0, 0.5], middles])
+    midpoints = np.where(midpoints > edges[:-1], midpoints, edges[1:])
+    return np.concatenate([[0.0, 0.5], midpoints])

@@ -1,4 +1,4 @@
-"""How good localisation is: recall of true boxes against IoU, false positives per image and size (paper, Fig. 7).
+"""How good localization is: recall of true boxes against IoU, false positives per image and size (paper, Fig. 7).
 
 A photograph without any located box counts all its true boxes as missed, one without a true box only adds its false
 positives. Recall is nan where there is no true box.

@@ -29,7 +29,7 @@ class Layer:
     step: float
     scale: float
 
-    def place(self, row: int, column: int) -> tuple[float, float]:
+    def position(self, row: int, column: int) -> tuple[float, float]:
         """The middle of a cell, in pixels of the picture.
 
         >>> Layer(np.zeros((4, 4)), x=10.0, y=20.0, step=2.0, scale=1.0).place(row=1, column=3)
@@ -71,9 +71,9 @@ def peak_scale(layers: Sequence[Layer], index: int, row: int, column: int) -> fl
     (2.0, None)
     """
     layer = layers[index]
-    here, place = float(layer.response[row, column]), layer.place(row, column)
-    below = layers[index - 1].at(*place) if index > 0 else None
-    above = layers[index + 1].at(*place) if index + 1 < len(layers) else None
+    here, position = float(layer.response[row, column]), layer.position(row, column)
+    below = layers[index - 1].at(*position) if index > 0 else None
+    above = layers[index + 1].at(*position) if index + 1 < len(layers) else None
     if (below is not None and below > here) or (above is not None and above >= here):
         return None  # of two equal ones the larger scale stays: in `>=` alone they differ
     if below is None or above is None:
@@ -104,6 +104,6 @@ def smoothed(response: NDArray[np.float64], sigma: float) -> NDArray[np.float64]
     kernel /= kernel.sum()
     for _ in range(2):
         padded = np.pad(response, ((reach, reach), (0, 0)), mode="edge")
-        rows = [share * padded[start : start + len(response)] for start, share in enumerate(kernel)]
+        rows = [fraction * padded[start : start + len(response)] for start, fraction in enumerate(kernel)]
         response = np.sum(rows, axis=0).T
     return response

@@ -54,7 +54,7 @@ def labelled_windows(response: NDArray[np.floating[Any]], threshold: float) -> t
     return found, labels
 
 
-def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, containment: float = 1.0) -> list[int]:
+def nms(boxes: Sequence[Box], scores: Sequence[float], iou: float, containment: float = 1.0) -> list[int]:
     """Greedy non-maximum suppression: indices of the boxes to keep, score descending, equal scores as given.
 
     Args:
@@ -63,7 +63,7 @@ def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, 
         iou: a box is dropped when its IoU with a kept box is over this.
         containment: a box is dropped when intersection / smaller area with a kept box is over this; 1 switches it off.
 
-    >>> suppress_doubles([Box(0, 0, 10, 10), Box(1, 0, 10, 10), Box(30, 0, 10, 10)], [0.5, 0.9, 0.7], iou=0.5)
+    >>> nms([Box(0, 0, 10, 10), Box(1, 0, 10, 10), Box(30, 0, 10, 10)], [0.5, 0.9, 0.7], iou=0.5)
     [1, 2]
     """
     assert len(boxes) == len(scores)
@@ -73,11 +73,11 @@ def suppress_doubles(boxes: Sequence[Box], scores: Sequence[float], iou: float, 
     for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
         if not dropped[index]:
             kept.append(index)
-            dropped |= _doubles(table, index, iou, containment)
+            dropped |= _duplicates(table, index, iou, containment)
     return kept
 
 
-def _doubles(table: NDArray[np.float64], index: int, iou: float, containment: float) -> NDArray[np.bool_]:
+def _duplicates(table: NDArray[np.float64], index: int, iou: float, containment: float) -> NDArray[np.bool_]:
     """Which boxes overlap one of them by more; the table has a row each for left, top, right, bottom and area."""
     left, top, right, bottom, area = table
     own = table[:, index]
@@ -87,8 +87,8 @@ def _doubles(table: NDArray[np.float64], index: int, iou: float, containment: fl
     union, smaller = area + own[4] - common, np.minimum(area, own[4])
     overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
     inside = np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)
-    doubles: NDArray[np.bool_] = (overlap > iou) | (np.minimum(inside, 1.0) > containment)
-    return doubles
+    duplicates: NDArray[np.bool_] = (overlap > iou) | (np.minimum(inside, 1.0) > containment)
+    return duplicates
 
 
 def _summits(peaks: Peaks) -> NDArray[np.int64]:

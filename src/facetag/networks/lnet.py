@@ -17,7 +17,7 @@ from facetag.networks.normalisation import LocalResponseNorm, fold_batch_normali
 STRIDE = 16  #: pixels between neighbouring cells of C5
 FIRST_CENTER = 17  #: index of the pixel at the centre of cell 0
 CHANNELS = 256  #: of C5
-MIN_SIDE = 67  #: the smallest side that leaves a pooled C2 of 3 cells
+MIN_SIZE = 67  #: the smallest side that leaves a pooled C2 of 3 cells
 
 #: (filters, size, stride, padding) of C1 to C5
 LAYERS = ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (CHANNELS, 3, 1, 1))
@@ -32,13 +32,13 @@ class LNetSettings:
     normalisation: Normalisation = "response"
 
 
-def map_side(side: int) -> int:
+def map_size(input_size: int) -> int:
     """Cells of C5 along a side of this many pixels.
 
-    >>> map_side(227), map_side(300)
+    >>> map_size(227), map_size(300)
     (13, 17)
     """
-    c1 = (side - 11) // 4 + 1
+    c1 = (input_size - 11) // 4 + 1
     pooled = (c1 - 3) // 2 + 1
     return (pooled - 3) // 2 + 1
 
@@ -46,7 +46,7 @@ def map_side(side: int) -> int:
 class LNet(nn.Module):
     """C1 to C5, with max-pooling after C1 and C2.
 
-    Shape: RGB images (N, 3, H, W), upright, in [0, 1], sides >= 67 -> h(5) (N, 256, map_side(H), map_side(W)),
+    Shape: RGB images (N, 3, H, W), upright, in [0, 1], sides >= 67 -> h(5) (N, 256, map_size(H), map_size(W)),
     after ReLU and before C5's pool.
 
     >>> LNet()(torch.rand(1, 3, 67, 83)).shape
@@ -110,7 +110,7 @@ class LNet(nn.Module):
 
 
 def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
-    """The map that localises: the sum over channels of weight x response. Shape: (N, C, H, W), (C,) -> (N, H, W).
+    """The map that localizes: the sum over channels of weight x response. Shape: (N, C, H, W), (C,) -> (N, H, W).
 
     Equal weights 1 / C give the paper's average of the channels; the weights of one output of a pooled linear head give
     that output's class activation map, of either sign.
@@ -134,7 +134,7 @@ class HeadSettings:
             suffices, so that cells learn to answer for what lies under them (any input size, no hidden layers).
         hidden: widths of the fully-connected layers before the outputs; LNet+ in the paper has (4096, 4096).
         dropout: probability, after each hidden layer (or before the outputs when there is none).
-        side: pixels of the square input; matters for `flatten`.
+        input_size: pixels of the square input; matters for `flatten`.
 
     Raises:
         UsageError: `peak` with hidden layers.
@@ -143,7 +143,7 @@ class HeadSettings:
     pooling: Literal["flatten", "average", "peak"] = "flatten"
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
-    side: int = 227
+    input_size: int = 227
 
     def __post_init__(self) -> None:
         if self.pooling == "peak" and self.hidden:
@@ -170,7 +170,7 @@ class Head(nn.Module):
         super().__init__()
         self.settings = settings = settings or HeadSettings()
         if settings.pooling == "flatten":
-            cells = (map_side(settings.side) - 3) // 2 + 1
+            cells = (map_size(settings.input_size) - 3) // 2 + 1
             self.pool: nn.Module = nn.Sequential(nn.MaxPool2d(3, 2), nn.Flatten())
             width = CHANNELS * cells * cells
         elif settings.pooling == "peak":

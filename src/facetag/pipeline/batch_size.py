@@ -9,7 +9,7 @@ import torch
 
 from facetag.networks.execution.gpu import clear_memory
 
-_MOST_LOOKERS = 4  #: each takes memory for what its nets answer
+_MAX_INFERENCE_WORKERS = 4  #: each takes memory for what its nets answer
 _MOST_ON_GPU = 3  #: each has graphs of its own
 _PATIENCE = 16  #: full batches that have to go well before twice as many photographs are tried
 
@@ -19,7 +19,7 @@ def suiting(device: torch.device) -> int:
     return 64 if device.type == "cuda" else 16
 
 
-def lookers(device: torch.device, threads: int | None = None) -> int:
+def inference_workers(device: torch.device, threads: int | None = None) -> int:
     """Batches to look at side by side with so many threads, torch's when not said: a CPU as many as leave the fewest
     threads without work; on a GPU one batch's nets run while others are cut out or have their faces chosen."""
     threads = threads or torch.get_num_threads()
@@ -27,10 +27,12 @@ def lookers(device: torch.device, threads: int | None = None) -> int:
         return 1
     if device.type == "cuda":
         return min(threads, _MOST_ON_GPU)
-    return max(range(2, min(threads, _MOST_LOOKERS) + 1), key=lambda count: (count * (threads // count), count))
+    return max(
+        range(2, min(threads, _MAX_INFERENCE_WORKERS) + 1), key=lambda count: (count * (threads // count), count)
+    )
 
 
-class Company:
+class ExclusiveSection:
     """Of threads that look at batches: they join it, unless one has left it to have all memory to itself."""
 
     def __init__(self) -> None:
@@ -72,17 +74,17 @@ class BatchSize:
     Attributes:
         most: photographs at first.
         now: photographs in the next batch.
-        company: those who look at batches.
+        exclusive: those who look at batches.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.now = most
         self._well = 0
         self._lock = Lock()
-        self.company = Company()
+        self.exclusive = ExclusiveSection()
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """Of the most."""
         return self.now / self.most
 

@@ -14,11 +14,11 @@ from facetag.geometry import Box
 from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.loader import LoadedImage
 from facetag.results import FaceRecord, ImageRecord
 
 NOT_DRAWN = "could not be drawn"  #: how the remark of a record begins whose drawing failed
-SIDE = 640  #: pixels of the longer side of each panel
+PANEL_SIZE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
 _FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 16
 _BEYOND = 8  #: pixels outside a panel at which boxes are cut off, so that no edge of theirs moves into it
@@ -41,14 +41,14 @@ class Drawer:
         with writing(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, photo: Photo, record: ImageRecord) -> None:
+    def __call__(self, image: LoadedImage, record: ImageRecord) -> None:
         """Write the drawing of one photograph.
 
         Raises:
             FacetagError: the file cannot be written.
         """
-        path = self._folder / file_name(photo.path)
-        encoded = cv2.imencode(".jpg", self.picture(photo, record)[..., ::-1])[1]
+        path = self._folder / file_name(image.path)
+        encoded = cv2.imencode(".jpg", self.drawn(image, record)[..., ::-1])[1]
         with writing(str(path)):
             path.write_bytes(DRAWN + encoded.tobytes()[2:])
 
@@ -56,15 +56,15 @@ class Drawer:
         """Whether a drawing of this path lies in the folder."""
         return (self._folder / file_name(path)).exists()
 
-    def picture(self, photo: Photo, record: ImageRecord) -> Image:
+    def drawn(self, image: LoadedImage, record: ImageRecord) -> Image:
         """The panels side by side, RGB."""
-        factor = SIDE / max(photo.width, photo.height)
-        width, height = max(round(photo.width * factor), 1), max(round(photo.height * factor), 1)
-        small = resize(photo.pixels, width, height)
+        factor = PANEL_SIZE / max(image.width, image.height)
+        width, height = max(round(image.width * factor), 1), max(round(image.height * factor), 1)
+        small = resize(image.pixels, width, height)
         panels = [with_faces(small, record, factor)]
         if self._localizer:
             boxes = [face.box for face in record.faces]
-            maps = self._localizer.responses(photo.pixels, boxes, width, height)
+            maps = self._localizer.responses(image.pixels, boxes, width, height)
             panels += [heated(small, each) for each in maps]
         return np.hstack(panels)
 
@@ -87,14 +87,14 @@ def with_faces(image: Image, record: ImageRecord, factor: float, size: float = 1
 
 def drawn_at_full_size(pixels: Image, record: ImageRecord) -> Image:
     """The whole image (H, W, 3) with boxes and tags, in lines and letters that suit its size."""
-    return with_faces(pixels, record, 1.0, max(*pixels.shape[:2], SIDE) / SIDE)
+    return with_faces(pixels, record, 1.0, max(*pixels.shape[:2], PANEL_SIZE) / PANEL_SIZE)
 
 
 def heated(image: Image, response: Response) -> Image:
     """A darkened picture with a response (H, W) >= 0 over it."""
     largest = float(response.max())
-    share = response / largest if largest > 0 else response
-    heat = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    fraction = response / largest if largest > 0 else response
+    heat = cv2.applyColorMap((fraction * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     return np.asarray(cv2.addWeighted(image, 0.35, np.ascontiguousarray(heat), 0.65, 0.0), np.uint8)
 
 
@@ -103,11 +103,11 @@ def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int,
     height, width = image.shape[:2]
     box = box.shifted(_BEYOND, _BEYOND).clipped(width + 2 * _BEYOND, height + 2 * _BEYOND).shifted(-_BEYOND, -_BEYOND)
     left, top, right, bottom = (round(side) for side in (box.x, box.y, box.right, box.bottom))
-    beside = right + 4 if right + round(_TAG * size) <= image.shape[1] else left - round(_TAG * size)
+    text_x = right + 4 if right + round(_TAG * size) <= image.shape[1] else left - round(_TAG * size)
     cv2.rectangle(image, (left, top), (right, bottom), colour, round(2 * size))
     _text(image, f"{face.score:.2f}", left, top - 4, colour, size)
     for line, tag in enumerate(face.tags, 1):
-        _text(image, tag, beside, top + round(line * _LINE * size), colour, size)
+        _text(image, tag, text_x, top + round(line * _LINE * size), colour, size)
 
 
 def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int], size: float) -> None:
@@ -115,5 +115,5 @@ def _text(image: Image, text: str, x: int, y: int, colour: tuple[int, int, int],
     left, low = max(x, 2), max(y, round(_LINE * size) - 4)
     steps = (-1, 0, 1)
     outline = [((left + right, low + down), (0, 0, 0)) for right in steps for down in steps if right or down]
-    for place, ink in (*outline, ((left, low), colour)):  # a thicker text would be a wider one too
-        cv2.putText(image, text, place, _FONT, _SCALE * size, ink, round(size), cv2.LINE_AA)
+    for origin, ink in (*outline, ((left, low), colour)):  # a thicker text would be a wider one too
+        cv2.putText(image, text, origin, _FONT, _SCALE * size, ink, round(size), cv2.LINE_AA)

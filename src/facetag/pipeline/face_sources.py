@@ -10,7 +10,7 @@ from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.formats.path_encoding import unescape
 from facetag.geometry import Box
 from facetag.localization.base import Detection, Localizer
-from facetag.pipeline.loader import Photo
+from facetag.pipeline.loader import LoadedImage
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
 
@@ -29,22 +29,22 @@ class Found:
     given: bool = False
 
 
-Finder = Callable[[Sequence[Photo], Stopwatch], list[Found]]
+FaceSource = Callable[[Sequence[LoadedImage], Stopwatch], list[Found]]
 
 
-def located_by(localizer: Localizer, dominant: bool = False) -> Finder:
+def located_by(localizer: Localizer, dominant: bool = False) -> FaceSource:
     """A Finder that asks a localizer for all faces, or for the paper's single one (`Localizer.dominant`)."""
 
-    def find(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        faces = localizer.detect(photos, "dominant" if dominant else "all", lambda name: clock.stage(Stage(name)))
+    def find(images: Sequence[LoadedImage], clock: Stopwatch) -> list[Found]:
+        faces = localizer.detect(images, "dominant" if dominant else "all", lambda name: clock.stage(Stage(name)))
         return [Found(tuple(each)) for each in faces]
 
     return find
 
 
-def aligned(photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
+def aligned(images: Sequence[LoadedImage], clock: Stopwatch) -> list[Found]:
     """Each photograph is one face in CelebA's aligned frame, of any size: its box is known."""
-    factors = [(photo.width / ALIGNED_WIDTH, photo.height / ALIGNED_HEIGHT) for photo in photos]
+    factors = [(image.width / ALIGNED_WIDTH, image.height / ALIGNED_HEIGHT) for image in images]
     return [Found((Detection(ALIGNED_FACE.scaled(*factor), 1.0),)) for factor in factors]
 
 
@@ -72,14 +72,14 @@ class GivenBoxes:
         self.unnamed = 0
         self._folder = Path.cwd() / folder
         self.unused = set(boxes)
-        self._places: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         for seen_from in (self._folder, Path.cwd(), file.absolute().parent):
             for spell in (str, unescape):
                 for name in boxes:
-                    self._places.setdefault(_place(seen_from, spell(name)), name)
+                    self._names.setdefault(_resolved(seen_from, spell(name)), name)
         self._composed: dict[str, str | None] = {}  # systems differ in how they write accents: None where both exist
-        for place, name in self._places.items():
-            key = unicodedata.normalize("NFC", place)
+        for resolved, name in self._names.items():
+            key = unicodedata.normalize("NFC", resolved)
             self._composed[key] = None if self._composed.get(key, name) != name else name
 
     @property
@@ -88,11 +88,11 @@ class GivenBoxes:
         return len(self.unused) == len(self._boxes)
 
     def _name(self, path: str) -> str | None:
-        place = _place(self._folder, path)
-        return self._places.get(place) or self._composed.get(unicodedata.normalize("NFC", place))
+        resolved = _resolved(self._folder, path)
+        return self._names.get(resolved) or self._composed.get(unicodedata.normalize("NFC", resolved))
 
-    def __call__(self, photos: Sequence[Photo], clock: Stopwatch) -> list[Found]:
-        return list(map(self._find, photos))
+    def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch) -> list[Found]:
+        return list(map(self._find, images))
 
     def note(self, record: ImageRecord) -> None:
         """This input was answered, now or in an earlier run: its name in the file has been asked for."""
@@ -100,12 +100,12 @@ class GivenBoxes:
         self.unnamed += name is None
         self.unused.discard(name or "")
 
-    def _find(self, photo: Photo) -> Found:
-        name = self._name(photo.path)
+    def _find(self, image: LoadedImage) -> Found:
+        name = self._name(image.path)
         if name is None:
             return Found((), f"not in {self._file.name}")
         self.unused.discard(name)
-        size = photo.width, photo.height
+        size = image.width, image.height
         inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
         outside = len(self._boxes[name]) - len(inside)
         return Found(inside, f"{outside} of its boxes outside the picture" if outside else "", given=True)
@@ -116,5 +116,5 @@ def _is_seen(box: Box) -> bool:
     return min(box.width, box.height) >= 0.05
 
 
-def _place(folder: Path, name: str) -> str:
+def _resolved(folder: Path, name: str) -> str:
     return os.path.normpath(os.path.join(folder, name))

@@ -84,4 +84,4 @@ def is_out_of_memory(error: Exception) -> bool:
     code for it, but keeps that in the class, for all threads."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError | cv2.error) and any(words in str(error).lower() for words in _SAYS_MEMORY)
+    return isinstance(error, RuntimeError | cv2.error) and any(phrase in str(error).lower() for phrase in _SAYS_MEMORY)

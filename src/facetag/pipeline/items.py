@@ -31,14 +31,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Settled:
+class CachedResult:
     """An input of a run with a journal that nobody has to look at.
 
     Attributes:
         source: None when it could not be read for reasons outside the file: missing, no permission, a broken disk.
-        kept: the journal knew the answer.
+        reused: the journal knew the answer.
     """
 
     record: ImageRecord
     source: Source | None = None
-    kept: bool = False
+    reused: bool = False

@@ -21,15 +21,15 @@ from facetag.images.resample import Image
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.image_memory import ImageMemory
-from facetag.pipeline.items import Settled, Source
+from facetag.pipeline.items import CachedResult, Source
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
 
 VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
-KEPT = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
+CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
 _VAST_LOCK = Lock()
-_CROWD = 4  #: inputs in a batch, at most, for each photograph that it may hold
+_MOST_ITEMS = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class ReadSettings:
         strict: refuse what would have a warning.
         workers: threads that decode.
         batch: photographs that are answered together, at most.
-        lookers: batches that are looked at side by side.
+        inference_workers: batches that are looked at side by side.
         batch_pixels: as many may be looked at, and as many again lie decoded, waiting for their turn; so a batch that
             has a looker's share of it is full.
         folder: that relative paths are seen from; empty for the current one.
-        side: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
+        min_size: JPEGs may be decoded smaller as long as the longer side has so many pixels; 0 = never.
         raw: what becomes of camera raw, as for `decode`.
         claim: told how many bytes the pixels of the photograph in hand will take; may wait until there is room.
     """
@@ -54,10 +54,10 @@ class ReadSettings:
     strict: bool = False
     workers: int = 2
     batch: int = 16
-    lookers: int = 1
+    inference_workers: int = 1
     batch_pixels: int = 100_000_000
     folder: str = ""
-    side: int = 0
+    min_size: int = 0
     raw: Raw = "refuse"
     claim: Callable[[int], None] = lambda taken: None
 
@@ -66,7 +66,7 @@ class ReadSettings:
         """`batch_pixels`, or fewer where `max_pixels` says that memory is short."""
         return min(self.batch_pixels, max(self.max_pixels // 2, 1))
 
-    def place(self, path: str) -> str:
+    def location(self, path: str) -> str:
         """What to open."""
         return os.path.join(self.folder, path)
 
@@ -82,7 +82,7 @@ class Whole:
 
 
 @dataclass(frozen=True, eq=False)
-class Photo:
+class LoadedImage:
     """A decoded input.
 
     Attributes:
@@ -111,7 +111,7 @@ class Photo:
         """Of the whole photograph, whatever was decoded."""
         return self.whole.height if self.whole else int(self.pixels.shape[0])
 
-    def at(self, side: float) -> Image:
+    def at(self, min_size: float) -> Image:
         """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were.
 
         Raises:
@@ -120,23 +120,23 @@ class Photo:
         if self.whole is None:
             return self.pixels
         for pixels in (self.pixels, *self.again):
-            if max(pixels.shape) >= min(side, max(self.width, self.height)):
+            if max(pixels.shape) >= min(min_size, max(self.width, self.height)):
                 return pixels
-        larger = self._decoded(self.whole, ceil(side))
-        if larger.size <= 3 * KEPT:
+        larger = self._decoded(self.whole, ceil(min_size))
+        if larger.size <= 3 * CACHED_PIXELS:
             self.again[:] = [larger]
         return larger
 
-    def _decoded(self, whole: Whole, side: int) -> Image:
+    def _decoded(self, whole: Whole, min_size: int) -> Image:
         with _VAST_LOCK if whole.width * whole.height > VAST else nullcontext():
             try:
-                return decode(whole.data, max_pixels=whole.max_pixels, side=side).pixels
+                return decode(whole.data, max_pixels=whole.max_pixels, min_size=min_size).pixels
             except ImageTooLarge as error:
                 raise MemoryError(str(error)) from error
 
 
 #: What became of reading one input: its pixels, or already its record.
-Item = Photo | ImageRecord | Settled
+Item = LoadedImage | ImageRecord | CachedResult
 
 #: Reads one input; threads call it, several at a time.
 Reader = Callable[[str, ReadSettings], Item]
@@ -145,10 +145,10 @@ Reader = Callable[[str, ReadSettings], Item]
 def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
 
-    return attempt(path, lambda: decoded_photo(path, read_file(settings.place(path), raw=settings.raw), settings))
+    return attempt(path, lambda: decoded_image(path, read_file(settings.location(path), raw=settings.raw), settings))
 
 
-def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> Photo:
+def decoded_image(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> LoadedImage:
     """The photograph of a file that was read.
 
     Raises:
@@ -158,7 +158,7 @@ def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source 
         file.data,
         max_pixels=settings.max_pixels,
         strict=settings.strict,
-        side=settings.side,
+        min_size=settings.min_size,
         name=path,
         raw=settings.raw,
         claim=settings.claim,
@@ -166,7 +166,7 @@ def decoded_photo(path: str, file: File, settings: ReadSettings, source: Source 
     width, height = decoded.width, decoded.height
     smaller = decoded.pixels.shape[:2] != (height, width)
     whole = Whole(width, height, file.data, settings.max_pixels) if smaller else None
-    return Photo(path, decoded.pixels, decoded.warning, source, whole)
+    return LoadedImage(path, decoded.pixels, decoded.warning, source, whole)
 
 
 def read_ahead(
@@ -207,14 +207,14 @@ def batches(items: Iterable[Item | None], size: BatchSize, settings: ReadSetting
 
 def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> bool:
     """Whether the batch takes no more."""
-    most = settings.held_pixels * size.share / settings.lookers
-    photos = sum(isinstance(item, Photo) for item in batch)
-    return photos >= size.now or len(batch) >= _CROWD * size.now or sum(map(pixels_of, batch)) >= most
+    most = settings.held_pixels * size.fraction / settings.inference_workers
+    images = sum(isinstance(item, LoadedImage) for item in batch)
+    return images >= size.now or len(batch) >= _MOST_ITEMS * size.now or sum(map(pixels_of, batch)) >= most
 
 
 def pixels_of(item: Item) -> int:
     """How many are held in memory; bytes of a file that is kept count as pixels do."""
-    if not isinstance(item, Photo):
+    if not isinstance(item, LoadedImage):
         return 0
     return (item.pixels.size + (len(item.whole.data) if item.whole else 0)) // 3
 
@@ -241,7 +241,7 @@ class _Room:
 
     @property
     def _limit(self) -> float:
-        return self._most * self._size.share
+        return self._most * self._size.fraction
 
     def enter(self, item: Item) -> Item:
         with self._changed:
@@ -272,7 +272,7 @@ class _Ahead:
         self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
         self._room = _Room(settings.held_pixels, size)
         self._memory = ImageMemory(budget(settings.max_pixels))
-        self._places = Semaphore(2 * _CROWD * settings.batch)
+        self._slots = Semaphore(2 * _MOST_ITEMS * settings.batch)
         self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
         self._first: Future[Item] | None = None
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
@@ -294,7 +294,7 @@ class _Ahead:
                 continue
             if item is None:
                 return
-            self._places.release()
+            self._slots.release()
             yield self._room.leave(item)
             del item  # its memory may be what the next one waits for
 
@@ -321,7 +321,7 @@ class _Ahead:
         self._closed = True
         self._room.close()
         self._memory.close()
-        self._places.release()
+        self._slots.release()
         for _ in self._decoders:
             self._tasks.put(None)
         deadline = monotonic() + PATIENCE
@@ -333,7 +333,7 @@ class _Ahead:
         """Hand out the paths; an error among them takes its place in the line."""
         try:
             for number, path in enumerate(self._timed(paths)):
-                self._places.acquire()
+                self._slots.acquire()
                 if self._closed:
                     return
                 task = _Task(path, number)
@@ -370,7 +370,7 @@ class _Ahead:
                 self._size.ran_out(self._size.now)  # so that less lies decoded from now on
                 self._room.wait_for_turn(number)
                 item = self._decode(path, number)
-        if isinstance(item, Photo):
+        if isinstance(item, LoadedImage):
             self._memory.keep(number, item, _bytes_of(item))
         return self._room.enter(item)
 
@@ -388,15 +388,15 @@ class _Task:
     answer: "Future[Item]" = field(default_factory=Future)
 
 
-def _bytes_of(photo: Photo) -> int | None:
+def _bytes_of(image: LoadedImage) -> int | None:
     """What a photograph holds; None = all that was claimed, because it may be decoded whole."""
-    if photo.whole and photo.width * photo.height > VAST:
+    if image.whole and image.width * image.height > VAST:
         return None
-    return int(photo.pixels.size) + (len(photo.whole.data) if photo.whole else 0)
+    return int(image.pixels.size) + (len(image.whole.data) if image.whole else 0)
 
 
 def _ran_out(item: Item) -> bool:
     """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
-    if isinstance(item, Settled):
-        return not item.kept and wants_memory(item.record)
+    if isinstance(item, CachedResult):
+        return not item.reused and wants_memory(item.record)
     return isinstance(item, ImageRecord) and wants_memory(item)

@@ -14,13 +14,13 @@ from facetag.formats.path_encoding import one_line
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.networks.execution.gpu import clear_all_memory
-from facetag.pipeline.batch_size import BatchSize, Company
-from facetag.pipeline.face_sources import Finder, Found
+from facetag.pipeline.batch_size import BatchSize, ExclusiveSection
+from facetag.pipeline.face_sources import FaceSource, Found
 from facetag.pipeline.failures import Trouble, attempt, attempt_together
-from facetag.pipeline.items import Settled, Source
-from facetag.pipeline.loader import Item, Photo, Reader, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.items import CachedResult, Source
+from facetag.pipeline.loader import Item, LoadedImage, Reader, ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.pipeline.workers import side_by_side
+from facetag.pipeline.workers import in_parallel
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 
@@ -48,10 +48,10 @@ class Tagging:
         """Of the attributes answered."""
         return tuple(self.tagger.model.attributes[index] for index in self.chosen)
 
-    def __call__(self, photos: Sequence[Photo], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
+    def __call__(self, images: Sequence[LoadedImage], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
         """The faces of each photograph with their attributes; faces go through ANet FACES at a time."""
         boxes = [[face.box for face in each.faces] for each in found]
-        pairs = zip(photos, boxes, strict=True)
+        pairs = zip(images, boxes, strict=True)
         rows = self._probabilities(x_f for pair in pairs for x_f in regions_of(self.tagger, *pair))
         return [tuple(self._face(face, next(rows)) for face in faces.faces) for faces in found]
 
@@ -73,13 +73,13 @@ class Tagging:
         )
 
 
-def regions_of(tagger: Tagger, photo: Photo, boxes: Sequence[Box]) -> Iterator[NDArray[np.uint8]]:
+def regions_of(tagger: Tagger, image: LoadedImage, boxes: Sequence[Box]) -> Iterator[NDArray[np.uint8]]:
     """x_f of each face, from as many pixels of the photograph as the smallest of them needs."""
     if not boxes:
         return
-    share = max(map(tagger.share, boxes))
-    pixels = photo.at(share * max(photo.width, photo.height))
-    factor = pixels.shape[1] / photo.width, pixels.shape[0] / photo.height
+    fraction = max(map(tagger.fraction, boxes))
+    pixels = image.at(fraction * max(image.width, image.height))
+    factor = pixels.shape[1] / image.width, pixels.shape[0] / image.height
     yield from (tagger.region(pixels, box.scaled(*factor)) for box in boxes)
 
 
@@ -93,24 +93,24 @@ class Cascade:
         min_face: faces less high, in pixels of the photograph and as it is written, are left out.
     """
 
-    find: Finder
+    find: FaceSource
     tag: Tagging | None = None
     min_face: float = 0.0
 
-    def __call__(self, photos: Sequence[Photo], clock: Stopwatch | None = None) -> list[ImageRecord]:
+    def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch | None = None) -> list[ImageRecord]:
         """One record a photograph, in order; the stages' time goes to the clock."""
         clock = clock or Stopwatch()
-        located = zip(photos, self.find(photos, clock), strict=True)
-        found = [self._large_enough(photo, each) for photo, each in located]
+        located = zip(images, self.find(images, clock), strict=True)
+        found = [self._large_enough(image, each) for image, each in located]
         if self.tag is None:
             faces = [tuple(map(untagged, each.faces)) for each in found]
         else:
             with clock.stage(Stage.ANET):
-                faces = self.tag(photos, found)
-        return [record_of(*each) for each in zip(photos, found, faces, strict=True)]
+                faces = self.tag(images, found)
+        return [record_of(*each) for each in zip(images, found, faces, strict=True)]
 
-    def _large_enough(self, photo: Photo, found: Found) -> Found:
-        boxes = [_shown(face.box, photo, found) for face in found.faces]
+    def _large_enough(self, image: LoadedImage, found: Found) -> Found:
+        boxes = [_shown(face.box, image, found) for face in found.faces]
         large = [_tenths(box.height) >= self.min_face for box in boxes]
         return replace(found, faces=tuple(compress(found.faces, large)))
 
@@ -120,13 +120,13 @@ class Answer:
     """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
 
     Attributes:
-        kept: the journal knew the record.
+        reused: the journal knew the record.
     """
 
     record: ImageRecord
-    photo: Photo | None = None
+    image: LoadedImage | None = None
     source: Source | None = None
-    kept: bool = False
+    reused: bool = False
 
 
 def answers(
@@ -160,33 +160,35 @@ def answered_batches(
     clock = clock or Stopwatch()
     size = BatchSize(settings.batch)
     gathered = batches(read_ahead(paths, settings, size, clock, reader), size, settings)
-    yield from side_by_side(gathered, partial(answer_batch, cascade=cascade, size=size, clock=clock), settings.lookers)
+    yield from in_parallel(
+        gathered, partial(answer_batch, cascade=cascade, size=size, clock=clock), settings.inference_workers
+    )
 
 
 def answer_batch(
     batch: Sequence[Item], cascade: Cascade, size: BatchSize | None = None, clock: Stopwatch | None = None
 ) -> list[Answer]:
     """The answers to one batch of what was read."""
-    photos = [item for item in batch if isinstance(item, Photo)]
-    records = iter(_records(photos, cascade, size or BatchSize(len(batch)), clock or Stopwatch()))
+    images = [item for item in batch if isinstance(item, LoadedImage)]
+    records = iter(_records(images, cascade, size or BatchSize(len(batch)), clock or Stopwatch()))
     return [_answer(item, records) for item in batch]
 
 
 def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
     """Of one that was read; `records` are those of the photographs."""
-    if isinstance(item, Photo):
+    if isinstance(item, LoadedImage):
         return Answer(next(records), item, item.source)
-    if isinstance(item, Settled):
-        return Answer(item.record, source=item.source, kept=item.kept)
+    if isinstance(item, CachedResult):
+        return Answer(item.record, source=item.source, reused=item.reused)
     return Answer(item)
 
 
-def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
+def _records(images: Sequence[LoadedImage], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
     """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does. One
     that memory does not suffice for is looked at again while nobody looks at others."""
     records: list[ImageRecord] = []
-    while part := photos[len(records) : len(records) + size.now]:
-        with size.company.joined():
+    while part := images[len(records) : len(records) + size.now]:
+        with size.exclusive.joined():
             together = attempt_together(partial(cascade, part, clock))
         if isinstance(together, list):
             size.went_well(len(part))
@@ -195,22 +197,22 @@ def _records(photos: Sequence[Photo], cascade: Cascade, size: BatchSize, clock: 
         if together is Trouble.MEMORY:
             size.ran_out(len(part))
         if together is Trouble.OTHER or len(part) == 1:
-            with size.company.joined() if together is Trouble.OTHER else _alone(size.company):
-                records += [_record(photo, cascade, clock) for photo in part]
+            with size.exclusive.joined() if together is Trouble.OTHER else _alone(size.exclusive):
+                records += [_record(image, cascade, clock) for image in part]
     return records
 
 
 @contextmanager
-def _alone(company: Company) -> Iterator[None]:
+def _alone(exclusive: ExclusiveSection) -> Iterator[None]:
     """While nobody looks, with all memory that can be had."""
-    with company.left():
+    with exclusive.left():
         clear_all_memory()
         yield
 
 
-def _record(photo: Photo, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
-    alone = attempt(photo.path, lambda: cascade([photo], clock)[0])
-    return replace(alone, width=photo.width, height=photo.height)
+def _record(image: LoadedImage, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
+    alone = attempt(image.path, lambda: cascade([image], clock)[0])
+    return replace(alone, width=image.width, height=image.height)
 
 
 def untagged(face: Detection) -> FaceRecord:
@@ -222,18 +224,18 @@ def _tenths(value: float) -> float:
     return round(float(value), 1) + 0.0  # no negative zero
 
 
-def record_of(photo: Photo, found: Found, faces: tuple[FaceRecord, ...]) -> ImageRecord:
+def record_of(image: LoadedImage, found: Found, faces: tuple[FaceRecord, ...]) -> ImageRecord:
     """The record of a photograph that was looked at."""
     status = Status.OK if faces else Status.NO_FACE
-    remarks = one_line("; ".join(filter(None, (photo.warning, found.warning))))
-    written = tuple(replace(face, box=_in_tenths(_shown(face.box, photo, found))) for face in faces)
-    return ImageRecord(photo.path, status, remarks, photo.width, photo.height, written)
+    remarks = one_line("; ".join(filter(None, (image.warning, found.warning))))
+    written = tuple(replace(face, box=_in_tenths(_shown(face.box, image, found))) for face in faces)
+    return ImageRecord(image.path, status, remarks, image.width, image.height, written)
 
 
-def _shown(box: Box, photo: Photo, found: Found) -> Box:
+def _shown(box: Box, image: LoadedImage, found: Found) -> Box:
     """The part of a box that the photograph shows; all of a box that the user gave. Tags are read from all of it."""
-    return box if found.given else box.clipped(photo.width, photo.height)
+    return box if found.given else box.clipped(image.width, image.height)
 
 
 def _in_tenths(box: Box) -> Box:
-    return Box(*(_tenths(side) for side in (box.x, box.y, box.width, box.height)))
+    return Box(*(_tenths(edge) for edge in (box.x, box.y, box.width, box.height)))

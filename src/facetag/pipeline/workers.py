@@ -14,60 +14,60 @@ from typing import Any, TypeVar
 
 import torch
 
-LOOKING = "look"  #: how the names of the threads begin
+THREAD_NAME = "look"  #: how the names of the threads begin
 
 Batch = TypeVar("Batch")
 Answers = TypeVar("Answers")
 
 
-def side_by_side(
-    batches: Generator[Batch, None, None], look: Callable[[Batch], Answers], count: int
+def in_parallel(
+    batches: Generator[Batch, None, None], infer: Callable[[Batch], Answers], count: int
 ) -> Generator[Answers, None, None]:
-    """`look` at each batch, `count` of them at a time. Answers come as soon as those before them have; an error, of
-    the batches or of `look`, comes in its place. The batches are closed in the end, whatever that is."""
+    """`infer` at each batch, `count` of them at a time. Answers come as soon as those before them have; an error, of
+    the batches or of `infer`, comes in its place. The batches are closed in the end, whatever that is."""
     if count > 1:
-        yield from _by_threads(batches, look, count)
+        yield from _by_threads(batches, infer, count)
         return
     with closing(batches):
         for batch in batches:
-            answers = look(batch)
+            answers = infer(batch)
             del batch  # nor are photographs kept while the next ones gather
             yield answers
             del answers
 
 
 def _by_threads(
-    batches: Generator[Batch, None, None], look: Callable[[Batch], Answers], count: int
+    batches: Generator[Batch, None, None], infer: Callable[[Batch], Answers], count: int
 ) -> Generator[Answers, None, None]:
-    crew = _Crew(batches, look, count)
+    workers = _WorkerPool(batches, infer, count)
     try:
-        crew.gathering.start()
-        while future := crew.line.get():
+        workers.gathering.start()
+        while future := workers.line.get():
             answers = future.result()
             del future
-            crew.places.release()
+            workers.slots.release()
             yield answers
             del answers
     finally:
-        crew.close()
+        workers.close()
 
 
-class _Crew:
+class _WorkerPool:
     """A thread that gathers batches while there is a place for them, and those that look at them."""
 
-    def __init__(self, batches: Generator[Any, None, None], look: Callable[[Any], Any], count: int) -> None:
-        self._batches, self._look = batches, look
+    def __init__(self, batches: Generator[Any, None, None], infer: Callable[[Any], Any], count: int) -> None:
+        self._batches, self._infer = batches, infer
         threads = max(torch.get_num_threads() // count, 1)
-        self._pool = ThreadPoolExecutor(count, LOOKING, _take_threads, (threads,))
+        self._pool = ThreadPoolExecutor(count, THREAD_NAME, _take_threads, (threads,))
         self._closed = False
-        self.places = Semaphore(count)
+        self.slots = Semaphore(count)
         self.line: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self.gathering = Thread(target=self._gather, name="gather")
 
     def close(self) -> None:
         """Nobody waits for what is still looked at."""
         self._closed = True
-        self.places.release()
+        self.slots.release()
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self.gathering.ident:
             self.gathering.join()
@@ -85,11 +85,11 @@ class _Crew:
 
     def _next(self) -> bool:
         """Hand one batch over when there is a place; False when there is none any more."""
-        self.places.acquire()
+        self.slots.acquire()
         if self._closed:
             return False
         for batch in self._batches:
-            self.line.put(self._pool.submit(self._look, batch))
+            self.line.put(self._pool.submit(self._infer, batch))
             return True
         return False
 

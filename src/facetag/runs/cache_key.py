@@ -17,12 +17,12 @@ from facetag.settings import settings_from
 ANSWERS = 1
 
 
-#: Fields of Basis that change what is written of an answer, not the answer: no network is asked again for them.
+#: Fields of CacheKey that change what is written of an answer, not the answer: no network is asked again for them.
 AT_WRITING = ("attributes", "thresholds", "unsure_from")
 
 
 @dataclass(frozen=True)
-class Basis:
+class CacheKey:
     """The model and every setting that changes an answer; how a run goes, and on which device, is none of them.
 
     Attributes:
@@ -75,7 +75,7 @@ class Basis:
         return hashlib.sha256(_canonical(_asked(values)).encode()).digest()
 
 
-def basis_of(
+def cache_key_of(
     command: str,
     model: Model,
     cascade: Cascade,
@@ -84,8 +84,8 @@ def basis_of(
     boxes: str = "",
     precision: str = "float32",
     written: Decider | None = None,
-) -> Basis:
-    """The Basis of a run.
+) -> CacheKey:
+    """The cache key of a run.
 
     Args:
         faces: all, thorough, dominant or aligned; of no account with `boxes`, the digest of the user's.
@@ -93,7 +93,7 @@ def basis_of(
     """
     tag = cascade.tag
     chosen = _of_cascade(tag) if written is None and tag else written
-    return Basis(
+    return CacheKey(
         command=command,
         model=model.fingerprint,
         faces="boxes" if boxes else faces,
@@ -125,6 +125,6 @@ def _canonical(values: Mapping[str, Any]) -> str:
 def key_of_version_1(text: str) -> bytes | None:
     """The digest under which answers are kept now that a journal of version 1 kept under this key, in JSON."""
     try:
-        return settings_from(Basis, json.loads(text), "journal").digest
+        return settings_from(CacheKey, json.loads(text), "journal").digest
     except (DataError, TypeError, ValueError):
         return None

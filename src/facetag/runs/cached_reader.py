@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from facetag.images.decode import CHANGED, DECODER_VERSION, File, read_file
 from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
-from facetag.pipeline.items import Settled, Source
-from facetag.pipeline.loader import Item, ReadSettings, decoded_photo
+from facetag.pipeline.items import CachedResult, Source
+from facetag.pipeline.loader import Item, ReadSettings, decoded_image
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.runs.journal import Journal, Known
 
@@ -34,29 +34,29 @@ class Recall:
     stored: Sequence[str] | None = None
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
-        known, place = self.journal.known(path), settings.place(path)
-        if settled := self._unopened(known, place):
-            return settled
-        file = attempt(path, lambda: read_file(place, raw=settings.raw))
+        known, location = self.journal.known(path), settings.location(path)
+        if cached := self._unopened(known, location):
+            return cached
+        file = attempt(path, lambda: read_file(location, raw=settings.raw))
         if isinstance(file, ImageRecord):
-            return Settled(file)
+            return CachedResult(file)
         source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
         answer = self._answer_to(source, known)
-        kept = self._kept(answer.record) if answer and _holds(answer, file) else None
-        if kept and self.suffices(renamed := replace(kept, path=path)):
-            return Settled(renamed, source, kept=True)
+        reused = self._kept(answer.record) if answer and _holds(answer, file) else None
+        if reused and self.suffices(renamed := replace(reused, path=path)):
+            return CachedResult(renamed, source, reused=True)
         return _decoded(path, file, source, settings)
 
-    def unopened(self, path: str, settings: ReadSettings) -> Settled | None:
+    def unopened(self, path: str, settings: ReadSettings) -> CachedResult | None:
         """The answer to a path whose file need not be opened; None when it has to be read."""
-        return self._unopened(self.journal.known(path), settings.place(path))
+        return self._unopened(self.journal.known(path), settings.location(path))
 
-    def _unopened(self, known: Known | None, place: str) -> Settled | None:
-        if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(place, known.source):
-            kept = self._kept(known.record)
-            if kept and self.suffices(kept):
+    def _unopened(self, known: Known | None, location: str) -> CachedResult | None:
+        if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(location, known.source):
+            reused = self._kept(known.record)
+            if reused and self.suffices(reused):
                 # a row that changes is written again
-                return Settled(kept, None if kept is known.record else known.source, kept=True)
+                return CachedResult(reused, None if reused is known.record else known.source, reused=True)
         return None
 
     def _answer_to(self, source: Source, known: Known | None) -> Known | None:
@@ -102,5 +102,5 @@ def _is_unchanged(path: str, source: Source) -> bool:
 
 
 def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:
-    item = attempt(path, lambda: decoded_photo(path, file, settings, source))
-    return Settled(item, source) if isinstance(item, ImageRecord) else item
+    item = attempt(path, lambda: decoded_image(path, file, settings, source))
+    return CachedResult(item, source) if isinstance(item, ImageRecord) else item

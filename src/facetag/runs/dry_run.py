@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from facetag.formats.destination import beside, is_regular
+from facetag.formats.destination import is_regular, next_to
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.lock import locked
@@ -25,7 +25,7 @@ class Prospect(StrEnum):
 
 
 def dry_run(
-    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, out: str, basis: Basis, settings: RunSettings
+    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, out: str, cache_key: CacheKey, settings: RunSettings
 ) -> Iterator[tuple[str, Prospect]]:
     """Each path of the shard with what a run at this output would do with it.
 
@@ -33,17 +33,17 @@ def dry_run(
         OutputLocked, JournalError, UsageError: as the run itself would.
     """
     kept = filter(settings.shard.keeps, paths)
-    path = beside(out, ENDING) if is_regular(out) else ""
+    path = next_to(out, ENDING) if is_regular(out) else ""
     if not path or settings.overwrite or not os.path.exists(path):
         yield from ((each, Prospect.NEW) for each in kept)
         return
     arguments = "" if settings.append else settings.arguments
     with (
-        locked(beside(out, LOCK), out, settings.lock_wait) as for_sqlite,
-        Journal(path, basis, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
+        locked(next_to(out, LOCK), out, settings.lock_wait) as for_sqlite,
+        Journal(path, cache_key, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
     ):
         stored = cascade.tag.names if cascade.tag else None
-        recall = Recall(journal, settings.rehash, basis.by_path, suffices(settings, None), stored)
+        recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), stored)
         for each in kept:
             if recall.unopened(each, reading):
                 yield each, Prospect.KEPT

@@ -37,7 +37,7 @@ from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
 from facetag.results import ImageRecord
-from facetag.runs.cache_key import Basis, key_of_version_1
+from facetag.runs.cache_key import CacheKey, key_of_version_1
 from facetag.runs.shards import WHOLE, Shard
 
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
@@ -144,7 +144,7 @@ class Journal:
     def __init__(
         self,
         path: str,
-        basis: Basis,
+        cache_key: CacheKey,
         at: Passing = unheeded,
         shard: Shard = WHOLE,
         arguments: str = "",
@@ -166,8 +166,8 @@ class Journal:
         """
         self.path = path
         self.damaged = 0
-        self.basis = basis
-        self._key = basis.digest
+        self.cache_key = cache_key
+        self._key = cache_key.digest
         self._at = at
         self._shard = shard
         self._arguments = arguments
@@ -213,11 +213,13 @@ class Journal:
             (self._expected,) = self._base.execute("SELECT count(*) FROM seen").fetchone()
             (free,) = self._base.execute("SELECT coalesce(max(place), -1) + 1 FROM seen").fetchone()
         facts = {"arguments": self._arguments} if self._arguments and not append else {}
-        self._note(command=self.basis.command, shard=str(self._shard), basis=self.basis.text, finished="no", **facts)
+        self._note(
+            command=self.cache_key.command, shard=str(self._shard), basis=self.cache_key.text, finished="no", **facts
+        )
         self.commit()
         return int(free)
 
-    def place_of(self, path: str) -> int | None:
+    def index_of(self, path: str) -> int | None:
         """The place of an input that was seen."""
         with self._handled():
             row = self._base.execute("SELECT place FROM seen WHERE path = ?", (os.fsencode(path),)).fetchone()
@@ -258,30 +260,30 @@ class Journal:
         except ValueError:
             return None
 
-    def keep(self, place: int, path: str) -> None:
+    def keep(self, index: int, path: str) -> None:
         """An input is seen whose row stands as it is."""
         name = os.fsencode(path)
         with self._handled():
             row = self._base.execute("SELECT id FROM inputs WHERE path = ?", (name,)).fetchone()
             if row is None:
                 raise self._damaged("a row is gone")
-            self._see(place, name, row[0], None)
+            self._see(index, name, row[0], None)
 
-    def add(self, place: int, record: ImageRecord, source: Source | None, decoder: int = DECODER_VERSION) -> None:
+    def add(self, index: int, record: ImageRecord, source: Source | None, decoder: int = DECODER_VERSION) -> None:
         """An input is seen and answered; without a source it could not be read, and what is known of it stays."""
         text, path = record_to_json(record), os.fsencode(record.path)
         with self._handled():
             if source is None:
-                self._see(place, path, None, text)
+                self._see(index, path, None, text)
                 return
             size, mtime_ns = source.size, source.mtime_ns
             self._base.execute(_SET_ASIDE, (path, self._key, source.sha256))
             self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
-        self.keep(place, record.path)
+        self.keep(index, record.path)
 
-    def _see(self, place: int, path: bytes, row: int | None, failure: str | None) -> None:
-        before = self._base.execute("SELECT count(*) FROM seen WHERE place = ?", (place,)).fetchone()[0]
-        self._base.execute(_SEE, (place, path, row, failure))
+    def _see(self, index: int, path: bytes, row: int | None, failure: str | None) -> None:
+        before = self._base.execute("SELECT count(*) FROM seen WHERE place = ?", (index,)).fetchone()[0]
+        self._base.execute(_SEE, (index, path, row, failure))
         self._expected += 1 - before
 
     def commit(self) -> None:
@@ -380,8 +382,8 @@ class Journal:
         self._check_facts(facts)
 
     def _check_facts(self, facts: Mapping[str, str]) -> None:
-        command, shard = facts.get("command", self.basis.command), facts.get("shard", str(self._shard))
-        if command != self.basis.command:
+        command, shard = facts.get("command", self.cache_key.command), facts.get("shard", str(self._shard))
+        if command != self.cache_key.command:
             raise JournalError(
                 f"{self.path} belongs to an output of `facetag {command}`", "choose another --out, or use --overwrite"
             )
@@ -457,8 +459,8 @@ def _path_in(text: str | None) -> bytes | None:
 
 def row_result(row: Sequence[Any]) -> ImageRecord | None:
     """The result of one row of `RESULTS`; None of one that was changed."""
-    place, path, number, failure, digest, *values = row
-    if digest != _row_digest(place, path, number, failure):
+    index, path, number, failure, digest, *values = row
+    if digest != _row_digest(index, path, number, failure):
         return None
     try:
         if number is None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from facetag.errors import UsageError, writing
-from facetag.formats.destination import beside, is_regular, refuse_to_replace
+from facetag.formats.destination import is_regular, next_to, refuse_to_replace
 from facetag.formats.writers import format_of
 from facetag.runs.journal import ENDING, Journal, remove_journal
 from facetag.runs.lock import locked
@@ -29,15 +29,15 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     parts = [read_part(output) for output in outputs]
     check_parts(parts)
     first = parts[0]
-    document = Document(out, format_of(out, format), first.basis.attributes, first.basis.decide)
+    document = Document(out, format_of(out, format), first.cache_key.attributes, first.cache_key.decide)
     if not is_regular(out):
         publish((row.record for row in merged(parts)), document)
         return first.inputs
-    path = beside(out, ENDING)
-    if path in {beside(output, ENDING) for output in outputs}:
+    path = next_to(out, ENDING)
+    if path in {next_to(output, ENDING) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
     refuse_to_replace(out)
-    with locked(beside(out, LOCK), out, lock_wait):
+    with locked(next_to(out, LOCK), out, lock_wait):
         _write(parts, document, path)
     return first.inputs
 
@@ -47,7 +47,7 @@ def _write(parts: Sequence[Part], document: Document, path: str) -> None:
     new = f"{path}.new"
     remove_journal(new)
     try:
-        with Journal(new, parts[0].basis) as journal:
+        with Journal(new, parts[0].cache_key) as journal:
             _fill(journal, merged(parts))
             publish(journal.records(), document)
             journal.finish(parts[0].inputs, parts[0].digest)
@@ -61,7 +61,7 @@ def _write(parts: Sequence[Part], document: Document, path: str) -> None:
 def _fill(journal: Journal, rows: Iterable[Row]) -> None:
     journal.begin()
     for row in rows:
-        journal.add(row.place, row.record, row.source, row.decoder)
-        if row.place % _COMMIT == 0:
+        journal.add(row.index, row.record, row.source, row.decoder)
+        if row.index % _COMMIT == 0:
             journal.commit()
     journal.commit()

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 
 from facetag.errors import writing
-from facetag.formats.destination import Passing, beside, is_regular, open_output, refuse_foreign, unheeded
+from facetag.formats.destination import Passing, is_regular, next_to, open_output, refuse_foreign, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
 from facetag.pipeline.drawing import NOT_DRAWN, Drawer
@@ -17,7 +17,7 @@ from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Answer, Cascade, answered_batches
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal, Stopped, remove_journal
 from facetag.runs.lock import locked
@@ -113,13 +113,13 @@ class Outcome:
 
     Attributes:
         finished: False when it was stopped early; a file was not written then, but the same command goes on.
-        kept: inputs whose answer was known, from an earlier run or from an equal file in this one.
+        reused: inputs whose answer was known, from an earlier run or from an equal file in this one.
         gone: inputs of the output before that are not in this one's.
         damaged: known answers that failed their check and were made again.
     """
 
     finished: bool
-    kept: int = 0
+    reused: int = 0
     gone: int = 0
     damaged: int = 0
 
@@ -129,7 +129,7 @@ def run(
     cascade: Cascade,
     reading: ReadSettings,
     document: Document,
-    basis: Basis,
+    cache_key: CacheKey,
     settings: RunSettings | None = None,
     observers: Observers | None = None,
 ) -> Outcome:
@@ -139,7 +139,7 @@ def run(
     when every path has been met. All else is written as answers come.
 
     Args:
-        basis: all that answers depend on; that of the cascade and the reading.
+        cache_key: all that answers depend on; that of the cascade and the reading.
 
     Raises:
         OutputLocked: another run writes this file.
@@ -151,15 +151,15 @@ def run(
     settings, observers = settings or RunSettings(), observers or Observers()
     if not is_regular(document.out):
         return _stream(filter(settings.shard.keeps, paths), cascade, reading, document, observers)
-    with locked(beside(document.out, LOCK), document.out, settings.lock_wait, observers.stop) as for_sqlite:
-        path = beside(document.out, ENDING)
+    with locked(next_to(document.out, LOCK), document.out, settings.lock_wait, observers.stop) as for_sqlite:
+        path = next_to(document.out, ENDING)
         if settings.overwrite:
             remove_journal(path)
         else:
-            refuse_foreign(document.out, path, beside(document.out, REPORT))
+            refuse_foreign(document.out, path, next_to(document.out, REPORT))
         with Journal(
             path,
-            basis,
+            cache_key,
             observers.at,
             settings.shard,
             "" if settings.append else settings.arguments,
@@ -183,9 +183,9 @@ def _go_on(
 ) -> Outcome:
     """Answer what the journal does not know, and write the document from it."""
     stored = cascade.tag.names if cascade.tag else None
-    recall = Recall(journal, settings.rehash, journal.basis.by_path, suffices(settings, observers.draw), stored)
+    recall = Recall(journal, settings.rehash, journal.cache_key.by_path, suffices(settings, observers.draw), stored)
     free = journal.begin(settings.append)
-    whole = Enumeration(paths, settings.shard, _places(journal, free) if settings.append else None)
+    whole = Enumeration(paths, settings.shard, _indices(journal, free) if settings.append else None)
     outcome = _answer(whole, cascade, reading, document, recall, observers)
     if not outcome.finished:
         return outcome
@@ -198,15 +198,15 @@ def _go_on(
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
 
 
-def _places(journal: Journal, free: int) -> Callable[[str], int]:
+def _indices(journal: Journal, free: int) -> Callable[[str], int]:
     """Of inputs that are appended: the place that they have, or the next free one."""
-    places = count(free)
+    indices = count(free)
 
-    def place(path: str) -> int:
-        known = journal.place_of(path)
-        return next(places) if known is None else known
+    def index(path: str) -> int:
+        known = journal.index_of(path)
+        return next(indices) if known is None else known
 
-    return place
+    return index
 
 
 def _answer(
@@ -218,7 +218,7 @@ def _answer(
     observers: Observers,
 ) -> Outcome:
     """Note the answer to every path of the shard in the journal, a commit a batch."""
-    journal, kept, unread = recall.journal, 0, 0
+    journal, reused, unread = recall.journal, 0, 0
     batches = answered_batches(whole, cascade, reading, observers.clock, recall)
     with closing(batches):
         for batch in batches:
@@ -227,38 +227,38 @@ def _answer(
                 del batch  # its photographs are not kept while the next ones gather
                 fates = [_fate(journal, answer) for answer in answered]
                 for answer in answered:
-                    _note(journal, whole.places.popleft(), answer)
+                    _note(journal, whole.indices.popleft(), answer)
                 journal.commit()
-            kept += sum(answer.kept for answer in answered)
+            reused += sum(answer.reused for answer in answered)
             both = zip(answered, fates, strict=True)
             unread += sum(answer.source is None and fate is Fate.CHANGED for answer, fate in both)
             for answer, fate in zip(answered, fates, strict=True):
                 observers.seen(document.decide(answer.record), fate)
             if observers.stop():
-                return Outcome(False, kept)
-    return Outcome(True, kept, -unread)  # they are forgotten, but not gone
+                return Outcome(False, reused)
+    return Outcome(True, reused, -unread)  # they are forgotten, but not gone
 
 
 def _fate(journal: Journal, answer: Answer) -> Fate:
     """Before it is noted."""
-    if answer.kept:
+    if answer.reused:
         return Fate.REUSED
     return Fate.CHANGED if journal.had(answer.record.path) else Fate.NEW
 
 
 def _drawn(answer: Answer, document: Document, draw: Drawer | None) -> Answer:
     """Without its photograph, which is drawn where that is asked for; one that cannot be has a remark."""
-    photo, record = answer.photo, answer.record
-    if draw and photo:
-        record = remarked(record, NOT_DRAWN, partial(draw, photo, document.decide(record)))
-    return replace(answer, record=record, photo=None)
+    image, record = answer.image, answer.record
+    if draw and image:
+        record = remarked(record, NOT_DRAWN, partial(draw, image, document.decide(record)))
+    return replace(answer, record=record, image=None)
 
 
-def _note(journal: Journal, place: int, answer: Answer) -> None:
-    if answer.kept and answer.source is None:
-        journal.keep(place, answer.record.path)
+def _note(journal: Journal, index: int, answer: Answer) -> None:
+    if answer.reused and answer.source is None:
+        journal.keep(index, answer.record.path)
     else:
-        journal.add(place, answer.record, answer.source)
+        journal.add(index, answer.record, answer.source)
 
 
 def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:

@@ -34,7 +34,7 @@ class RunRecord:
         model: its name and digest.
         device: what the nets ran on.
         options: all of the command's, by name, wherever they came from.
-        basis, basis_digest: all that the answers depend on (`runs.cache_key`), and its SHA-256.
+        cache_key, basis_digest: all that the answers depend on (`runs.cache_key`), and its SHA-256.
         counts: inputs by status, all statuses.
         inputs, faces: of the output.
         kept: inputs whose answers were known, from an earlier run or from an equal file in this one.

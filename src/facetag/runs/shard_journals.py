@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from facetag.errors import DataError, JournalError, UsageError
-from facetag.formats.destination import beside
+from facetag.formats.destination import next_to
 from facetag.pipeline.items import Source
 from facetag.results import ImageRecord
-from facetag.runs.cache_key import Basis
+from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import (
     APPLICATION,
     ENDING,
@@ -34,7 +34,7 @@ _AGAIN = "run its command again"
 class Row:
     """An input of a part: its place in the order of the whole run, and what a Journal is told of it."""
 
-    place: int
+    index: int
     record: ImageRecord
     source: Source | None
     decoder: int
@@ -46,13 +46,13 @@ class Part:
 
     Attributes:
         out: its output, as it was named.
-        basis: what its answers depend on.
+        cache_key: what its answers depend on.
         shard: which it is.
         inputs, digest: of the whole run: how many, and SHA-256 over their paths in order.
     """
 
     out: str
-    basis: Basis
+    cache_key: CacheKey
     shard: Shard
     inputs: int
     digest: str
@@ -82,14 +82,14 @@ def read_part(out: str) -> Part:
         (application,), (schema,) = (base.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version"))
         if (application, schema) != (APPLICATION, SCHEMA):
             raise JournalError(f"the journal beside {out} was not made by this version of facetag", _AGAIN)
-        path = beside(out, ENDING)
+        path = next_to(out, ENDING)
         refuse_strange_tables(base, schema, path)
         facts = read_facts(base, path)
     if facts.get("finished") != "yes":
         raise JournalError(f"the run that writes {out} did not end yet", _AGAIN)
     try:
-        basis = settings_from(Basis, json.loads(facts["basis"]), out)
-        return Part(out, basis, Shard.parse(facts["shard"]), int(facts["inputs"]), facts["digest"])
+        cache_key = settings_from(CacheKey, json.loads(facts["basis"]), out)
+        return Part(out, cache_key, Shard.parse(facts["shard"]), int(facts["inputs"]), facts["digest"])
     except (DataError, KeyError, TypeError, UsageError, ValueError) as error:
         raise JournalError(f"the journal beside {out} is damaged", f"{_AGAIN} with --overwrite") from error
 
@@ -103,7 +103,7 @@ def check_parts(parts: Sequence[Part]) -> None:
     first = parts[0]
     for part in parts[1:]:
         both = f"{first.out} and {part.out}"
-        if differences := _differences(first.basis, part.basis):
+        if differences := _differences(first.cache_key, part.cache_key):
             raise UsageError(f"{both} differ in {', '.join(differences)}", "run the shards with one command")
         if part.shard.count != first.shard.count:
             raise UsageError(f"{both} are shards {first.shard} and {part.shard}", "name the shards of one run")
@@ -119,8 +119,8 @@ def merged(parts: Sequence[Part]) -> Iterator[Row]:
         JournalError: a journal is damaged.
     """
     expected = 0
-    for row in heapq.merge(*(part.rows() for part in parts), key=lambda row: row.place):
-        if row.place != expected:
+    for row in heapq.merge(*(part.rows() for part in parts), key=lambda row: row.index):
+        if row.index != expected:
             break
         yield row
         expected += 1
@@ -142,14 +142,14 @@ def _check_complete(parts: Sequence[Part]) -> None:
         raise UsageError(f"{number} of {count} shards missing: {names}", "name the outputs of all")
 
 
-def _differences(one: Basis, other: Basis) -> list[str]:
+def _differences(one: CacheKey, other: CacheKey) -> list[str]:
     pairs = asdict(one), asdict(other)
     return [name for name in pairs[0] if pairs[0][name] != pairs[1][name]]
 
 
 @contextmanager
 def _reading(out: str) -> Iterator[sqlite3.Connection]:
-    path = Path(beside(out, ENDING))
+    path = Path(next_to(out, ENDING))
     if not path.exists():
         raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
     refuse_strange_files(str(path))

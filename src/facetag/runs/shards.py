@@ -54,16 +54,16 @@ class Enumeration:
     """The paths of one shard, as they are discovered; iterate once.
 
     Attributes:
-        places: of the paths that were given out and not yet taken from here, in the order of the whole run.
+        indices: of the paths that were given out and not yet taken from here, in the order of the whole run.
         inputs: of the whole run so far: how many.
 
     Args:
-        place: from a path to its place; by default its number among the paths.
+        index: from a path to its place; by default its number among the paths.
     """
 
-    def __init__(self, paths: Iterable[str], shard: Shard, place: Callable[[str], int] | None = None) -> None:
-        self.places: deque[int] = deque()
-        self._place = place
+    def __init__(self, paths: Iterable[str], shard: Shard, index: Callable[[str], int] | None = None) -> None:
+        self.indices: deque[int] = deque()
+        self._index = index
         self.inputs = 0
         self._paths = paths
         self._shard = shard
@@ -79,7 +79,7 @@ class Enumeration:
             self.inputs += 1
             self._hash.update(f"{escape(path)}\n".encode())
             if self._shard.keeps(path):
-                self.places.append(self._place(path) if self._place else number)
+                self.indices.append(self._index(path) if self._index else number)
                 yield path
 
 

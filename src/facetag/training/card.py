@@ -48,7 +48,7 @@ inferring origin, orientation, belief or character; surveillance. No feature tha
 
 _LNETS = """\
 Finds faces and forty attributes in photographs by the cascade of Liu, Luo, Wang and Tang, "Deep Learning Face
-Attributes in the Wild" (ICCV 2015): LNet_o and LNet_s localise, ANet describes, one linear SVM an attribute decides."""
+Attributes in the Wild" (ICCV 2015): LNet_o and LNet_s localize, ANet describes, one linear SVM an attribute decides."""
 
 _LNETS_BOXES = """\
 - No face box was trained on: LNets learn from image-level tags of composed scenes, where a head of another size than
@@ -58,8 +58,8 @@ _LNETS_BOXES = """\
 
 _CENTER_NET = """\
 Finds faces and forty attributes in photographs. ANet and the linear SVMs are those of Liu, Luo, Wang and Tang, "Deep
-Learning Face Attributes in the Wild" (ICCV 2015); a small centre network localises in the place of the
-paper's LNets, many times faster. That localisation can be learned from attribute tags alone is the LNets' claim, not
+Learning Face Attributes in the Wild" (ICCV 2015); a small centre network localizes in the place of the
+paper's LNets, many times faster. That localization can be learned from attribute tags alone is the LNets' claim, not
 the centre network's."""
 
 _CENTER_NET_BOXES = """\
@@ -78,7 +78,7 @@ _CALIBRATED = """
   attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
   the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
 
-_EVEN = """
+_EQUAL_ERROR = """
 
 {names}, where presence and absence are told equally often by the faces that calibrate, so
 that mistakes wrong neither kind of people much more often than the other."""
@@ -105,7 +105,7 @@ def model_card(model: Model) -> str:
         objects="Object categories for LNet+, and s" if "lnet_plus" in record["validation"] else "S",
         boxes=boxes,
         labelled=_labelled_line(data),
-        calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["photographs"]),
+        calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["labeled_images"]),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -115,7 +115,7 @@ def model_card(model: Model) -> str:
         missed=svm["without_a_box"],
         cost=svm["cost"],
         accuracy=svm["cross_fitted_accuracy"],
-        even=_even_lines(model, record["recipe"]["svm"].get("even", ())),
+        even=_equal_error_lines(model, record["recipe"]["svm"].get("equal_error", ())),
         note=f"\n\n{note}" if (note := record["recipe"].get("note")) else "",
     )
 
@@ -127,13 +127,13 @@ def _labelled_line(data: dict[str, Any]) -> str:
     return _LABELLED.format(photographs=labelled["photographs"], attributes=", ".join(labelled["attributes"]))
 
 
-def _calibrated_line(photographs: int, share: float) -> str:
-    return _CALIBRATED.format(photographs=photographs, share=share) if photographs else ""
+def _calibrated_line(images: int, fraction: float) -> str:
+    return _CALIBRATED.format(photographs=images, share=fraction) if images else ""
 
 
-def _even_lines(model: Model, names: Sequence[str]) -> str:
+def _equal_error_lines(model: Model, names: Sequence[str]) -> str:
     said = [f"{name} is present from {model.thresholds[ATTRIBUTES.index(name)]:.2f}" for name in names]
-    return _EVEN.format(names=", ".join(said)) if said else ""
+    return _EQUAL_ERROR.format(names=", ".join(said)) if said else ""
 
 
 def _stage_line(name: str, figures: dict[str, float]) -> str:

@@ -19,13 +19,13 @@ from facetag.errors import DataError
 from facetag.networks.anet import AttributeNet
 from facetag.training import checkpoint, finetune
 from facetag.training.data import DataFolder
-from facetag.training.examples import Beside, Faces
+from facetag.training.examples import Faces, MixedFaces
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.proposed import face_boxes, proposed_heads
+from facetag.training.proposed import face_boxes, proposed_head_regions
 from facetag.training.recipe import Recipe
 from facetag.training.ship import fit_svm
 from facetag.training.train_center_net import CenterNetTask, detection_composers
-from facetag.training.trained import by_finder, head_localizer
+from facetag.training.trained import by_localizer, head_region_localizer
 
 
 def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
@@ -54,11 +54,11 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
         finetune.composer(split.train, backgrounds, stage.scenes, seed),
         finetune.composer(split.validation, backgrounds, stage.scenes, seed + 1),
     )
-    sides = stage.sides or recipe.localizer.sides
-    localizer = head_localizer(run, recipe, options.device, sides, half=stage.loop.precision == "bfloat16")
+    input_sizes = stage.input_sizes or recipe.localizer.input_sizes
+    localizer = head_region_localizer(run, recipe, options.device, input_sizes, half=stage.loop.precision == "bfloat16")
     squares = (
-        proposed_heads(run, "train", localizer, composers[0], stage.rounds, options),
-        proposed_heads(run, "validation", localizer, composers[1], 1, options),
+        proposed_head_regions(run, "train", localizer, composers[0], stage.rounds, options),
+        proposed_head_regions(run, "validation", localizer, composers[1], 1, options),
     )
     task = finetune.crop_task(composers, squares, stage, recipe.lnet)
     if stage.start != "nothing" and not options.resume:
@@ -86,7 +86,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         DataError: data, a net that finds faces or the pre-trained ANet is missing.
     """
     stage, folder = recipe.anet_attributes, DataFolder(data)
-    labelled = folder.labelled_photographs("train") if stage.photographs else None
+    labelled = folder.labeled_images("train") if stage.labeled_images else None
     split = finetune.split_training(folder.celeba(), stage.held_out)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
@@ -99,13 +99,13 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         finetune.face_examples(part, boxes(name, part.paths), recipe.tagger, stage, jittered)
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     )
-    taught: Faces | Beside = examples
+    pseudo_labeled: Faces | MixedFaces = examples
     if labelled:
         paths, labels = labelled
-        others = finetune.photograph_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
-        taught = Beside(examples, others, stage.photographs)
-    task = finetune.FaceTask(net, stage, taught, validation)
-    return train(task, stage.loop, run / by_finder("anet_attributes", recipe), options)
+        others = finetune.labeled_image_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
+        pseudo_labeled = MixedFaces(examples, others, stage.labeled_images)
+    task = finetune.FaceTask(net, stage, pseudo_labeled, validation)
+    return train(task, stage.loop, run / by_localizer("anet_attributes", recipe), options)
 
 
 def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Outcome:
@@ -115,14 +115,14 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     Raises:
         DataError: data or a pre-trained net is missing.
     """
-    if recipe.anet_attributes.photographs:  # what is missing is to be said before hours of other stages
-        DataFolder(data).labelled_photographs("train")
-    if recipe.svm.photographs:
-        DataFolder(data).labelled_photographs("calibrate")
+    if recipe.anet_attributes.labeled_images:  # what is missing is to be said before hours of other stages
+        DataFolder(data).labeled_images("train")
+    if recipe.svm.labeled_images:
+        DataFolder(data).labeled_images("calibrate")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
-    if recipe.finder == "center_net":
+    if recipe.localizer_kind == "center_net":
         asked["center_net"] = train_center_net
-    asked[by_finder("anet_attributes", recipe)] = finetune_anet
+    asked[by_localizer("anet_attributes", recipe)] = finetune_anet
     _require_starts(run, recipe)
     stages = {name: partial(stage, data, run, recipe) for name, stage in asked.items()}
     outcome = _one_after_another(stages, run, options)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from facetag.errors import DataError
-from facetag.settings import plain, settings_from
+from facetag.settings import plain, settings_from, with_new_keys
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.safetensors"
@@ -48,7 +48,8 @@ def load(folder: Path, *settings: Any, device: torch.device) -> dict[str, Any]:
         raise DataError(f"{path} does not exist", "start without --resume")
     try:
         state = _read(path, device)
-        saved = json.loads(state["settings"])
+        table = "anet_attributes" if folder.name.startswith("anet_attributes") else ""
+        saved = with_new_keys(json.loads(state["settings"]), table)
     except _DAMAGED as error:
         raise DataError(f"{path} is damaged", "start without --resume") from error
     if not _same(saved, settings, str(path)):

@@ -8,7 +8,7 @@ from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
-from facetag.datasets.tags import TagLabels, load_tags_csv, photographs_of
+from facetag.datasets.tags import TagLabels, labeled_images_of, load_tags_csv
 from facetag.datasets.webfaces import Use, use_of
 from facetag.errors import DataError
 from facetag.geometry import Box
@@ -44,12 +44,12 @@ class DataFolder:
         groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
         return [[str(path) for path in group] for group in groups]
 
-    def half_heads(self) -> CelebA | None:
+    def half_head_images(self) -> CelebA | None:
         """CelebA at half its size under celeba_half/, where that is there."""
         folder = self.root / "celeba_half"
         return load_celeba(folder) if folder.is_dir() else None
 
-    def tight_pictures(self) -> list[TightFiles]:
+    def tight_images(self) -> list[TightFiles]:
         """Pictures that one face fills: UTKFace's under utkface/, whose frame says where the face is, and those of the
         sets under identities/ that a boxes.csv (`facetag localize`) names one sure face of."""
         utkface = self.root / "utkface"
@@ -60,7 +60,7 @@ class DataFolder:
         identities = self.root / "identities"
         return found + [_boxed_files(file) for file in sorted(identities.glob("*/boxes.csv"))]
 
-    def labelled_photographs(self, use: Use) -> tuple[list[str], TagLabels]:
+    def labeled_images(self, use: Use) -> tuple[list[str], TagLabels]:
         """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these: two of three for ANet
         to learn from, the third to calibrate on.
 
@@ -68,7 +68,7 @@ class DataFolder:
             DataError: the file is missing or malformed, names a photograph that is not there, or has none for this.
         """
         folder = self.root / "webfaces"
-        labels, paths = photographs_of(load_tags_csv(folder / "tags.csv"), folder, "tune")
+        labels, paths = labeled_images_of(load_tags_csv(folder / "tags.csv"), folder, "tune")
         known = [row for row, values in enumerate(labels.values) if (values >= 0).any() and use_of(paths[row]) == use]
         if not known:
             raise DataError(f"{folder / 'tags.csv'} has no label to {use} on", "label more, or use none")

@@ -32,7 +32,7 @@ from facetag.training.recipe import CropStage, JitterSettings
 #: The epoch whose pictures validate: no training epoch reaches it.
 VALIDATION_EPOCH = 1_000_000
 
-Place = tuple[int, int]
+EpochIndex = tuple[int, int]
 
 
 def read_rgb(path: str) -> Image:
@@ -40,35 +40,35 @@ def read_rgb(path: str) -> Image:
     return read_image(path).pixels
 
 
-class ObjectPictures(Dataset[Any]):
+class ObjectImages(Dataset[Any]):
     """Object pictures with their category: ((epoch, index)) -> image uint8 (side, side, 3), category."""
 
     def __init__(
         self,
         paths: Sequence[str],
         categories: NDArray[np.int64],
-        side: int,
+        input_size: int,
         crops: Literal["ten", "random", "center"],
         colour: ColourSettings,
         seed: int = 0,
     ) -> None:
-        self.paths, self.categories, self.side = paths, categories, side
+        self.paths, self.categories, self.input_size = paths, categories, input_size
         self.crops, self.colour, self.seed = crops, colour, seed
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, place: Place) -> tuple[Image, int]:
-        epoch, index = place
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, int]:
+        epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
-        picture = read_rgb(self.paths[index])
+        image = read_rgb(self.paths[index])
         if self.crops == "center":
-            picture = center_square(picture, self.side)
+            image = center_square(image, self.input_size)
         elif self.crops == "ten":
-            picture = one_of_ten_crops(picture, rng, self.side)
+            image = one_of_ten_crops(image, rng, self.input_size)
         else:
-            picture = flip(random_square(picture, rng, self.side, smallest=0.5), rng)
-        return np.ascontiguousarray(jitter_colour(picture, rng, self.colour)), int(self.categories[index])
+            image = flip(random_square(image, rng, self.input_size, smallest=0.5), rng)
+        return np.ascontiguousarray(jitter_colour(image, rng, self.colour)), int(self.categories[index])
 
 
 class Scenes(Dataset[Any]):
@@ -80,12 +80,12 @@ class Scenes(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.composer.heads)
 
-    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
-        scene = self.composer.compose(*place)
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
+        scene = self.composer.compose(*key)
         return scene.image, torch.from_numpy(scene.attributes)
 
 
-class HeadCrops(Dataset[Any]):
+class HeadRegionCrops(Dataset[Any]):
     """Head-shoulder crops x_s: ((epoch, index)) -> image uint8 (side, side, 3), tags (A + 1,).
 
     Epoch e shows the scenes of round e modulo the rounds that LNet_o was asked about, each cropped where LNet_o saw
@@ -98,19 +98,19 @@ class HeadCrops(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.composer.heads)
 
-    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
-        epoch, index = place
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
+        epoch, index = key
         rng = np.random.default_rng((self.stage.loop.seed, epoch, index, 1))
         turn = epoch % self.stage.rounds
         scene = self.composer.compose(turn, index)
         row = self.squares[turn * len(self) + index]
-        side = scene.image.shape[0]
-        square = Box(0, 0, side, side) if np.isnan(row[0]) else as_box(row)
+        input_size = scene.image.shape[0]
+        square = Box(0, 0, input_size, input_size) if np.isnan(row[0]) else as_box(row)
         moved, tags = self._jittered(square, rng), scene.attributes
         if rng.random() < self.stage.others:
             factor = log_uniform(rng, self.stage.nearest, self.stage.furthest)
             moved, tags = moved.enlarged(factor if rng.random() < 0.5 else 1 / factor), np.zeros_like(tags)
-        image = flip(crop(scene.image, moved, self.stage.side, self.stage.side), rng)
+        image = flip(crop(scene.image, moved, self.stage.input_size, self.stage.input_size), rng)
         return jitter_colour(np.ascontiguousarray(image), rng, self.stage.colour), torch.from_numpy(tags)
 
     def _jittered(self, square: Box, rng: np.random.Generator) -> Box:
@@ -119,7 +119,7 @@ class HeadCrops(Dataset[Any]):
         return moved.enlarged(float(np.exp(rng.uniform(-scale, scale))))
 
 
-class Beside(Dataset[Any]):
+class MixedFaces(Dataset[Any]):
     """Examples, and beside them others so many times an epoch, with other chance each time: ((epoch, index)) -> one."""
 
     def __init__(self, examples: "Faces", others: "Faces", times: int) -> None:
@@ -128,8 +128,8 @@ class Beside(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.examples) + self.times * len(self.others)
 
-    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
-        epoch, index = place
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
+        epoch, index = key
         if index < len(self.examples):
             return self.examples[epoch, index]
         turn, index = divmod(index - len(self.examples), len(self.others))
@@ -156,8 +156,8 @@ class Faces(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
-        epoch, index = place
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
+        epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
         window = face_window(as_box(self.boxes[index]), self.tagger)
         jitter, pixel = self.jitter, window.height / HEIGHT

@@ -28,7 +28,7 @@ from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetS
 from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
-from facetag.training.examples import Beside, Faces, HeadCrops, Scenes, read_rgb
+from facetag.training.examples import Faces, HeadRegionCrops, MixedFaces, Scenes, read_rgb
 from facetag.training.pretrain import in_batches, require_both_parts
 from facetag.training.propose import Boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
@@ -45,15 +45,15 @@ class Split:
     validation: CelebA
 
 
-def split_training(data: CelebA, share: float) -> Split:
+def split_training(data: CelebA, fraction: float) -> Split:
     """Partition 0 cut by identity.
 
     Raises:
         DataError: a part is empty, or there are no identities.
     """
     nets = data.subset(0)
-    held = hold_out_identities(nets.identities, share, seed=0)
-    require_both_parts(held, share, "pictures of partition 0")
+    held = hold_out_identities(nets.identities, fraction, seed=0)
+    require_both_parts(held, fraction, "pictures of partition 0")
     return Split(nets.select(~held), nets.select(held))
 
 
@@ -68,11 +68,17 @@ class LNetTask:
     metric = "average_precision"
 
     def __init__(
-        self, name: str, stage: SceneStage | CropStage, lnet: LNetSettings, examples: Any, validation: Any, side: int
+        self,
+        name: str,
+        stage: SceneStage | CropStage,
+        lnet: LNetSettings,
+        examples: Any,
+        validation: Any,
+        input_size: int,
     ) -> None:
         self.name, self.stage = name, stage
         torch.manual_seed(stage.loop.seed)
-        self.model: nn.Module = ClassifyingLNet(OUTPUTS, lnet, replace(stage.head, side=side))
+        self.model: nn.Module = ClassifyingLNet(OUTPUTS, lnet, replace(stage.head, input_size=input_size))
         self.examples, self.validation = examples, validation
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
@@ -100,7 +106,7 @@ class FaceTask:
     name = "anet_attributes"
     metric = "accuracy"
 
-    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces | Beside, validation: Faces) -> None:
+    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces | MixedFaces, validation: Faces) -> None:
         self.model: nn.Module = net
         self.stage, self.examples, self.validation = stage, examples, validation
 
@@ -129,7 +135,7 @@ def scene_task(data: CelebA, backgrounds: Sequence[Sequence[str]], stage: SceneS
     plain = replace(stage.scenes, colour=ColourSettings())
     examples = Scenes(composer(split.train, backgrounds, stage.scenes, seed))
     validation = Scenes(composer(split.validation, backgrounds, plain, seed + 1))
-    return LNetTask("lnet_o", stage, lnet, examples, validation, stage.scenes.side)
+    return LNetTask("lnet_o", stage, lnet, examples, validation, stage.scenes.input_size)
 
 
 def crop_task(
@@ -137,14 +143,14 @@ def crop_task(
 ) -> LNetTask:
     """LNet_s on the crops that LNet_o proposes; composers and squares of training and of validation."""
     still = replace(stage, colour=ColourSettings(), shift=0.0, scale=1.0, others=0.0, rounds=1)
-    examples = HeadCrops(composers[0], squares[0], stage)
-    validation = HeadCrops(composers[1], squares[1], still)
-    return LNetTask("lnet_s", stage, lnet, examples, validation, stage.side)
+    examples = HeadRegionCrops(composers[0], squares[0], stage)
+    validation = HeadRegionCrops(composers[1], squares[1], still)
+    return LNetTask("lnet_s", stage, lnet, examples, validation, stage.input_size)
 
 
-def responding(folder: Path, lnet: LNetSettings, stage: SceneStage | CropStage, side: int) -> RespondingLNet:
+def responding(folder: Path, lnet: LNetSettings, stage: SceneStage | CropStage, input_size: int) -> RespondingLNet:
     """The trained LNet of a stage's folder, ready for use: folded, rounded to fp16 as it will be saved."""
-    head = replace(stage.head, side=side)
+    head = replace(stage.head, input_size=input_size)
     trained = ClassifyingLNet(OUTPUTS, lnet, head)
     load_best(folder, trained)
     weights, bias = response_weights(trained, stage.response, head)
@@ -159,7 +165,7 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
     return trained.head.channel_weights(ANY), trained.head.outputs.bias[ANY].item()
 
 
-def photograph_examples(
+def labeled_image_examples(
     paths: Sequence[str], labels: TagLabels, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage
 ) -> Faces:
     """Face windows of photographs with the labels that they have, -1 for others; those without a box are left out.

@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
-from facetag.method.calibration import Calibration, best_thresholds, even_threshold, sigmoid
+from facetag.method.calibration import Calibration, best_thresholds, equal_error_threshold, sigmoid
 from facetag.method.svm import LinearSVM
 from facetag.training.recipe import FitStage
 
@@ -45,7 +45,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, eq=False)
-class Photographs:
+class LabeledFaces:
     """Faces of labelled photographs that ANet did not learn from.
 
     Attributes:
@@ -64,12 +64,12 @@ class UnseenScores:
     Attributes:
         scores: (M, A).
         labels: (M, A): 1 present, 0 absent, -1 unknown.
-        share: of the calibration of an attribute that any of them has a label of, in [0, 1).
+        weight: of the calibration of an attribute that any of them has a label of, in [0, 1).
     """
 
     scores: NDArray[np.floating[Any]]
     labels: NDArray[np.int8]
-    share: float
+    weight: float
 
 
 def require_identities(identities: NDArray[np.int64], folds: int) -> None:
@@ -95,12 +95,12 @@ def fit(
     stage: FitStage,
     jobs: int = -1,
     outputs: NDArray[np.floating[Any]] | None = None,
-    photographs: Photographs | None = None,
+    images: LabeledFaces | None = None,
 ) -> Fitted:
     """Fit one SVM per attribute.
 
     Shape: features (N, D), labels (N, A), identities (N,), outputs (A, D): weights of the attributes' outputs in the
-    fine-tuned net, which `stage.pulls` speaks of. The photographs have `stage.photographs` of the calibration.
+    fine-tuned net, which `stage.prior_weights` speaks of. The photographs have `stage.photographs` of the calibration.
 
     Raises:
         DataError: fewer identities than folds.
@@ -109,22 +109,22 @@ def fit(
     mean, scale = features.mean(0), np.maximum(features.std(0), 1e-3)
     standard = (features - mean) / scale
     folds = list(GroupKFold(stage.folds, shuffle=True, random_state=stage.seed).split(standard, groups=identities))
-    pulls = {strength: _pull(standard, scale, outputs, strength) for strength in stage.pulls}
+    prior_weights = {strength: _pull(standard, scale, outputs, strength) for strength in stage.prior_weights}
     scores = {
         (cost, strength): cross_fitted(standard, labels, folds, cost, stage.seed, jobs, pull)
         for cost in stage.costs
-        for strength, pull in pulls.items()
+        for strength, pull in prior_weights.items()
     }
     accuracies = {choice: cross_fitted_accuracy(found, labels, folds, stage) for choice, found in scores.items()}
     cost, strength = best = max(accuracies, key=lambda choice: accuracies[choice])
-    weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, pulls[strength])
+    weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, prior_weights[strength])
     svm = LinearSVM(weights, bias, mean, scale)
-    beside = None
-    if photographs is not None:
-        beside = UnseenScores(svm.scores(photographs.features), photographs.labels, stage.photographs)
-    calibration = calibrate(scores[best], labels, beside)
-    thresholds = _thresholds(calibration, scores[best], labels, stage, beside)
-    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, beside)
+    extra = None
+    if images is not None:
+        extra = UnseenScores(svm.scores(images.features), images.labels, stage.labeled_images)
+    calibration = calibrate(scores[best], labels, extra)
+    thresholds = _thresholds(calibration, scores[best], labels, stage, extra)
+    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, extra)
     return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
 
@@ -146,17 +146,17 @@ def _thresholds(
     scores: NDArray[np.float64],
     labels: Labels,
     stage: FitStage,
-    beside: UnseenScores | None,
+    extra: UnseenScores | None,
 ) -> NDArray[np.float64]:
     """From which probabilities on the attributes (A,) are present."""
     if stage.thresholds == "half":
         thresholds = np.full(labels.shape[1], 0.5)
     else:
         thresholds = best_thresholds(calibration.probabilities(scores), labels)
-    for column in map(ATTRIBUTES.index, stage.even):
-        both, present, weights = _column(column, scores, labels, beside)
+    for column in map(ATTRIBUTES.index, stage.equal_error):
+        both, present, weights = _column(column, scores, labels, extra)
         probabilities = sigmoid(calibration.slope[column] * both + calibration.intercept[column])
-        thresholds[column] = even_threshold(probabilities, present, weights)
+        thresholds[column] = equal_error_threshold(probabilities, present, weights)
     return thresholds
 
 
@@ -182,13 +182,13 @@ def cross_fitted_accuracy(
     labels: Labels,
     folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     stage: FitStage,
-    beside: UnseenScores | None = None,
+    extra: UnseenScores | None = None,
 ) -> float:
     """Mean accuracy when calibration and thresholds, like the SVMs, saw no face of an identity; C and pull saw all."""
     right = 0
     for seen, unseen in folds:
-        calibration = calibrate(scores[seen], labels[seen], beside)
-        thresholds = _thresholds(calibration, scores[seen], labels[seen], stage, beside)
+        calibration = calibrate(scores[seen], labels[seen], extra)
+        thresholds = _thresholds(calibration, scores[seen], labels[seen], stage, extra)
         right += int(((calibration.probabilities(scores[unseen]) >= thresholds) == labels[unseen]).sum())
     return right / labels.size
 
@@ -220,28 +220,28 @@ def _fit_one(
     return (weights, bias) if direction is None else (weights[:-1] + weights[-1] * direction, bias)
 
 
-def calibrate(scores: NDArray[np.float64], labels: Labels, beside: UnseenScores | None = None) -> Calibration:
+def calibrate(scores: NDArray[np.float64], labels: Labels, extra: UnseenScores | None = None) -> Calibration:
     """Platt scaling of each attribute's cross-fitted scores (N, A)."""
-    pairs = [_platt(*_column(column, scores, labels, beside)) for column in range(labels.shape[1])]
+    pairs = [_platt(*_column(column, scores, labels, extra)) for column in range(labels.shape[1])]
     return Calibration(np.array([slope for slope, _ in pairs]), np.array([shift for _, shift in pairs]))
 
 
 def _column(
-    column: int, scores: NDArray[np.float64], labels: Labels, beside: UnseenScores | None
+    column: int, scores: NDArray[np.float64], labels: Labels, extra: UnseenScores | None
 ) -> tuple[NDArray[np.float64], Labels, NDArray[np.float64]]:
     """An attribute's scores, labels and weights, which sum up to as many as there are faces of CelebA."""
     own, count = (scores[:, column], labels[:, column]), len(labels)
-    known = np.zeros(0, np.bool_) if beside is None else beside.labels[:, column] >= 0
-    if beside is None or not known.any():
+    known = np.zeros(0, np.bool_) if extra is None else extra.labels[:, column] >= 0
+    if extra is None or not known.any():
         return *own, np.ones(count)
-    weights = np.repeat([1 - beside.share, beside.share * count / known.sum()], [count, known.sum()])
-    others = beside.scores[known, column], beside.labels[known, column] == 1
+    weights = np.repeat([1 - extra.weight, extra.weight * count / known.sum()], [count, known.sum()])
+    others = extra.scores[known, column], extra.labels[known, column] == 1
     return np.concatenate([own[0], others[0]]), np.concatenate([own[1], others[1]]), weights
 
 
 def _platt(scores: NDArray[np.float64], labels: Labels, weights: NDArray[np.float64]) -> tuple[float, float]:
     if labels.all() or not labels.any():
-        share = (labels.sum() + 1) / (len(labels) + 2)
-        return 0.0, float(np.log(share / (1 - share)))
+        weight = (labels.sum() + 1) / (len(labels) + 2)
+        return 0.0, float(np.log(weight / (1 - weight)))
     fitted = LogisticRegression(C=1e3).fit(scores[:, None], labels, weights)
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

@@ -159,11 +159,11 @@ class Loop:
         return AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
 
     def _rate(self) -> float:
-        share = (self.step + 1) / self.total
+        fraction = (self.step + 1) / self.total
         warmup = self.settings.warmup
-        if share <= warmup:
-            return self.settings.rate * share / warmup
-        return self.settings.rate * 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+        if fraction <= warmup:
+            return self.settings.rate * fraction / warmup
+        return self.settings.rate * 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))
 
     def run(self) -> Outcome:
         """Train to the end, or to the time limit."""
@@ -177,10 +177,10 @@ class Loop:
                 self._validate()
                 self.epoch, self.position = self.epoch + 1, 0
                 self._save()
-            finished = self.epoch >= self.settings.epochs and not self._is_told_to_stop()
+            finished = self.epoch >= self.settings.epochs and not self._must_stop()
         return Outcome(finished, self.step, self.best)
 
-    def _is_told_to_stop(self) -> bool:
+    def _must_stop(self) -> bool:
         """Asked once more at the end: when a signal came while the last epoch was validated, no stage is to follow."""
         return distributed.any_process(self.options.should_stop(), self.options.device)
 
@@ -288,9 +288,9 @@ class Loop:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "best": self.best}
         if self.average:
             state["average"] = self.average.state_dict()
-        place = {"epoch": self.epoch, "position": self.position, "step": self.step}
+        progress = {"epoch": self.epoch, "position": self.position, "step": self.step}
         with writing(self.folder / checkpoint.CHECKPOINT):
-            checkpoint.save(self.folder, {**state, **place}, self.settings, self.task.stage)
+            checkpoint.save(self.folder, {**state, **progress}, self.settings, self.task.stage)
 
     def _restore(self) -> None:
         state = checkpoint.load(self.folder, self.settings, self.task.stage, device=self.options.device)

@@ -22,18 +22,18 @@ from facetag.networks.lnet import ClassifyingLNet, LNetSettings
 from facetag.networks.losses import category_loss, identity_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH, Faces, ObjectPictures
+from facetag.training.examples import VALIDATION_EPOCH, Faces, ObjectImages
 from facetag.training.loop import Outcome, RunOptions, leave_signals_alone, to_input, train
 from facetag.training.propose import Boxes
 from facetag.training.recipe import IdentityStage, JitterSettings, ObjectStage, Recipe
 
 
-def held_out(count: int, share: float, seed: int = 0) -> NDArray[np.bool_]:
+def held_out(count: int, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
     """Which of `count` examples validate: a fixed random share of them."""
-    return np.random.default_rng(seed).permutation(count) < round(count * share)
+    return np.random.default_rng(seed).permutation(count) < round(count * fraction)
 
 
-def require_both_parts(validates: NDArray[np.bool_], share: float, what: str) -> None:
+def require_both_parts(validates: NDArray[np.bool_], fraction: float, what: str) -> None:
     """Refuse a split (N,) that would train or validate on nothing.
 
     Raises:
@@ -42,15 +42,15 @@ def require_both_parts(validates: NDArray[np.bool_], share: float, what: str) ->
     if validates.all() or not validates.any():
         use = "train" if validates.all() else "validate"
         raise DataError(
-            f"held_out = {share} leaves none of {len(validates)} {what} to {use} on",
+            f"held_out = {fraction} leaves none of {len(validates)} {what} to {use} on",
             "change held_out in the recipe, or bring more",
         )
 
 
 def in_batches(examples: Any, device: torch.device, batch: int = 128, workers: int = 1) -> Any:
     """(images in [0, 1], targets ...) of all validation examples, in order."""
-    places = [(VALIDATION_EPOCH, index) for index in range(len(examples))]
-    sampler = [places[start : start + batch] for start in range(0, len(places), batch)]
+    keys = [(VALIDATION_EPOCH, index) for index in range(len(examples))]
+    sampler = [keys[start : start + batch] for start in range(0, len(keys), batch)]
     loader = DataLoader(examples, batch_sampler=sampler, num_workers=workers, worker_init_fn=leave_signals_alone)
     for images, *targets in loader:
         yield to_input(images, device), *targets
@@ -65,24 +65,26 @@ class ObjectTask:
     def __init__(self, data: ClassFolders, lnet: LNetSettings, stage: ObjectStage) -> None:
         self.stage = stage
         torch.manual_seed(stage.loop.seed)  # the weights that training starts from
-        self.model: nn.Module = ClassifyingLNet(len(data.class_names), lnet, replace(stage.head, side=stage.side))
+        self.model: nn.Module = ClassifyingLNet(
+            len(data.class_names), lnet, replace(stage.head, input_size=stage.input_size)
+        )
         labels = np.asarray(data.labels, np.int64)
         validates = held_out(len(labels), stage.held_out)
         require_both_parts(validates, stage.held_out, "object pictures")
-        self.examples = self._pictures(data.paths, labels, ~validates, stage.crops, stage.colour)
-        self.validation = self._pictures(data.paths, labels, validates, "center", ColourSettings())
+        self.examples = self._images(data.paths, labels, ~validates, stage.crops, stage.colour)
+        self.validation = self._images(data.paths, labels, validates, "center", ColourSettings())
 
-    def _pictures(
+    def _images(
         self,
         paths: Sequence[Any],
         labels: NDArray[np.int64],
         chosen: NDArray[np.bool_],
         crops: Any,
         colour: ColourSettings,
-    ) -> ObjectPictures:
+    ) -> ObjectImages:
         kept = np.flatnonzero(chosen)
         names = [str(paths[index]) for index in kept.tolist()]
-        return ObjectPictures(names, labels[kept], self.stage.side, crops, colour, self.stage.loop.seed)
+        return ObjectImages(names, labels[kept], self.stage.input_size, crops, colour, self.stage.loop.seed)
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
         loop = self.stage.loop

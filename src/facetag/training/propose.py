@@ -25,15 +25,15 @@ Item = TypeVar("Item")
 Report = Callable[[int, int], None]
 
 
-def propose_heads(localizer: LNetLocalizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
+def propose_head_regions(localizer: LNetLocalizer, composer: SceneComposer, rounds: int, report: Report) -> Boxes:
     """LNet_o's strongest head square in every composed scene of `rounds` epochs: (rounds * heads, 5)."""
-    places = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
+    keys = [(epoch, index) for epoch in range(rounds) for index in range(len(composer.heads))]
 
     def squares(images: Sequence[Image]) -> list[list[Detection]]:
-        heads = localizer.heads(images, minimum=0.0)
-        return [[replace(head, box=localizer.around(head.box)) for head in found[:1]] for found in heads]
+        head_regions = localizer.head_regions(images, minimum=0.0)
+        return [[replace(head, box=localizer.around(head.box)) for head in found[:1]] for found in head_regions]
 
-    return _strongest(squares, lambda place: composer.compose(*place).image, places, report)
+    return _strongest(squares, lambda key: composer.compose(*key).image, keys, report)
 
 
 def propose_faces(localizer: Localizer, read: Callable[[str], Image], paths: Sequence[str], report: Report) -> Boxes:
@@ -82,7 +82,7 @@ def _loaded(load: Callable[[Item], Image], items: Iterable[Item], batch: int = 6
             yield images
 
 
-def kept(path: Path, key: str, make: Callable[[], Boxes]) -> Boxes:
+def cached(path: Path, key: str, make: Callable[[], Boxes]) -> Boxes:
     """The boxes saved at `path` if they were made under the same `key`, else made now and saved.
 
     Of several processes the first makes them and the others wait.

@@ -13,9 +13,9 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.settings import plain
 from facetag.training.examples import read_rgb
 from facetag.training.loop import RunOptions
-from facetag.training.propose import Boxes, aligned_boxes, kept, propose_faces, propose_heads
+from facetag.training.propose import Boxes, aligned_boxes, cached, propose_faces, propose_head_regions
 from facetag.training.recipe import Recipe
-from facetag.training.trained import by_finder, trained_center_net, trained_localizer
+from facetag.training.trained import by_localizer, trained_center_net, trained_localizer
 
 Paths = Sequence[Path] | Sequence[str]
 
@@ -25,13 +25,17 @@ def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str,
     stage, usual = recipe.anet_attributes, recipe.localizer
     if stage.boxes == "aligned":
         return lambda name, paths: aligned_boxes(len(paths))
-    if recipe.finder == "center_net":
-        finder: Localizer = trained_center_net(run, recipe, options.device)
+    if recipe.localizer_kind == "center_net":
+        localizer: Localizer = trained_center_net(run, recipe, options.device)
     else:
-        quick = replace(usual, sides=stage.sides or usual.sides, heads=stage.heads or usual.heads)
+        quick = replace(
+            usual,
+            input_sizes=stage.input_sizes or usual.input_sizes,
+            head_regions=stage.head_regions or usual.head_regions,
+        )
         half = recipe.lnet_s.loop.precision == "bfloat16"
-        finder = trained_localizer(run, replace(recipe, localizer=quick), options.device, half)
-    return lambda name, paths: proposed_faces(run, by_finder(name, recipe), finder, paths, options)
+        localizer = trained_localizer(run, replace(recipe, localizer=quick), options.device, half)
+    return lambda name, paths: proposed_faces(run, by_localizer(name, recipe), localizer, paths, options)
 
 
 def proposed_faces(run: Path, part: str, localizer: Localizer, images: Paths, options: RunOptions) -> Boxes:
@@ -40,10 +44,10 @@ def proposed_faces(run: Path, part: str, localizer: Localizer, images: Paths, op
     key = _key(localizer, [Path(path).name for path in paths])
     report = progress(f"faces of {part}", options)
     path = run / "proposals" / f"faces_{part}.npz"
-    return kept(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
+    return cached(path, key, lambda: propose_faces(localizer, read_rgb, paths, report))
 
 
-def proposed_heads(
+def proposed_head_regions(
     run: Path, part: str, localizer: LNetLocalizer, scenes: SceneComposer, rounds: int, options: RunOptions
 ) -> Boxes:
     """LNet_o's strongest head square in every scene of so many rounds, kept in run/proposals."""
@@ -51,7 +55,7 @@ def proposed_heads(
     key = _key(localizer, [plain(scenes.settings), scenes.seed, rounds, heads, backgrounds])
     report = progress(f"heads of {part}", options)
     path = run / "proposals" / f"heads_{part}.npz"
-    return kept(path, key, lambda: propose_heads(localizer, scenes, rounds, report))
+    return cached(path, key, lambda: propose_head_regions(localizer, scenes, rounds, report))
 
 
 def _key(localizer: Localizer, what: Any) -> str:

@@ -21,7 +21,7 @@ from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.center_net import CenterNetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
-from facetag.settings import settings_from
+from facetag.settings import settings_from, with_new_keys
 from facetag.tagger import TaggerSettings
 from facetag.training.loop import LoopSettings
 
@@ -31,12 +31,12 @@ class ObjectStage:
     """Pre-training of LNet+ on object categories.
 
     Attributes:
-        side: pixels of the square input.
+        input_size: pixels of the square input.
         crops: `ten` = one of the paper's ten patches; `random` = a random square of random size.
         held_out: share of the pictures that validates.
     """
 
-    side: int = 227
+    input_size: int = 227
     crops: Literal["ten", "random"] = "ten"
     held_out: float = 0.02
     head: HeadSettings = field(default_factory=HeadSettings)
@@ -72,9 +72,9 @@ class CropStage:
 
     Attributes:
         start: from LNet+ (the paper), from the trained LNet_o, or from nothing.
-        side: pixels of x_s.
+        input_size: pixels of x_s.
         scenes: the whole images that LNet_o is shown.
-        sides: the sides at which LNet_o sees them; none = the localizer's.
+        input_sizes: the sides at which LNet_o sees them; none = the localizer's.
         shift, scale: a crop is moved by up to this share of its side and resized by up to this factor each way.
         others: chance that a crop is larger or smaller than LNet_o's square by a factor of `nearest` to `furthest`;
             it brings no tag.
@@ -86,8 +86,8 @@ class CropStage:
     held_out: float = 0.05
     any_weight: float = 1.0
     response: Literal["mean", "any"] = "mean"
-    side: int = 227
-    sides: tuple[int, ...] = ()
+    input_size: int = 227
+    input_sizes: tuple[int, ...] = ()
     shift: float = 0.0
     scale: float = 1.0
     others: float = 0.0
@@ -147,22 +147,21 @@ class FaceStage:
             network from the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
         boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
             aligned frame, with a `jitter` as large as the LNets' errors; it needs no LNets.
-        sides, heads: how LNet_o sees a training picture, which holds one large face, and how many of its heads LNet_s
-            looks at; none and 0 = as the localizer says.
+        input_sizes, head_regions: how LNet_o sees a training picture, which holds one large face, and how many of its
+            heads LNet_s looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
-        photographs: how often an epoch shows each labelled photograph that is to train on
-            (`DataFolder.labelled_photographs`) beside CelebA; an attribute that it has no label of teaches nothing
-            there.
+        labeled_images: how often an epoch shows each labelled photograph that is to train on
+            (`DataFolder.labeled_images`) beside CelebA; an attribute that it has no label of teaches nothing there.
     """
 
     start: Literal["identities", "nothing", "attributes"] = "identities"
     boxes: Literal["located", "aligned"] = "located"
-    sides: tuple[int, ...] = ()
-    heads: int = 0
+    input_sizes: tuple[int, ...] = ()
+    head_regions: int = 0
     dropout: float = 0.0
     held_out: float = 0.05
-    photographs: int = 0
+    labeled_images: int = 0
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -174,32 +173,34 @@ class FitStage:
 
     Attributes:
         costs: values of C to choose from, by cross-validation over identities.
-        pulls: likewise how strongly an SVM's weights are pulled to those of the attribute's output in the fine-tuned
-            ANet, which saw eight times as many faces: 0 = not at all (the paper); q counts that output, with a
-            standard deviation of q, as a further feature.
+        prior_weights: likewise how strongly an SVM's weights are pulled to those of the attribute's output in the
+            fine-tuned ANet, which saw eight times as many faces: 0 = not at all (the paper); q counts that output,
+            with a standard deviation of q, as a further feature.
         thresholds: a probability is present from the threshold of best accuracy on, or from a half on.
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
-        photographs: share of the calibration that labelled photographs have which ANet did not learn from, in [0, 1);
-            the rest is CelebA's, and so is an attribute that they have no label of.
-        even: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs one or
-            the other: present from the threshold on by which both are told equally often, photographs and CelebA
-            having their shares.
+        labeled_images: share of the calibration that labelled photographs have which ANet did not learn from, in
+            [0, 1); the rest is CelebA's, and so is an attribute that they have no label of.
+        equal_error: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs
+            one or the other: present from the threshold on by which both are told equally often, photographs and
+            CelebA having their shares.
 
     Raises:
-        UsageError: `even` names what is no attribute.
+        UsageError: `equal_error` names what is no attribute.
     """
 
     costs: tuple[float, ...] = (0.001, 0.01, 0.1)
-    pulls: tuple[float, ...] = (0.0,)
+    prior_weights: tuple[float, ...] = (0.0,)
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
-    photographs: float = 0.0
-    even: tuple[str, ...] = ()
+    labeled_images: float = 0.0
+    equal_error: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if unknown := sorted(set(self.even) - set(ATTRIBUTES)):
-            raise UsageError(f"even = {unknown} under [svm] of the recipe is no attribute", "spell it as CelebA does")
+        if unknown := sorted(set(self.equal_error) - set(ATTRIBUTES)):
+            raise UsageError(
+                f"equal_error = {unknown} under [svm] of the recipe is no attribute", "spell it as CelebA does"
+            )
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class CenterNetStage:
     Attributes:
         held_out: fraction of the training identities that validates.
         scenes_per_epoch: scenes between validations.
-        small_side, small_epochs: so many epochs begin with scenes of this side, which cost less.
+        small_size, small_epochs: so many epochs begin with scenes of this side, which cost less.
         validation: scenes that validate.
         box_weight: of errors of boxes, next to the loss of the heatmap.
         scenes: how scenes are composed, of a side that is a multiple of 32.
@@ -218,7 +219,7 @@ class CenterNetStage:
 
     held_out: float = 0.02
     scenes_per_epoch: int = 16000
-    small_side: int = 160
+    small_size: int = 160
     small_epochs: int = 0
     validation: int = 256
     box_weight: float = 1.0
@@ -233,7 +234,7 @@ class Recipe:
 
     Attributes:
         note: what else is to be said of how a model came about, for its card.
-        finder: what finds faces in the model: the `lnets`, or the `center_net`.
+        localizer_kind: what finds faces in the model: the `lnets`, or the `center_net`.
 
     Raises:
         UsageError: ANet is to start from
@@ -242,7 +243,7 @@ class Recipe:
 
     name: str = "paper"
     note: str = ""
-    finder: Literal["lnets", "center_net"] = "lnets"
+    localizer_kind: Literal["lnets", "center_net"] = "lnets"
     lnet: LNetSettings = field(default_factory=LNetSettings)
     anet: ANetSettings = field(default_factory=ANetSettings)
     lnet_plus: ObjectStage = field(default_factory=ObjectStage)
@@ -257,12 +258,16 @@ class Recipe:
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
     def __post_init__(self) -> None:
-        if self.finder == "lnets" and self.anet_attributes.start == "attributes":
-            raise UsageError('anet_attributes.start = "attributes" is for finder = "center_net"', "leave it out")
-        if self.anet_attributes.photographs and self.anet_attributes.boxes == "aligned":
+        if self.localizer_kind == "lnets" and self.anet_attributes.start == "attributes":
+            raise UsageError(
+                'anet_attributes.start = "attributes" is for localizer_kind = "center_net"', "leave it out"
+            )
+        if self.anet_attributes.labeled_images and self.anet_attributes.boxes == "aligned":
             raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
-        if not 0 <= self.svm.photographs < 1:
-            raise UsageError(f"svm.photographs = {self.svm.photographs} is no share that leaves some", "set 0 to 0.9")
+        if not 0 <= self.svm.labeled_images < 1:
+            raise UsageError(
+                f"svm.labeled_images = {self.svm.labeled_images} is no share that leaves some", "set 0 to 0.9"
+            )
 
 
 def shipped_recipes() -> list[str]:
@@ -296,7 +301,8 @@ def _values(name_or_path: str) -> dict[str, Any]:
 
 def _read(name_or_path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_recipe_file(name_or_path).read_text(encoding="utf-8"))
+        values: dict[str, Any] = with_new_keys(tomllib.loads(_recipe_file(name_or_path).read_text(encoding="utf-8")))
+        return values
     except OSError as error:
         raise DataError(f"recipe {name_or_path}: {error.strerror}", "give the path of a TOML file") from error
     except (ValueError, RecursionError) as error:

@@ -19,12 +19,12 @@ from facetag.training import checkpoint
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
-from facetag.training.fit import Features, Fitted, Photographs, fit, require_identities
+from facetag.training.fit import Features, Fitted, LabeledFaces, fit, require_identities
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box
 from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe
-from facetag.training.trained import by_finder, has_stage, trained_attribute_net, trained_finder
+from facetag.training.trained import by_localizer, has_stage, trained_attribute_net, trained_face_localizer
 
 
 def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
@@ -35,26 +35,26 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     """
     celeba = DataFolder(data).celeba()
     svms = _for_svms(celeba, data, recipe)
-    labelled = DataFolder(data).labelled_photographs("calibrate") if recipe.svm.photographs else None
+    labelled = DataFolder(data).labeled_images("calibrate") if recipe.svm.labeled_images else None
     record = training_record(run, recipe)
     record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
-    if recipe.anet_attributes.photographs:
+    if recipe.anet_attributes.labeled_images:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
     sight = _Sight(run, recipe, options)
     found, features = sight("svm", [str(path) for path in svms.paths])
-    photographs = None
+    images = None
     if labelled:
         there, others = sight("calibration", labelled[0])
-        photographs = Photographs(others, labelled[1].values[there])
+        images = LabeledFaces(others, labelled[1].values[there])
     chosen = svms.select(found)
-    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, sight.outputs, photographs)
+    fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, sight.outputs, images)
     record["svm"] = {
         "faces": len(chosen),
         "without_a_box": int((~found).sum()),
         "cost": fitted.cost,
         "pull": fitted.pull,
         "cross_fitted_accuracy": fitted.accuracy,
-        "photographs": 0 if photographs is None else len(photographs.labels),
+        "photographs": 0 if images is None else len(images.labels),
     }
     model = _model_of(out.name, sight, fitted, record)
     save_model(model, out, model_card(model))
@@ -85,7 +85,7 @@ class _Sight:
 
     def __init__(self, run: Path, recipe: Recipe, options: RunOptions) -> None:
         self.run, self.recipe, self.options = run, recipe, options
-        self.localizer, tuned = trained_finder(run, recipe, options.device), trained_attribute_net(run, recipe)
+        self.localizer, tuned = trained_face_localizer(run, recipe, options.device), trained_attribute_net(run, recipe)
         self.anet = tuned.anet.half().float()
         views = recipe.tagger.width // FEATURES
         self.outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
@@ -97,7 +97,7 @@ class _Sight:
             DataError: in none.
         """
         recipe, options = self.recipe, self.options
-        boxes = proposed_faces(self.run, by_finder(part, recipe), self.localizer, paths, options)
+        boxes = proposed_faces(self.run, by_localizer(part, recipe), self.localizer, paths, options)
         found = ~np.isnan(boxes[:, 0])
         if not found.any():
             raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
@@ -151,9 +151,9 @@ def _stages_behind(recipe: Recipe) -> list[str]:
         "lnet_o": True,
         "lnet_s": True,
         "anet_identities": recipe.anet_attributes.start == "identities",
-        "center_net": recipe.finder == "center_net",
-        "anet_attributes": recipe.finder == "lnets" or recipe.anet_attributes.start == "attributes",
-        by_finder("anet_attributes", recipe): True,
+        "center_net": recipe.localizer_kind == "center_net",
+        "anet_attributes": recipe.localizer_kind == "lnets" or recipe.anet_attributes.start == "attributes",
+        by_localizer("anet_attributes", recipe): True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
 
@@ -161,10 +161,10 @@ def _stages_behind(recipe: Recipe) -> list[str]:
 def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
     """True when the stage's checkpoint says these settings; False when there is none any more, and of the ANet that a
     centre network's goes on from, as how that was trained is for its own recipe to say."""
-    from_elsewhere = recipe.finder == "center_net" and name == "anet_attributes"
+    from_elsewhere = recipe.localizer_kind == "center_net" and name == "anet_attributes"
     if from_elsewhere or not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
-    own: dict[str, Any] = {by_finder("anet_attributes", recipe): recipe.anet_attributes}
+    own: dict[str, Any] = {by_localizer("anet_attributes", recipe): recipe.anet_attributes}
     stage = own[name] if name in own else getattr(recipe, name)
     try:
         checkpoint.load(run / name, stage.loop, stage, device=torch.device("cpu"))
@@ -196,7 +196,7 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     Raises:
         DataError: the labels are not there any more.
     """
-    paths, labels = DataFolder(data).labelled_photographs("train")
+    paths, labels = DataFolder(data).labeled_images("train")
     boxes = face_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}

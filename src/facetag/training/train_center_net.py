@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightPictures
-from facetag.datasets.picture_pool import PicturePool, build_pool
+from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightImages
+from facetag.datasets.image_pool import ImagePool, build_pool
 from facetag.datasets.sampling import shuffled_batches
 from facetag.images.resample import Image
 from facetag.method import detection_metrics
 from facetag.method.center_heatmap import find_centers, heatmap_targets
-from facetag.method.windows import suppress_doubles
+from facetag.method.windows import nms
 from facetag.networks.center_net import STRIDE, CenterNet
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH, Place, read_rgb
+from facetag.training.examples import VALIDATION_EPOCH, EpochIndex, read_rgb
 from facetag.training.finetune import split_training
 from facetag.training.pretrain import in_batches
 from facetag.training.recipe import CenterNetStage
@@ -46,18 +46,17 @@ def detection_composers(
         DataError: there are no heads or no scenes without people.
     """
     splits = [split_training(data.celeba(), stage.held_out)]
-    if (half := data.half_heads()) is not None:
+    if (half := data.half_head_images()) is not None:
         splits.append(split_training(half, stage.held_out))
 
-    def pool(name: str, paths: Sequence[str], longest: int) -> PicturePool:
+    def pool(name: str, paths: Sequence[str], longest: int) -> ImagePool:
         return build_pool(paths, pools / name, read_rgb, longest)
 
     groups = data.backgrounds()
     starts = np.cumsum([0, *map(len, groups)])
     scenes = pool("scenes", [path for group in groups for path in group], SCENE_PIXELS)
     tight = [
-        TightPictures(pool(f"tight_{files.name}", files.paths, HEAD_PIXELS), files.boxes)
-        for files in data.tight_pictures()
+        TightImages(pool(f"tight_{files.name}", files.paths, HEAD_PIXELS), files.boxes) for files in data.tight_images()
     ]
     weighted = [(int(start), len(group), 1.0) for start, group in zip(starts, groups, strict=False)]
     heads, held = (
@@ -71,9 +70,9 @@ def detection_composers(
 class SceneSamples(Dataset[Any]):
     """((epoch, index)) -> image uint8 (side, side, 3), heatmap targets (7, side / 8, side / 8)."""
 
-    def __init__(self, composer: DetectionSceneComposer, count: int, small_side: int, small_epochs: int) -> None:
+    def __init__(self, composer: DetectionSceneComposer, count: int, small_size: int, small_epochs: int) -> None:
         self.composer, self.count = composer, count
-        small = replace(composer.settings, side=small_side)
+        small = replace(composer.settings, input_size=small_size)
         self.small, self.small_epochs = replace(composer, settings=small), small_epochs
 
     def __len__(self) -> int:
@@ -82,8 +81,8 @@ class SceneSamples(Dataset[Any]):
     def scene(self, epoch: int, index: int) -> DetectionScene:
         return (self.small if epoch < self.small_epochs else self.composer).compose(epoch, index)
 
-    def __getitem__(self, place: Place) -> tuple[Image, Tensor]:
-        scene = self.scene(*place)
+    def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
+        scene = self.scene(*key)
         cells = scene.image.shape[0] // STRIDE
         targets = heatmap_targets(scene.faces, scene.ignored, (cells, cells), STRIDE)
         return np.ascontiguousarray(scene.image), torch.from_numpy(targets.stacked())
@@ -101,8 +100,8 @@ class CenterNetTask:
         self.stage = stage
         torch.manual_seed(stage.loop.seed)
         self.model: nn.Module = CenterNet(stage.net)
-        self.examples = SceneSamples(training, stage.scenes_per_epoch, stage.small_side, stage.small_epochs)
-        self.validation = SceneSamples(validation, stage.validation, stage.scenes.side, 0)
+        self.examples = SceneSamples(training, stage.scenes_per_epoch, stage.small_size, stage.small_epochs)
+        self.validation = SceneSamples(validation, stage.validation, stage.scenes.input_size, 0)
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
         loop = self.stage.loop
@@ -125,7 +124,7 @@ def _located(maps: Any, scene: DetectionScene) -> detection_metrics.Located:
     """What the maps answer next to what is there; boxes on ignore regions are neither right nor wrong."""
     found = find_centers(maps, STRIDE, LEAST)
     boxes, scores = [one.box for one in found], [one.logit for one in found]
-    kept = suppress_doubles(boxes, scores, NMS_IOU)
+    kept = nms(boxes, scores, NMS_IOU)
     clear = [i for i in kept if all(boxes[i].iou(box) < IOU for box in scene.ignored)]
     return detection_metrics.Located([boxes[i] for i in clear], [scores[i] for i in clear], scene.faces)
 

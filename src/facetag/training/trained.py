@@ -27,21 +27,21 @@ def has_stage(run: Path, stage: str) -> bool:
 
 def trained_lnet_o(run: Path, recipe: Recipe) -> RespondingLNet:
     """LNet_o of a run, ready for use."""
-    return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.side)
+    return finetune.responding(run / "lnet_o", recipe.lnet, recipe.lnet_o, recipe.lnet_o.scenes.input_size)
 
 
-def head_localizer(
-    run: Path, recipe: Recipe, device: torch.device, sides: tuple[int, ...] = (), half: bool = False
+def head_region_localizer(
+    run: Path, recipe: Recipe, device: torch.device, input_sizes: tuple[int, ...] = (), half: bool = False
 ) -> LNetLocalizer:
     """A LNetLocalizer that finds heads alone: LNet_s is not trained yet, LNet_o stands in its place unused."""
     lnet_o = trained_lnet_o(run, recipe)
-    settings = replace(recipe.localizer, sides=sides or recipe.localizer.sides)
+    settings = replace(recipe.localizer, input_sizes=input_sizes or recipe.localizer.input_sizes)
     return LNetLocalizer(_model(recipe, lnet_o, lnet_o), device, settings, half, alike=half)
 
 
 def trained_localizer(run: Path, recipe: Recipe, device: torch.device, half: bool = False) -> LNetLocalizer:
     """Both LNets of a run with the recipe's localizer settings."""
-    lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.side)
+    lnet_s = finetune.responding(run / "lnet_s", recipe.lnet, recipe.lnet_s, recipe.lnet_s.input_size)
     return LNetLocalizer(
         _model(recipe, trained_lnet_o(run, recipe), lnet_s), device, recipe.localizer, half, alike=half
     )
@@ -55,15 +55,15 @@ def trained_center_net(run: Path, recipe: Recipe, device: torch.device) -> Cente
     return CenterLocalizer(_model(recipe, center_net=folded), device, recipe.center_localizer)
 
 
-def trained_finder(run: Path, recipe: Recipe, device: torch.device) -> Localizer:
+def trained_face_localizer(run: Path, recipe: Recipe, device: torch.device) -> Localizer:
     """What finds faces in this recipe's model."""
-    return (trained_center_net if recipe.finder == "center_net" else trained_localizer)(run, recipe, device)
+    return (trained_center_net if recipe.localizer_kind == "center_net" else trained_localizer)(run, recipe, device)
 
 
 def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
     """The fine-tuned ANet of a run with its outputs."""
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
-    checkpoint.load_best(run / by_finder("anet_attributes", recipe), net)
+    checkpoint.load_best(run / by_localizer("anet_attributes", recipe), net)
     return net.eval().requires_grad_(False)
 
 
@@ -73,13 +73,13 @@ def _model(
     lnet_s: RespondingLNet | None = None,
     center_net: CenterNet | None = None,
 ) -> Model:
-    """A model that only localises, while the rest is not trained yet."""
+    """A model that only localizes, while the rest is not trained yet."""
     nothing = np.zeros(0)
     svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
     decide = (svm, Calibration(nothing, nothing), nothing)
     return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, center_net=center_net)
 
 
-def by_finder(name: str, recipe: Recipe) -> str:
+def by_localizer(name: str, recipe: Recipe) -> str:
     """What hangs on who finds the faces has a name of its own for each finder."""
-    return name if recipe.finder == "lnets" else f"{name}_{recipe.finder}"
+    return name if recipe.localizer_kind == "lnets" else f"{name}_{recipe.localizer_kind}"

@@ -22,7 +22,7 @@ _BROKEN = (FacetagError, ImportError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
-class Place:
+class Setup:
     """What is looked at: the words of the command line."""
 
     model: str | None
@@ -38,11 +38,11 @@ def doctor(model: options.ModelName = None, device: options.Device = "auto", out
       facetag doctor
       facetag doctor --device cuda --out /mnt/archive
     """
-    place = Place(model, device, out)
+    setup = Setup(model, device, out)
     well = True
     for subject, check in CHECKS.items():
         try:
-            for finding in check(place):
+            for finding in check(setup):
                 print(f"ok      {subject}: {finding}", flush=True)
         except _BROKEN as error:
             well = False
@@ -51,13 +51,13 @@ def doctor(model: options.ModelName = None, device: options.Device = "auto", out
         raise typer.Exit(ExitCode.FATAL)
 
 
-def _versions(place: Place) -> Iterator[str]:
+def _versions(setup: Setup) -> Iterator[str]:
     from facetag.runs.run_report import versions
 
     yield ", ".join(f"{name} {version}" for name, version in versions().items())
 
 
-def _extras(place: Place) -> Iterator[str]:
+def _extras(setup: Setup) -> Iterator[str]:
     from importlib import metadata
 
     for extra, package in EXTRAS.items():
@@ -67,19 +67,19 @@ def _extras(place: Place) -> Iterator[str]:
             yield f"{package} is not installed; pip install 'facetag[{extra}]' if you need it"
 
 
-def _device(place: Place) -> Iterator[str]:
+def _device(setup: Setup) -> Iterator[str]:
     import torch
 
     from facetag.networks.execution.device import device_name, torch_device
 
-    device = torch_device(place.device)
+    device = torch_device(setup.device)
     twos = torch.full((8, 8), 2.0, device=device)
     if float((twos @ twos).sum()) != 8 * 8 * 8 * 4:
         raise FacetagError(f"{device} does not multiply", "use another device")
     yield f"{device_name(device)}, torch {torch.__version__}"
 
 
-def _decoder(kind: str, place: Place) -> Iterator[str]:
+def _decoder(kind: str, setup: Setup) -> Iterator[str]:
     from facetag.images.selftest import try_kind
 
     try:
@@ -89,20 +89,20 @@ def _decoder(kind: str, place: Place) -> Iterator[str]:
         yield f"left out: {error}"
 
 
-def _model(place: Place) -> Iterator[str]:
+def _model(setup: Setup) -> Iterator[str]:
     from facetag.model import load_model
     from facetag.model_folder import DEFAULT
 
-    loaded = load_model(place.model or DEFAULT)
+    loaded = load_model(setup.model or DEFAULT)
     yield f"{loaded.name}, whole, digest {loaded.fingerprint}"
 
 
-def _writing(place: Place) -> Iterator[str]:
+def _writing(setup: Setup) -> Iterator[str]:
     from tempfile import TemporaryDirectory
 
-    with writing(place.folder), TemporaryDirectory(prefix=".facetag.", dir=place.folder) as folder:
+    with writing(setup.folder), TemporaryDirectory(prefix=".facetag.", dir=setup.folder) as folder:
         _try_run(f"{folder}/tags.csv")
-    yield f"files, locks and journals in {place.folder.absolute()}"
+    yield f"files, locks and journals in {setup.folder.absolute()}"
 
 
 def _try_run(out: str) -> None:
@@ -126,7 +126,7 @@ def _try_run(out: str) -> None:
 
 
 #: What is looked at, in order. A new check is a function here and a line there.
-CHECKS: dict[str, Callable[[Place], Iterator[str]]] = {
+CHECKS: dict[str, Callable[[Setup], Iterator[str]]] = {
     "versions": _versions,
     "extras": _extras,
     "device": _device,

@@ -23,7 +23,7 @@ from facetag.cli.commands.stages import Quiet
 from facetag.cli.console import say
 from facetag.cli.options import Device, ModelName, Precision
 
-_HELP = """Measure attributes, their robustness, localisation and speed; fit boxes.
+_HELP = """Measure attributes, their robustness, localization and speed; fit boxes.
 
 \b
 Examples:
@@ -82,18 +82,18 @@ def attributes(
     check_outputs(json, sheet, data)
     if card:
         check_card(model, limit, precision)
-    shares, part = celeba_part(data, partition, limit)
+    fractions, part = celeba_part(data, partition, limit)
     paths, labels = part.paths, part.attributes
     loaded, localizer, tagger = cascade_of(model, device, precision)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
-    tagged = evaluate.tag_pictures(paths, locate, tagger, progress("pictures", quiet), localizer.read_side)
-    measured = evaluate.measure_attributes(tagged, labels, shares)
+    tagged = evaluate.tag_images(paths, locate, tagger, progress("pictures", quiet), localizer.read_size)
+    measured = evaluate.measure_attributes(tagged, labels, fractions)
     facts = {**about(loaded), "partition": partition, "mode": mode, "precision": precision}
     tables = report.attribute_tables(measured, evaluate.FITTED[partition])
     answer(json, facts, report.attribute_json(measured), tables)
     if card:
-        words = ["facetag", "eval", "attributes", "--partition", partition, "--mode", mode]
-        write_card(model, shlex.join([*words, *(("--model", model) if model else ()), "--card"]), tables)
+        command = ["facetag", "eval", "attributes", "--partition", partition, "--mode", mode]
+        write_card(model, shlex.join([*command, *(("--model", model) if model else ()), "--card"]), tables)
     if sheet:
         sheets.write_sheet(sheet, sheets.contact_sheet(sheets.attribute_tiles(paths, tagged, labels, count)))
 
@@ -119,16 +119,16 @@ def tags(
     Example:
       facetag eval tags labels.csv --images photos --sheet mistakes.jpg
     """
-    from facetag.datasets.tags import load_tags_csv, photographs_of
+    from facetag.datasets.tags import labeled_images_of, load_tags_csv
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
-    from facetag.evaluate.attributes import tag_pictures
+    from facetag.evaluate.attributes import tag_images
     from facetag.evaluate.tags import measure_tags
 
     check_outputs(json, sheet, images)
-    chosen, paths = photographs_of(load_tags_csv(labels), images, half)
+    chosen, paths = labeled_images_of(load_tags_csv(labels), images, half)
     loaded, localizer, tagger = cascade_of(model, device, precision)
-    tagged = tag_pictures(paths, localizer.dominant, tagger, progress("photographs", quiet), localizer.read_side)
+    tagged = tag_images(paths, localizer.dominant, tagger, progress("photographs", quiet), localizer.read_size)
     measured = measure_tags(tagged, chosen)
     facts = {**about(loaded), "labels": str(labels), "half": half, "precision": precision}
     answer(json, facts, report.tag_json(measured), report.tag_tables(measured))
@@ -164,10 +164,10 @@ def robustness(
     from facetag.evaluate.robustness import measure_robustness
 
     check_outputs(json)
-    shares, part = celeba_part(data, partition, limit)
+    fractions, part = celeba_part(data, partition, limit)
     loaded, _, tagger = cascade_of(model, device)
     report_progress = progress("pictures", quiet)
-    measured = measure_robustness(part.paths, part.attributes, shares, tagger, seed, report_progress)
+    measured = measure_robustness(part.paths, part.attributes, fractions, tagger, seed, report_progress)
     facts = {**about(loaded), "partition": partition, "seed": seed}
     tables = report.robustness_tables(measured, FITTED[partition])
     answer(json, facts, report.robustness_json(measured), tables)
@@ -197,11 +197,11 @@ def localization(
     from facetag.evaluate import localization as evaluate
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
-    from facetag.evaluate.pictures import evenly
+    from facetag.evaluate.image_batches import evenly
 
     check_outputs(json, sheet, images)
-    photographs = evaluate.load_photographs(images, boxes, half)
-    chosen = [photographs.chosen[index] for index in evenly(len(photographs.chosen), limit)]
+    annotated_images = evaluate.load_annotated_images(images, boxes, half)
+    chosen = [annotated_images.chosen[index] for index in evenly(len(annotated_images.chosen), limit)]
     loaded, localizer, tagger = cascade_of(model, device, precision, faces)
     examined = evaluate.examine(chosen, localizer, progress("photographs", quiet))
     measured = evaluate.measure_localization(examined, localizer.settings.score)
@@ -210,8 +210,8 @@ def localization(
         "half": half,
         "faces": faces,
         "precision": precision,
-        "missing": photographs.missing,
-        "duplicates": photographs.duplicates,
+        "missing": annotated_images.missing,
+        "duplicates": annotated_images.duplicates,
     }
     answer(json, facts, report.localization_json(measured), report.localization_tables(measured))
     if sheet:
@@ -236,13 +236,13 @@ def speed(
       facetag eval speed --image examples/photos/astronaut.jpg
     """
     from facetag.evaluate import report
-    from facetag.evaluate.pictures import read_picture
-    from facetag.evaluate.speed import measure_speed, smooth_picture
+    from facetag.evaluate.image_batches import load_pixels
+    from facetag.evaluate.speed import measure_speed, smooth_image
 
     check_outputs(json)
-    picture = read_picture(image) if image else smooth_picture()
+    given_image = load_pixels(image) if image else smooth_image()
     loaded, localizer, tagger = cascade_of(model, device)
-    measured = measure_speed(localizer, tagger, picture, repeats)
+    measured = measure_speed(localizer, tagger, given_image, repeats)
     answer(json, about(loaded), report.speed_json(measured), report.speed_tables(measured))
 
 
@@ -271,12 +271,12 @@ def convention(
       facetag eval convention --images data/webfaces --run runs/faithful
     """
     from facetag.evaluate import report
-    from facetag.evaluate.convention import fit_convention
-    from facetag.evaluate.localization import load_photographs
-    from facetag.evaluate.pictures import evenly
+    from facetag.evaluate.box_calibration import fit_box_calibration
+    from facetag.evaluate.image_batches import evenly
+    from facetag.evaluate.localization import load_annotated_images
 
     check_outputs(json)
-    single = load_photographs(images, boxes, half).single
+    single = load_annotated_images(images, boxes, half).single
     chosen = [single[index] for index in evenly(len(single), limit)]
     if run:
         localizer, heads_alone = localizer_of_run(run, recipe, device)
@@ -284,8 +284,8 @@ def convention(
     else:
         loaded, localizer, _ = cascade_of(model, device)
         facts, heads_alone = about(loaded), False
-    fitted = fit_convention(localizer, chosen, progress("photographs", quiet), heads_alone)
+    fitted = fit_box_calibration(localizer, chosen, progress("photographs", quiet), heads_alone)
     if json:
-        write_text(json, report.to_json({**facts, "half": half, **report.convention_json(fitted)}))
+        write_text(json, report.to_json({**facts, "half": half, **report.box_calibration_json(fitted)}))
     if str(json) != "-":
-        print(report.convention_toml(fitted))
+        print(report.box_calibration_toml(fitted))

@@ -51,7 +51,7 @@ stages.add_stage(
     app,
     "center-net",
     "facetag.training.cascade:train_center_net",
-    """Train the centre network, a small and fast localiser, on composed scenes.
+    """Train the centre network, a small and fast localizer, on composed scenes.
 
     Example: facetag finetune center-net --run runs/faithful --recipe fast""",
 )

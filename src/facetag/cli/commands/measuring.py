@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 def celeba_part(data: Path, partition: "Partition", limit: int | None) -> "tuple[NDArray[np.float64], CelebA]":
     """Shares of the training partition's attributes, and this partition, or so many of its pictures."""
     from facetag.datasets.celeba import load_celeba
-    from facetag.evaluate.attributes import PARTITIONS, training_shares
-    from facetag.evaluate.pictures import evenly
+    from facetag.evaluate.attributes import PARTITIONS, training_fractions
+    from facetag.evaluate.image_batches import evenly
 
     celeba = load_celeba(data / "celeba" if (data / "celeba").is_dir() else data)
     part = celeba.subset(PARTITIONS[partition])
     mask = part.partition < 0
     mask[evenly(len(part), limit)] = True
-    return training_shares(celeba), part.select(mask)
+    return training_fractions(celeba), part.select(mask)
 
 
 def cascade_of(
@@ -51,15 +51,15 @@ def localizer_of_run(run: Path, recipe: str, device: str) -> "tuple[Localizer, b
     """The LNets or the centre network of a training run, and whether there is no LNet_s yet."""
     from facetag.networks.execution.device import torch_device
     from facetag.training.recipe import load_recipe
-    from facetag.training.trained import has_stage, head_localizer, trained_finder
+    from facetag.training.trained import has_stage, head_region_localizer, trained_face_localizer
 
-    loaded, place = load_recipe(recipe), torch_device(device)
-    if loaded.finder == "center_net" or has_stage(run, "lnet_s"):
-        return trained_finder(run, loaded, place), False
-    return head_localizer(run, loaded, place), True
+    loaded, chosen_device = load_recipe(recipe), torch_device(device)
+    if loaded.localizer_kind == "center_net" or has_stage(run, "lnet_s"):
+        return trained_face_localizer(run, loaded, chosen_device), False
+    return head_region_localizer(run, loaded, chosen_device), True
 
 
-def check_outputs(json: Path | None, sheet: Path | None = None, photographs: Path | None = None) -> None:
+def check_outputs(json: Path | None, sheet: Path | None = None, images: Path | None = None) -> None:
     """See before a long run that its files can be written after it, and replace none of the photographs.
 
     Raises:
@@ -73,8 +73,8 @@ def check_outputs(json: Path | None, sheet: Path | None = None, photographs: Pat
             raise UsageError(f"{path.parent} is not a folder", "make it, or name another file")
     if json:
         refuse_to_replace(str(json))
-    if sheet and photographs:
-        check_sheet(sheet, photographs)
+    if sheet and images:
+        check_sheet(sheet, images)
 
 
 def about(model: "Model") -> dict[str, Any]:
@@ -113,8 +113,8 @@ def _print_rich(table: "Table") -> None:
     from rich.table import Table as RichTable
 
     drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
-    for place, column in enumerate(table.columns):
-        drawn.add_column(column, justify="left" if place == 0 else "right")
+    for index, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if index == 0 else "right")
     for row in table.rows:
         drawn.add_row(*row, style="bold" if row[0] == "mean" else None)
     Console().print(drawn)

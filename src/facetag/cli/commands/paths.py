@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facetag.attributes import ATTRIBUTES, attribute_indices
-from facetag.cli.options import words
+from facetag.cli.options import names_in
 from facetag.results import Status
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def paths(
     """
     from facetag.formats.readers import read_records
 
-    wanted, unwanted = ({ATTRIBUTES[index] for index in attribute_indices(words(names))} for names in (tag, without))
+    wanted, unwanted = ({ATTRIBUTES[index] for index in attribute_indices(names_in(names))} for names in (tag, without))
     end = b"\0" if print0 else b"\n"
     for record in read_records(output, format):
         if (not status or record.status in status) and _has(record, wanted, unwanted):

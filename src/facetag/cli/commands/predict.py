@@ -34,7 +34,7 @@ def predict(context: typer.Context, options: Options) -> None:
     tagger = tagger_of(options, decisions)
     if options.dry_run:
         raise typer.Exit(foresee("predict", request, inputs, tagger))
-    companions = Companions(options.sidecar, options.crop_dir, tagger.reading.place)
+    companions = Companions(options.sidecar, options.crop_dir, tagger.reading.location)
     code = companions.conclude(carry_out("predict", request, inputs, tagger, companions), options.fail_on)
     unused = tagger.given.unused if tagger.given else ()
     if unused and request.how.shard.count == 1:  # else another shard may have asked

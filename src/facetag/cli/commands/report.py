@@ -45,12 +45,12 @@ def report(
     page = out or f"{output}.html"
     refuse_stranger(page, overwrite, output)
     summary = Summary.of(read_records(output, format))
-    examples = (*summary.surest.values(), *summary.doubtful.values())
+    examples = (*summary.most_confident.values(), *summary.borderline.values())
     shown = [face for faces in (summary.highest, summary.lowest, *examples) for face in faces]
     folder = str(relative_to or "")
-    pictures, missing = thumbnails([] if no_thumbnails else shown, lambda path: os.path.join(folder, path))
+    images, missing = thumbnails([] if no_thumbnails else shown, lambda path: os.path.join(folder, path))
     with open_output(page) as stream:
-        write_report(stream, summary, pictures, os.path.basename(output), missing)
+        write_report(stream, summary, images, os.path.basename(output), missing)
     if not quiet:
         say(f"wrote {page}: {summary.inputs} inputs, {summary.faces} faces")
 

@@ -109,20 +109,20 @@ def _of_input(before: ImageRecord | None, after: ImageRecord | None, totals: Tot
         if number in pairs:
             yield from _of_face(before, after, number, pairs[number])
         else:
-            yield Change(before.path, "face_lost", number, old=_words(before.faces[number - 1].box))
+            yield Change(before.path, "face_lost", number, old=_phrase(before.faces[number - 1].box))
     for number in sorted(set(range(1, len(after.faces) + 1)).difference(pairs.values())):
-        yield Change(before.path, "face_gained", 0, number, new=_words(after.faces[number - 1].box))
+        yield Change(before.path, "face_gained", 0, number, new=_phrase(after.faces[number - 1].box))
 
 
 def _of_face(before: ImageRecord, after: ImageRecord, number: int, other: int) -> Iterator[Change]:
     old, new = before.faces[number - 1], after.faces[other - 1]
     if old.box.iou(new.box) < MOVED:
-        yield Change(before.path, "face_moved", number, other, "", _words(old.box), _words(new.box))
+        yield Change(before.path, "face_moved", number, other, "", _phrase(old.box), _phrase(new.box))
     for name in old.probabilities:
         if name in new.probabilities and (name in old.tags) != (name in new.tags):
             kind = "tag_lost" if name in old.tags else "tag_gained"
-            shares = (f"{face.probabilities[name]:.4f}" for face in (old, new))
-            yield Change(before.path, kind, number, other, name, *shares)
+            probabilities = (f"{face.probabilities[name]:.4f}" for face in (old, new))
+            yield Change(before.path, kind, number, other, name, *probabilities)
 
 
 def _matched(old: tuple[FaceRecord, ...], new: tuple[FaceRecord, ...]) -> dict[int, int]:
@@ -142,5 +142,5 @@ def _matched(old: tuple[FaceRecord, ...], new: tuple[FaceRecord, ...]) -> dict[i
     return pairs
 
 
-def _words(box: Box) -> str:
+def _phrase(box: Box) -> str:
     return " ".join(f"{side:.1f}" for side in (box.x, box.y, box.width, box.height))

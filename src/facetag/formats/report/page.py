@@ -27,18 +27,18 @@ class Bar:
     """One attribute's line.
 
     Attributes:
-        share: of the faces, in percent, that have it.
+        percent_present: of the faces, in percent, that have it.
         heights: of the bars of its distribution, 0 to 20.
     """
 
     name: str
     present: int
     unsure: int
-    share: float
+    percent_present: float
     heights: tuple[float, ...]
 
 
-def write_report(stream: TextIO, summary: Summary, pictures: Thumbnails, title: str, missing: int = 0) -> None:
+def write_report(stream: TextIO, summary: Summary, images: Thumbnails, title: str, missing: int = 0) -> None:
     """Write the page of an output.
 
     Args:
@@ -51,9 +51,9 @@ def write_report(stream: TextIO, summary: Summary, pictures: Thumbnails, title: 
         "statuses": [(status.value, summary.statuses[status], status.is_failure) for status in Status],
         "failures": sorted(summary.failures.values(), key=lambda failure: -failure.count),
         "bars": _bars(summary),
-        "show": _shower(pictures),
+        "show": _shower(images),
         "missing": missing,
-        "pictures": list(pictures.values()),
+        "pictures": list(images.values()),
         "packed": packed,
         "listed": listed,
         "facts": {
@@ -96,21 +96,21 @@ def _bars(summary: Summary) -> list[Bar]:
     lines = []
     for name, counts, decided in zip(summary.attributes, summary.histogram, summary.decided, strict=True):
         heights = tuple(round(float(height), 1) for height in counts / max(counts.max(), 1) * BINS)
-        share = 100 * decided[PRESENT] / max(summary.faces, 1)
-        lines.append(Bar(name, int(decided[PRESENT]), int(decided[UNSURE]), float(share), heights))
+        percent_present = 100 * decided[PRESENT] / max(summary.faces, 1)
+        lines.append(Bar(name, int(decided[PRESENT]), int(decided[UNSURE]), float(percent_present), heights))
     return lines
 
 
-def _shower(pictures: Thumbnails) -> Any:
+def _shower(images: Thumbnails) -> Any:
     """What the templates ask of a face; its picture is a place in the list of pictures, which the page holds once."""
-    places = {face: place for place, face in enumerate(pictures)}
+    indices = {face: index for index, face in enumerate(images)}
 
     def show(face: Shown) -> dict[str, Any]:
         return {
             "path": escape(face.path),
             "number": face.number,
             "value": f"{face.value:.2f}",
-            "picture": places.get((face.path, face.number)),
+            "picture": indices.get((face.path, face.number)),
         }
 
     return show

@@ -64,7 +64,8 @@ class Summary:
         histogram: (attributes, BINS) faces by probability.
         decided: (attributes, 3) faces by decision: absent, present, unsure.
         highest, lowest: the faces of highest and lowest score, best first.
-        surest, doubtful: an attribute -> the faces of highest probability, and of probability nearest to a half.
+        most_confident, borderline: an attribute -> the faces of highest probability, and of probability nearest to a
+            half.
         paths: every input, escaped, one a line.
         codes: the status of every input, a byte each.
         counts: the faces of every input, two bytes each.
@@ -79,8 +80,8 @@ class Summary:
         self.decided = np.zeros((0, 3), np.int64)
         self.highest: list[Shown] = []
         self.lowest: list[Shown] = []
-        self.surest: dict[str, list[Shown]] = {}
-        self.doubtful: dict[str, list[Shown]] = {}
+        self.most_confident: dict[str, list[Shown]] = {}
+        self.borderline: dict[str, list[Shown]] = {}
         self.paths = bytearray()
         self.codes = bytearray()
         self.counts = bytearray()
@@ -129,8 +130,8 @@ class Summary:
         self.attributes = attributes
         self.histogram = np.zeros((len(attributes), BINS), np.int64)
         self.decided = np.zeros((len(attributes), 3), np.int64)
-        self.surest = {name: [] for name in attributes}
-        self.doubtful = {name: [] for name in attributes}
+        self.most_confident = {name: [] for name in attributes}
+        self.borderline = {name: [] for name in attributes}
 
     def _fail(self, record: ImageRecord) -> None:
         key = (record.status, record.error)
@@ -152,20 +153,20 @@ class Summary:
         self._chunk.clear()
 
     def _count(self, faces: Sequence[FaceRecord]) -> None:
-        places = {name: place for place, name in enumerate(self.attributes)}
+        indices = {name: index for index, name in enumerate(self.attributes)}
         probabilities = np.array([[face.probabilities[name] for name in self.attributes] for face in faces])
         decisions = np.zeros(probabilities.shape, np.uint8)
         for row, face in enumerate(faces):
-            decisions[row, [places[name] for name in face.tags]] = PRESENT
-            decisions[row, [places[name] for name in face.unsure]] = UNSURE
+            decisions[row, [indices[name] for name in face.tags]] = PRESENT
+            decisions[row, [indices[name] for name in face.unsure]] = UNSURE
         self._decisions += decisions.tobytes()
         bins = np.clip((probabilities * BINS).astype(int), 0, BINS - 1)
-        for place, name in enumerate(self.attributes):
-            self.histogram[place] += np.bincount(bins[:, place], minlength=BINS)
-            self.decided[place] += np.bincount(decisions[:, place], minlength=3)
-            values = probabilities[:, place]
-            self._keep(self.surest[name], values, values, EXAMPLES)
-            self._keep(self.doubtful[name], -abs(values - 0.5), values, EXAMPLES)
+        for index, name in enumerate(self.attributes):
+            self.histogram[index] += np.bincount(bins[:, index], minlength=BINS)
+            self.decided[index] += np.bincount(decisions[:, index], minlength=3)
+            values = probabilities[:, index]
+            self._keep(self.most_confident[name], values, values, EXAMPLES)
+            self._keep(self.borderline[name], -abs(values - 0.5), values, EXAMPLES)
 
     def _keep(self, kept: list[Shown], ranks: NDArray[Any], values: NDArray[Any], count: int) -> None:
         """Keep the best `count` of those kept and of this chunk."""

@@ -24,7 +24,7 @@ def thumbnails(faces: Iterable[Shown], open_as: Callable[[str], str]) -> tuple[T
     by_path: dict[str, dict[int, Shown]] = {}
     for face in faces:
         by_path.setdefault(face.path, {})[face.number] = face
-    pictures: Thumbnails = {}
+    images: Thumbnails = {}
     missing = 0
     for path in sorted(by_path):
         try:
@@ -34,5 +34,5 @@ def thumbnails(faces: Iterable[Shown], open_as: Callable[[str], str]) -> tuple[T
             continue
         for number, face in by_path[path].items():
             data = jpeg(thumbnail(crop(pixels, face.box), SIDE), _QUALITY)
-            pictures[path, number] = "data:image/jpeg;base64," + base64.b64encode(data).decode()
-    return pictures, missing
+            images[path, number] = "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return images, missing

@@ -36,7 +36,7 @@ def input_fields(record: ImageRecord) -> dict[str, Any]:
     }
 
 
-def place_fields(face: FaceRecord) -> dict[str, Any]:
+def located_fields(face: FaceRecord) -> dict[str, Any]:
     """What typed formats say of where one face is."""
     box = face.box
     return {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}

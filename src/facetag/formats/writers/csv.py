@@ -6,7 +6,7 @@ A table has one row a face, and one row for an input without any:
     image_width, image_height   pixels, upright; empty when unknown
     face, faces             1 .. faces, and how many; face is empty when there is none, both when nobody could look
     x, y, width, height     of the face in pixels of the upright image, to a tenth
-    score                   of the localisation
+    score                   of the localization
     tags                    attributes decided present, joined by `;`
     unsure                  attributes whose probability is too near the threshold to decide, joined by `;`
     one column an attribute     its probability
@@ -25,7 +25,7 @@ COLUMNS = (
     "face", "faces", "x", "y", "width", "height", "score",
 )  # fmt: skip
 DECISIONS = ("tags", "unsure")  #: columns of a tagged face before those of its attributes
-_LOOKED_AT = COLUMNS.index("x")  #: columns that an input has without a face
+_FIRST_FACE_COLUMN = COLUMNS.index("x")  #: columns that an input has without a face
 
 #: What the csv module calls the dialects; names and messages hold no tab and no line break, so TSV quotes nothing.
 CSV: dict[str, Any] = {"lineterminator": "\r\n"}
@@ -67,14 +67,14 @@ def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[lis
     for number, face in enumerate(record.faces, 1):
         yield [*start, str(number), str(len(record.faces)), *_face_fields(face, attributes)]
     if not record.faces:
-        width = len(columns(attributes)) - _LOOKED_AT
+        width = len(columns(attributes)) - _FIRST_FACE_COLUMN
         yield [*start, "", "" if record.status.is_failure else "0", *[""] * width]
 
 
 def _face_fields(face: FaceRecord, attributes: Sequence[str] | None) -> list[str]:
     box = [f"{side:.1f}" for side in (face.box.x, face.box.y, face.box.width, face.box.height)]
-    place = [*box, f"{face.score:.4f}"]
+    located = [*box, f"{face.score:.4f}"]
     if attributes is None:
-        return place
+        return located
     decisions = [";".join(face.tags), ";".join(face.unsure)]
-    return [*place, *decisions, *(f"{face.probabilities[name]:.4f}" for name in attributes)]
+    return [*located, *decisions, *(f"{face.probabilities[name]:.4f}" for name in attributes)]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from facetag.formats.writers.base import Writer, input_fields, place_fields
+from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.results import FaceRecord, ImageRecord
 
 
@@ -52,7 +52,7 @@ def _object(record: ImageRecord, tagged: bool) -> dict[str, Any]:
 
 
 def _face(face: FaceRecord, tagged: bool) -> dict[str, Any]:
-    place = place_fields(face)
+    located = located_fields(face)
     if not tagged:
-        return place
-    return {**place, "tags": face.tags, "unsure": face.unsure, "probabilities": face.probabilities}
+        return located
+    return {**located, "tags": face.tags, "unsure": face.unsure, "probabilities": face.probabilities}

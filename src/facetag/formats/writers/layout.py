@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from facetag.errors import UsageError
-from facetag.formats.writers.base import Writer, input_fields, place_fields
+from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
 from facetag.formats.writers.parquet import ParquetWriter
 from facetag.results import FaceRecord, ImageRecord
@@ -52,7 +52,7 @@ class Layout:
         count = None if record.status.is_failure else len(record.faces)
         start = {**fields, "schema_version": VERSION, "faces": count, "folder": folder, "image_name": image_name}
         for number, face in enumerate(record.faces, 1):
-            here = {**start, "face": number, **place_fields(face)}
+            here = {**start, "face": number, **located_fields(face)}
             if self.long:
                 yield from (here | dict(zip(LONG, _answer(face, name), strict=True)) for name in attributes)
             else:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from facetag.formats.writers.base import Writer, input_fields, place_fields
+from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.formats.writers.csv import COLUMNS, DECISIONS, columns
 from facetag.results import FaceRecord, ImageRecord
 
@@ -76,8 +76,8 @@ def _schema(attributes: Sequence[str] | None) -> Any:
 
 def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     """The rows of one input, as in `writers.csv`; a column that is left out is null."""
-    looked_at = None if record.status.is_failure else len(record.faces)
-    start = {**input_fields(record), "faces": looked_at}
+    face_count = None if record.status.is_failure else len(record.faces)
+    start = {**input_fields(record), "faces": face_count}
     for number, face in enumerate(record.faces, 1):
         yield {**start, "face": number, **_face(face, attributes)}
     if not record.faces:
@@ -85,8 +85,8 @@ def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict
 
 
 def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
-    place = place_fields(face)
+    located = located_fields(face)
     if attributes is None:
-        return place
-    shares = {name: face.probabilities[name] for name in attributes}
-    return {**place, "tags": face.tags, "unsure": face.unsure, **shares}
+        return located
+    probabilities = {name: face.probabilities[name] for name in attributes}
+    return {**located, "tags": face.tags, "unsure": face.unsure, **probabilities}

@@ -32,12 +32,12 @@ class Forward:
         self._answer = partial(_answered, function, half)
         self._of_gpu = GpuFunction(self._answer, device, graphs) if device.type == "cuda" else None
 
-    def __call__(self, pictures: NDArray[np.uint8], together: int) -> Iterator[NDArray[np.float32]]:
+    def __call__(self, images: NDArray[np.uint8], together: int) -> Iterator[NDArray[np.float32]]:
         """The answer to each of equally large pictures, so many at once: (N, ..., H, W, 3) -> N times (...)."""
-        starts = range(0, len(pictures), together)
-        groups = (_filled(pictures[start : start + together], together) for start in starts)
+        starts = range(0, len(images), together)
+        groups = (_filled(images[start : start + together], together) for start in starts)
         for start, answer in zip(starts, self._answers(groups), strict=True):
-            yield from answer[: len(pictures) - start]
+            yield from answer[: len(images) - start]
 
     def _answers(self, groups: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         if self._of_gpu is not None:

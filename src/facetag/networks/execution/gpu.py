@@ -18,7 +18,7 @@ MOST_GRAPHS = 32  #: of a function in a thread; photographs may have any shape
 
 _capturing = threading.Lock()  # torch allows one capture at a time, and no clearing of its memory beside it
 _own = threading.local()
-_lanes: "WeakSet[Lane]" = WeakSet()
+_gpu_streams: "WeakSet[GpuStream]" = WeakSet()
 _log = logging.getLogger(__name__)
 
 
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 class _Repeats:
     """What a thread has met of a function, and its graphs."""
 
-    met: Counter[Size] = field(default_factory=Counter)
+    seen: Counter[Size] = field(default_factory=Counter)
     graphs: dict[Size, "Graph"] = field(default_factory=dict)
 
 
-class Lane:
+class GpuStream:
     """A thread's way to a GPU: a stream, in which all that it asks for happens in order, and the memory that its graphs
     share, as no two of them run at a time and each answer has left before the next one starts."""
 
@@ -38,7 +38,7 @@ class Lane:
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.pool = torch.cuda.graph_pool_handle()
         self.has_room = True
-        _lanes.add(self)
+        _gpu_streams.add(self)
         self._repeats: WeakKeyDictionary[GpuFunction, _Repeats] = WeakKeyDictionary()
 
     def graph(self, function: "GpuFunction", pixels: Tensor) -> "Graph | None":
@@ -47,8 +47,8 @@ class Lane:
         shape = pixels.shape
         if shape in repeats.graphs:
             return repeats.graphs[shape]
-        repeats.met[shape] += 1
-        if self.has_room and repeats.met[shape] >= RECURRING and len(repeats.graphs) < MOST_GRAPHS:
+        repeats.seen[shape] += 1
+        if self.has_room and repeats.seen[shape] >= RECURRING and len(repeats.graphs) < MOST_GRAPHS:
             try:
                 return repeats.graphs.setdefault(shape, Graph(function, pixels, self))
             except RuntimeError as error:  # no memory, or somebody in this process disturbed the capture
@@ -63,12 +63,12 @@ class Lane:
         self.has_room = False
 
 
-def lane_of_this_thread(device: torch.device) -> Lane:
+def gpu_stream_of_this_thread(device: torch.device) -> GpuStream:
     """The same at each call of a thread."""
-    lanes: dict[torch.device, Lane] = _own.__dict__.setdefault("lanes", {})
-    if device not in lanes:
-        lanes[device] = Lane(device)
-    return lanes[device]
+    gpu_streams: dict[torch.device, GpuStream] = _own.__dict__.setdefault("lanes", {})
+    if device not in gpu_streams:
+        gpu_streams[device] = GpuStream(device)
+    return gpu_streams[device]
 
 
 class GpuFunction:
@@ -86,26 +86,26 @@ class GpuFunction:
 
     def __call__(self, groups: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         """The answer to each group, in order."""
-        lane = lane_of_this_thread(self.device)
+        gpu_stream = gpu_stream_of_this_thread(self.device)
         under_way: deque[_UnderWay] = deque()
         for group in groups:
-            under_way.append(self._ask(lane, group))
+            under_way.append(self._ask(gpu_stream, group))
             if len(under_way) > AHEAD:
                 yield under_way.popleft().answer()
         while under_way:
             yield under_way.popleft().answer()
 
-    def _ask(self, lane: Lane, group: NDArray[np.uint8]) -> "_UnderWay":
+    def _ask(self, gpu_stream: GpuStream, group: NDArray[np.uint8]) -> "_UnderWay":
         pixels = pinned(group.shape, torch.uint8).copy_(torch.from_numpy(group))
         try:
-            with torch.cuda.stream(lane.stream), torch.inference_mode():
-                return _UnderWay(self._asked(lane, pixels), lane.stream)
+            with torch.cuda.stream(gpu_stream.stream), torch.inference_mode():
+                return _UnderWay(self._asked(gpu_stream, pixels), gpu_stream.stream)
         except torch.OutOfMemoryError:
-            lane.give_up_graphs()
+            gpu_stream.give_up_graphs()
             raise
 
-    def _asked(self, lane: Lane, pixels: Tensor) -> Tensor:
-        graph = lane.graph(self, pixels) if self._graphs else None
+    def _asked(self, gpu_stream: GpuStream, pixels: Tensor) -> Tensor:
+        graph = gpu_stream.graph(self, pixels) if self._graphs else None
         return graph(pixels) if graph else self.function(pixels.to(self.device, non_blocking=True))
 
 
@@ -113,11 +113,14 @@ class Graph:
     """What a function does to pixels of one shape, captured to be done again at the cost of one launch (inside the
     lane's stream). The answer is overwritten by what the lane does next, so it has to be on its way before."""
 
-    def __init__(self, function: GpuFunction, pixels: Tensor, lane: Lane) -> None:
+    def __init__(self, function: GpuFunction, pixels: Tensor, gpu_stream: GpuStream) -> None:
         self._graph = torch.cuda.CUDAGraph()
         self._pixels = pixels.to(function.device, non_blocking=True)
         # thread_local: others go on meanwhile, in their own streams
-        with _capturing, torch.cuda.graph(self._graph, lane.pool, lane.stream, capture_error_mode="thread_local"):
+        with (
+            _capturing,
+            torch.cuda.graph(self._graph, gpu_stream.pool, gpu_stream.stream, capture_error_mode="thread_local"),
+        ):
             self._answer = function.function(self._pixels)
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -153,6 +156,6 @@ def clear_memory() -> None:
 
 def clear_all_memory() -> None:
     """And what graphs hold, of all threads; while no other asks a GPU for anything."""
-    for lane in list(_lanes):
-        lane.give_up_graphs()
+    for gpu_stream in list(_gpu_streams):
+        gpu_stream.give_up_graphs()
     clear_memory()

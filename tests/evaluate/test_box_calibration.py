@@ -11,14 +11,14 @@ from toy_localizers import flat_scene as patches
 from toy_localizers import patch_localizer as localizer
 from toy_localizers import patch_scene as scene
 
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import DataError
-from facetag.evaluate.convention import (
-    CenterConvention,
-    Looked,
+from facetag.evaluate.box_calibration import (
+    CenterBoxCalibration,
+    LayersAndTruth,
     face_layers,
+    fit_box_calibration,
     fit_center_boxes,
-    fit_convention,
     fit_peaks,
     fit_scores,
     medians,
@@ -26,8 +26,8 @@ from facetag.evaluate.convention import (
     strongest,
     with_settings,
 )
+from facetag.evaluate.image_batches import no_progress
 from facetag.evaluate.localization import Examined, examine, measure_localization
-from facetag.evaluate.pictures import no_progress
 from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings
@@ -87,7 +87,7 @@ def test_fitting_finds_size_and_offset_and_says_what_they_reach():
         x, y = 4 * rng.integers(15, 45, 2)
         scale = rng.uniform(0.8, 2)
         truth = box_by(TRUE, x, y, scale)
-        looked.append(Looked(blob(x, y, scale), truth if index else truth.shifted(500, 0)))
+        looked.append(LayersAndTruth(blob(x, y, scale), truth if index else truth.shifted(500, 0)))
     fitted = fit_peaks(looked, PeakSettings(threshold=0.1, height=40.0))
     found = fitted.settings
     assert (found.height, found.ratio, found.right, found.down) == pytest.approx((60, 0.8, 0.05, 0.3))
@@ -108,7 +108,7 @@ def test_the_strongest_peak_counts():
 
 def test_nets_that_respond_near_no_face_are_said():
     with pytest.raises(DataError, match="responds near none"):
-        fit_peaks([Looked(blob(60, 60, 1), Box(900, 900, 9, 9))], PeakSettings())
+        fit_peaks([LayersAndTruth(blob(60, 60, 1), Box(900, 900, 9, 9))], PeakSettings())
     with pytest.raises(DataError, match="no head was found near any"):
         fit_peaks([], PeakSettings())
 
@@ -118,7 +118,7 @@ FACE = Box(0, 0, 40, 50)
 
 def examined(*boxes: tuple[bool, float]) -> list[Examined]:
     """A photograph each, with a right or a wrong box of this score."""
-    photograph = Photograph(Path("a"), (FACE,), "tune")
+    photograph = AnnotatedImage(Path("a"), (FACE,), "tune")
     return [
         Examined(photograph, [Detection(FACE.shifted(0 if right else 99, 0), score)], 100) for right, score in boxes
     ]
@@ -144,7 +144,7 @@ def test_scores_that_say_nothing_are_refused():
             fit_scores(examined(*boxes))
 
 
-def bright_foreheads(folder: Path, count: int) -> list[Photograph]:
+def bright_foreheads(folder: Path, count: int) -> list[AnnotatedImage]:
     """Dark photographs with one bright forehead each: the upper half of the face; in every fourth, a weak one and
     a strong decoy."""
     rng = np.random.default_rng(0)
@@ -157,24 +157,24 @@ def bright_foreheads(folder: Path, count: int) -> list[Photograph]:
             image = np.maximum(image, scene(300, 260, Box(200, 100, 80, 80), level=180))
         path = folder / f"{index}.png"
         path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        photographs.append(Photograph(path, (face,), "tune"))
+        photographs.append(AnnotatedImage(path, (face,), "tune"))
     return photographs
 
 
 def test_the_fitted_convention_makes_the_cascade_find_faces(tmp_path):
     photographs, small = bright_foreheads(tmp_path, 12), replace(PEAKS, height=36.0)
-    finder = localizer(replace(FEW, head=small, face=small))
+    finder = localizer(replace(FEW, head_region=small, face=small))
     before = measure_localization(examine(photographs, finder), 0.0).single
-    fitted = fit_convention(finder, photographs)
-    assert fitted.photographs == 12
-    assert fitted.face.settings.ratio == fitted.head.settings.ratio == pytest.approx(1 / 1.6)
+    fitted = fit_box_calibration(finder, photographs)
+    assert fitted.images == 12
+    assert fitted.face.settings.ratio == fitted.head_region.settings.ratio == pytest.approx(1 / 1.6)
     assert fitted.face.settings.down > 0.1  # the forehead lies above the middle of the face
     assert fitted.scoring.slope > 0
-    changed = with_settings(finder, head=fitted.head.settings, face=fitted.face.settings)
+    changed = with_settings(finder, head_region=fitted.head_region.settings, face=fitted.face.settings)
     after = measure_localization(examine(photographs, changed), 0.0).single
     assert after.every[2] >= 0.9 > 0.5 > before.every[2]
-    alone = fit_convention(finder, photographs, heads_alone=True)
-    assert (alone.head, alone.face, alone.scoring) == (fitted.head, None, None)
+    alone = fit_box_calibration(finder, photographs, heads_alone=True)
+    assert (alone.head_region, alone.face, alone.scoring) == (fitted.head_region, None, None)
 
 
 def test_heads_far_from_the_face_show_no_faces_layers(tmp_path):
@@ -186,21 +186,21 @@ def test_heads_far_from_the_face_show_no_faces_layers(tmp_path):
 
 def test_changed_settings_leave_the_localizer_as_it_was():
     finder = localizer()
-    assert with_settings(finder, heads=3).settings.heads == 3
-    assert finder.settings.heads == 32
+    assert with_settings(finder, head_regions=3).settings.head_regions == 3
+    assert finder.settings.head_regions == 32
 
 
 def test_no_photograph_is_said():
     with pytest.raises(DataError, match="no photograph with a single face"):
-        fit_convention(localizer(), [])
+        fit_box_calibration(localizer(), [])
 
 
-SETTINGS = CenterLocalizerSettings(side=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
+SETTINGS = CenterLocalizerSettings(input_size=160, height=0.7, right=0.3, down=-0.1, slope=2.0, offset=-9.0, score=0.9)
 TALL = 40.0
 
 
-def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
-    """Dark photographs, a white cell in each, which lies above and left of the middle of a face half as high again as
+def white_cells(folder: Path, count: int, decoys: int) -> list[AnnotatedImage]:
+    """Dark photographs, a white cell in each, which lies above and left of the center of a face half as high again as
     the net takes it for; beside it a grey one where no face is, in the last `decoys` a whiter one."""
     photographs = []
     for index in range(count):
@@ -211,7 +211,7 @@ def white_cells(folder: Path, count: int, decoys: int) -> list[Photograph]:
         x, y = cell.center
         path = folder / f"{index}.png"
         path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        photographs.append(Photograph(path, (Box.around(x + 3, y + 12, 48, 60),), "tune"))
+        photographs.append(AnnotatedImage(path, (Box.around(x + 3, y + 12, 48, 60),), "tune"))
     return photographs
 
 
@@ -222,8 +222,8 @@ def bright_net() -> CenterLocalizer:
 def test_a_centre_networks_boxes_follow_the_annotators_after_the_fit(tmp_path):
     photographs, finder = white_cells(tmp_path, 20, decoys=2), bright_net()
     before = measure_localization(examine(photographs, finder), 0.0).single
-    fitted = fit_convention(finder, photographs)
-    assert isinstance(fitted, CenterConvention) and fitted.photographs == 20
+    fitted = fit_box_calibration(finder, photographs)
+    assert isinstance(fitted, CenterBoxCalibration) and fitted.images == 20
     found = fitted.settings
     assert (found.width, found.height) == pytest.approx((1.5, 1.5), rel=1e-4)
     assert (found.right, found.down) == pytest.approx((0.05, 0.2), rel=1e-4)

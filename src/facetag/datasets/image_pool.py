@@ -17,7 +17,7 @@ PIXELS = "pixels.bin"
 SHAPES = "shapes.npy"
 
 
-class PicturePool:
+class ImagePool:
     """Pictures (H, W, 3) uint8 RGB by their number; what is returned must not be written to."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,17 +38,17 @@ class PicturePool:
         start = int(self.starts[index])
         return np.asarray(self._pixels[start : start + height * width * 3]).reshape(height, width, 3)
 
-    def __reduce__(self) -> tuple[type["PicturePool"], tuple[Path]]:
-        return PicturePool, (self.folder,)
+    def __reduce__(self) -> tuple[type["ImagePool"], tuple[Path]]:
+        return ImagePool, (self.folder,)
 
 
-def build_pool(paths: Sequence[str], folder: Path, read: Callable[[str], Image], longest: int) -> PicturePool:
+def build_pool(paths: Sequence[str], folder: Path, read: Callable[[str], Image], longest: int) -> ImagePool:
     """Decode the pictures, shrink those whose longer side has over `longest` pixels, and keep them in `folder`.
 
     A pool of as many pictures that is there already is used as it is.
     """
     if (folder / SHAPES).is_file() and len(np.load(folder / SHAPES)) == len(paths):
-        return PicturePool(folder)
+        return ImagePool(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shapes = np.zeros((len(paths), 2), np.int64)
     with (folder / PIXELS).open("wb") as file:
@@ -61,4 +61,4 @@ def build_pool(paths: Sequence[str], folder: Path, read: Callable[[str], Image],
     temporary = folder / f"part-{SHAPES}"
     np.save(temporary, shapes)
     os.replace(temporary, folder / SHAPES)
-    return PicturePool(folder)
+    return ImagePool(folder)

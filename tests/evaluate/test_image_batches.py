@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from facetag.errors import DataError
-from facetag.evaluate import pictures
-from facetag.evaluate.pictures import evenly, read_batches
+from facetag.evaluate import image_batches
+from facetag.evaluate.image_batches import evenly, read_batches
 
 
 def write_pictures(folder: Path, count: int) -> list[Path]:
@@ -27,7 +27,7 @@ def test_pictures_come_in_order_and_all_of_them(tmp_path):
 
 
 def test_large_pictures_come_a_few_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "BATCH_PIXELS", 50)
+    monkeypatch.setattr(image_batches, "BATCH_PIXELS", 50)
     assert [len(batch) for batch in read_batches(write_pictures(tmp_path, 7))] == [3, 3, 1]
 
 

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from facetag.datasets.picture_pool import PicturePool, build_pool
+from facetag.datasets.image_pool import ImagePool, build_pool
 from facetag.errors import DataError
 
 SIZES = {"a": (20, 30), "b": (50, 10), "c": (7, 9)}
@@ -39,4 +39,4 @@ def test_a_pool_that_is_there_is_used_and_another_number_of_pictures_made_anew(t
 
 def test_a_folder_without_a_pool_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no pool"):
-        PicturePool(tmp_path)
+        ImagePool(tmp_path)

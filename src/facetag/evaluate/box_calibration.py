@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.datasets.webfaces import Photograph
+from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import DataError
+from facetag.evaluate.image_batches import Progress, no_progress, read_batches
 from facetag.evaluate.localization import Examined, examine
-from facetag.evaluate.pictures import Progress, no_progress, read_batches
 from facetag.geometry import Box
 from facetag.images.resample import Image
 from facetag.localization.base import Detection, Localizer
@@ -34,7 +34,7 @@ RATE = 0.1  #: false positives an image at the score from which on faces are kep
 IOU = 0.5
 
 Values = NDArray[np.float64]
-Looking = TypeVar("Looking", LNetLocalizer, CenterLocalizer)
+SomeLocalizer = TypeVar("SomeLocalizer", LNetLocalizer, CenterLocalizer)
 
 
 @dataclass(frozen=True)
@@ -68,26 +68,26 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class Convention:
+class BoxCalibration:
     """The fitted convention; `face` and `scoring` are None where there is no LNet_s yet."""
 
-    photographs: int
-    head: Fitted
+    images: int
+    head_region: Fitted
     face: Fitted | None
     scoring: Scoring | None
 
 
 @dataclass(frozen=True)
-class CenterConvention:
+class CenterBoxCalibration:
     """The fitted convention of a centre localizer's boxes, in settings whose scores are older, and its scores."""
 
-    photographs: int
+    images: int
     settings: CenterLocalizerSettings
     scoring: Scoring
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class LayersAndTruth:
     """A net's layers of one photograph, ascending in scale, and the true face."""
 
     layers: Sequence[Layer]
@@ -95,17 +95,17 @@ class Looked:
 
 
 @singledispatch
-def fit_convention(
+def fit_box_calibration(
     localizer: Localizer,
-    photographs: Sequence[Photograph],
+    annotated_images: Sequence[AnnotatedImage],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> Convention | CenterConvention:
+) -> BoxCalibration | CenterBoxCalibration:
     """Fit what a localizer's boxes and scores follow, in the way that is registered for its class.
 
     Args:
         localizer: its settings hold but for what is fitted.
-        photographs: with one face each, and never any that localisation will be measured on.
+        photographs: with one face each, and never any that localization will be measured on.
         heads_alone: there is no LNet_s yet; it is trained on head squares by this convention.
 
     Raises:
@@ -114,65 +114,69 @@ def fit_convention(
     raise NotImplementedError(f"nothing is fitted of a {type(localizer).__name__}")
 
 
-@fit_convention.register
+@fit_box_calibration.register
 def fit_lnets(
     localizer: LNetLocalizer,
-    photographs: Sequence[Photograph],
+    annotated_images: Sequence[AnnotatedImage],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> Convention:
+) -> BoxCalibration:
     """Heads first, then faces on what LNet_s sees at the heads by the first, then the scores. Raises as above."""
-    _check(photographs)
-    head = fit_peaks(list(head_layers(localizer, photographs, progress)), localizer.settings.head)
+    _check(annotated_images)
+    head_region = fit_peaks(
+        list(head_region_layers(localizer, annotated_images, progress)), localizer.settings.head_region
+    )
     if heads_alone:
-        return Convention(len(photographs), head, None, None)
-    localizer = with_settings(localizer, head=head.settings)
-    face = fit_peaks(list(face_layers(localizer, photographs, progress)), localizer.settings.face)
+        return BoxCalibration(len(annotated_images), head_region, None, None)
+    localizer = with_settings(localizer, head_region=head_region.settings)
+    face = fit_peaks(list(face_layers(localizer, annotated_images, progress)), localizer.settings.face)
     localizer = with_settings(localizer, face=face.settings, slope=1.0, offset=0.0)
-    return Convention(len(photographs), head, face, fit_scores(examine(photographs, localizer, progress)))
+    return BoxCalibration(
+        len(annotated_images), head_region, face, fit_scores(examine(annotated_images, localizer, progress))
+    )
 
 
-def _check(photographs: Sequence[Photograph]) -> None:
-    if not photographs:
+def _check(annotated_images: Sequence[AnnotatedImage]) -> None:
+    if not annotated_images:
         raise DataError("there is no photograph with a single face to fit on", "check the boxes file")
-    assert all(len(photograph.boxes) == 1 for photograph in photographs)
+    assert all(len(annotated_image.boxes) == 1 for annotated_image in annotated_images)
 
 
-@fit_convention.register
+@fit_box_calibration.register
 def fit_center_boxes(
     localizer: CenterLocalizer,
-    photographs: Sequence[Photograph],
+    annotated_images: Sequence[AnnotatedImage],
     progress: Progress = no_progress,
     heads_alone: bool = False,
-) -> CenterConvention:
+) -> CenterBoxCalibration:
     """What a centre network's boxes are resized and moved by, as medians over the surest box near each face; then the
     scores.
 
     Raises:
         DataError: no box lies near its face, or logits do not tell right boxes from wrong ones.
     """
-    _check(photographs)
+    _check(annotated_images)
     plain = with_settings(localizer, width=1.0, height=1.0, right=0.0, down=0.0, slope=1.0, offset=0.0)
-    examined = examine(photographs, plain, progress)
-    surest = [(one.found[0].box, one.photograph.boxes[0]) for one in examined if one.found]
-    close = [(box, truth) for box, truth in surest if near(box, truth)]
+    examined = examine(annotated_images, plain, progress)
+    highest_scoring = [(one.found[0].box, one.image.boxes[0]) for one in examined if one.found]
+    close = [(box, truth) for box, truth in highest_scoring if near(box, truth)]
     if not close:
         raise DataError("the centre network responds near none of the faces", "train it longer")
     moved = medians(PeakSettings(height=1.0, right=0.0, down=0.0), close)
     wider = float(np.exp(np.median([np.log(truth.width / box.width) for box, truth in close])))
     changes: dict[str, Any] = {"width": wider, "height": moved.height, "right": moved.right, "down": moved.down}
     settings, asked = replace(localizer.settings, **changes), with_settings(plain, **changes)
-    return CenterConvention(len(photographs), settings, fit_scores(examine(photographs, asked, progress)))
+    return CenterBoxCalibration(len(annotated_images), settings, fit_scores(examine(annotated_images, asked, progress)))
 
 
-def with_settings(localizer: Looking, **changes: Any) -> Looking:
+def with_settings(localizer: SomeLocalizer, **changes: Any) -> SomeLocalizer:
     """The same nets under settings that differ in these fields."""
     changed = copy(localizer)
     changed.settings = replace(localizer.settings, **changes)
     return changed
 
 
-def fit_peaks(looked: Sequence[Looked], start: PeakSettings) -> Fitted:
+def fit_peaks(samples: Sequence[LayersAndTruth], start: PeakSettings) -> Fitted:
     """Size and offset as medians over the photographs whose strongest peak lies near the face, turn by turn.
 
     The medians hold as long as most of those peaks belong to the face.
@@ -180,17 +184,17 @@ def fit_peaks(looked: Sequence[Looked], start: PeakSettings) -> Fitted:
     Raises:
         DataError: no peak lies near its face, or there is nothing looked at.
     """
-    if not looked:
+    if not samples:
         raise DataError("no head was found near any of the faces", "train LNet_o longer, or lower head_score")
-    ratio = float(np.median([one.truth.width / one.truth.height for one in looked]))
+    ratio = float(np.median([one.truth.width / one.truth.height for one in samples]))
     settings = replace(start, ratio=ratio)
     for _ in range(TURNS):
-        found = [(strongest(one.layers, settings), one.truth) for one in looked]
+        found = [(strongest(one.layers, settings), one.truth) for one in samples]
         close = [(box, truth) for box, truth in found if box and near(box, truth)]
         if not close:
             raise DataError("the net responds near none of the faces", "train it longer")
         settings = medians(settings, close)
-    overlaps = np.array([box.iou(one.truth) if (box := strongest(one.layers, settings)) else 0.0 for one in looked])
+    overlaps = np.array([box.iou(one.truth) if (box := strongest(one.layers, settings)) else 0.0 for one in samples])
     return Fitted(settings, float((overlaps >= IOU).mean()), float(overlaps.mean()))
 
 
@@ -228,7 +232,7 @@ def fit_scores(examined: Sequence[Examined]) -> Scoring:
         DataError: the surest boxes are wrong, or logits do not tell right boxes from wrong ones.
     """
     located = [recall.Located([face.box for face in one.found], [face.score for face in one.found],
-                              one.photograph.boxes) for one in examined]  # fmt: skip
+                              one.image.boxes) for one in examined]  # fmt: skip
     hits = np.concatenate([recall.match(one.boxes, one.scores, one.truths, IOU) >= 0 for one in located])
     logits = np.array([logit_of(score) for one in located for score in one.scores])
     platt = calibrate(logits[:, None], hits[:, None])
@@ -243,33 +247,40 @@ def fit_scores(examined: Sequence[Examined]) -> Scoring:
     return Scoring(float(platt.slope[0]), float(platt.intercept[0]), float(score), float(reached))
 
 
-def _batches(photographs: Sequence[Photograph], progress: Progress) -> Iterator[tuple[list[Image], list[Box]]]:
+def _batches(annotated_images: Sequence[AnnotatedImage], progress: Progress) -> Iterator[tuple[list[Image], list[Box]]]:
     """Images and their true faces."""
     first = 0
-    for photos in read_batches([photograph.path for photograph in photographs], progress):
-        images = [photo.pixels for photo in photos]
-        yield images, [photograph.boxes[0] for photograph in photographs[first : first + len(images)]]
+    for loaded_images in read_batches([annotated_image.path for annotated_image in annotated_images], progress):
+        images = [loaded.pixels for loaded in loaded_images]
+        yield images, [annotated_image.boxes[0] for annotated_image in annotated_images[first : first + len(images)]]
         first += len(images)
 
 
-def head_layers(localizer: LNetLocalizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+def head_region_layers(
+    localizer: LNetLocalizer, annotated_images: Sequence[AnnotatedImage], progress: Progress
+) -> Iterator[LayersAndTruth]:
     """What LNet_o answers."""
-    for images, truths in _batches(photographs, progress):
+    for images, truths in _batches(annotated_images, progress):
         frames = [
-            [whole_frame(image.shape[1], image.shape[0], side) for side in localizer.sides(image)] for image in images
+            [whole_frame(image.shape[1], image.shape[0], side) for side in localizer.input_sizes(image)]
+            for image in images
         ]
-        layers = localizer.layers(localizer.lnet_o, images, frames, localizer.settings.head)
-        yield from (Looked(*pair) for pair in zip(layers, truths, strict=True))
+        layers = localizer.layers(localizer.lnet_o, images, frames, localizer.settings.head_region)
+        yield from (LayersAndTruth(*pair) for pair in zip(layers, truths, strict=True))
 
 
-def face_layers(localizer: LNetLocalizer, photographs: Sequence[Photograph], progress: Progress) -> Iterator[Looked]:
+def face_layers(
+    localizer: LNetLocalizer, annotated_images: Sequence[AnnotatedImage], progress: Progress
+) -> Iterator[LayersAndTruth]:
     """What LNet_s answers at the head of each photograph that implies its face best."""
-    for images, truths in _batches(photographs, progress):
-        heads: list[tuple[Detection, Image, Box]] = []
-        for found, image, truth in zip(localizer.heads(images), images, truths, strict=True):
-            best = max(found, key=lambda head: head.box.iou(truth), default=None)
+    for images, truths in _batches(annotated_images, progress):
+        head_regions: list[tuple[Detection, Image, Box]] = []
+        for found, image, truth in zip(localizer.head_regions(images), images, truths, strict=True):
+            best = max(found, key=lambda head_region: head_region.box.iou(truth), default=None)
             if best and near(best.box, truth):
-                heads.append((best, image, truth))
-        frames = [localizer.head_frames(head.box) for head, _, _ in heads]
-        layers = localizer.layers(localizer.lnet_s, [image for _, image, _ in heads], frames, localizer.settings.face)
-        yield from (Looked(of, truth) for of, (_, _, truth) in zip(layers, heads, strict=True))
+                head_regions.append((best, image, truth))
+        frames = [localizer.head_region_frames(head_region.box) for head_region, _, _ in head_regions]
+        layers = localizer.layers(
+            localizer.lnet_s, [image for _, image, _ in head_regions], frames, localizer.settings.face
+        )
+        yield from (LayersAndTruth(of, truth) for of, (_, _, truth) in zip(layers, head_regions, strict=True))

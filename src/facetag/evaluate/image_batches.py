@@ -11,7 +11,7 @@ import numpy as np
 from facetag.errors import DataError, ImageError
 from facetag.images.decode import read_file
 from facetag.images.resample import Image
-from facetag.pipeline.loader import Photo, ReadSettings, decoded_photo
+from facetag.pipeline.loader import LoadedImage, ReadSettings, decoded_image
 
 #: Told how many pictures are done, of how many.
 Progress = Callable[[int, int], None]
@@ -27,7 +27,7 @@ def no_progress(done: int, total: int) -> None:
 
 def read_batches(
     paths: Sequence[Path], progress: Progress = no_progress, workers: int = 2, side: int = 0
-) -> Iterator[list[Photo]]:
+) -> Iterator[list[LoadedImage]]:
     """The pictures in order, at most BATCH of them and about BATCH_PIXELS at a time.
 
     Args:
@@ -36,10 +36,10 @@ def read_batches(
     Raises:
         DataError: one cannot be read; in a measurement nothing may be left out in silence.
     """
-    batch: list[Photo] = []
+    batch: list[LoadedImage] = []
     done = 0
-    for photo in _read_ahead(paths, workers, ReadSettings(side=side)):
-        batch.append(photo)
+    for image in _read_ahead(paths, workers, ReadSettings(min_size=side)):
+        batch.append(image)
         if len(batch) == BATCH or sum(held.pixels.size // 3 for held in batch) >= BATCH_PIXELS:
             yield batch
             done += len(batch)
@@ -50,7 +50,7 @@ def read_batches(
         progress(len(paths), len(paths))
 
 
-def read_picture(path: Path) -> Image:
+def load_pixels(path: Path) -> Image:
     """One picture, upright RGB uint8 (H, W, 3).
 
     Raises:
@@ -59,9 +59,9 @@ def read_picture(path: Path) -> Image:
     return _read(path, ReadSettings()).pixels
 
 
-def _read(path: Path, settings: ReadSettings) -> Photo:
+def _read(path: Path, settings: ReadSettings) -> LoadedImage:
     try:
-        return decoded_photo(str(path), read_file(str(path)), settings)
+        return decoded_image(str(path), read_file(str(path)), settings)
     except ImageError as error:
         raise DataError(f"{path}: {error}", "mend it or take it out of the data set") from error
 
@@ -73,11 +73,11 @@ def evenly(total: int, count: int | None) -> list[int]:
     return [int(index) for index in np.arange(count) * total // count]
 
 
-def _read_ahead(paths: Sequence[Path], workers: int, settings: ReadSettings) -> Iterator[Photo]:
+def _read_ahead(paths: Sequence[Path], workers: int, settings: ReadSettings) -> Iterator[LoadedImage]:
     with ThreadPoolExecutor(workers) as pool:
         rest = iter(paths)
         reading = deque(pool.submit(_read, path, settings) for path in islice(rest, AHEAD))
         while reading:
-            photo = reading.popleft().result()
+            image = reading.popleft().result()
             reading.extend(pool.submit(_read, path, settings) for path in islice(rest, 1))
-            yield photo
+            yield image
