@@ -63,7 +63,7 @@ def test_no_batch_and_no_number_of_workers_changes_a_byte(output_of, command):
 def test_memory_that_runs_out_changes_no_byte(output_of, monkeypatch, batch):
     """Once for good above three photographs, and now and then in the middle of a net."""
     whole = output_of("predict", "--batch", batch)
-    heads, forward = LNetLocalizer.heads, LNet.forward
+    heads, forward = LNetLocalizer.head_regions, LNet.forward
     failed = {"heads": 0, "forward": 0}
     calls = 0
 
@@ -81,7 +81,7 @@ def test_memory_that_runs_out_changes_no_byte(output_of, monkeypatch, batch):
             raise MemoryError
         return forward(self, images)
 
-    monkeypatch.setattr(LNetLocalizer, "heads", short_heads)
+    monkeypatch.setattr(LNetLocalizer, "head_regions", short_heads)
     monkeypatch.setattr(LNet, "forward", short_forward)
     assert output_of("predict", "--batch", batch) == whole
     assert failed["heads"] >= 1 and failed["forward"] >= 2
