@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.networks.anet import AttributeNet
+from facetag.networks.anet_heads import AttributeNet
 from facetag.networks.center_net import CenterNet
 from facetag.networks.lnet import ClassifyingLNet
 from facetag.training.checkpoint import save_best

@@ -26,7 +26,8 @@ from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description, read_whole
-from facetag.networks.anet import ANet, ANetSettings
+from facetag.networks.anet import ANetSettings
+from facetag.networks.anet_heads import AnyANet, build_anet
 from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
@@ -79,7 +80,7 @@ class Model:
     name: str
     lnet_o: RespondingLNet | None
     lnet_s: RespondingLNet | None
-    anet: ANet
+    anet: AnyANet
     svm: LinearSVM
     calibration: Calibration
     thresholds: NDArray[np.float64]
@@ -227,8 +228,8 @@ def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
     return RespondingLNet(channels_last(net.eval().requires_grad_(False)), weights, bias)
 
 
-def _load_anet(path: Path, values: Mapping[str, Any]) -> ANet:
-    net = ANet(settings_from(ANetSettings, values["settings"], "model.json"))
+def _load_anet(path: Path, values: Mapping[str, Any]) -> AnyANet:
+    net = build_anet(settings_from(ANetSettings, values["settings"], "model.json"))
     net.load_state_dict(_tensors(path))
     return net.eval().requires_grad_(False)
 

@@ -14,7 +14,8 @@ from facetag.geometry import Box
 from facetag.images.resample import Image, crop
 from facetag.method.views import best_anchor, combine, view_offsets
 from facetag.model import Model
-from facetag.networks.anet import FEATURES, HEIGHT, WIDTH, ANet, Maps, block_scores
+from facetag.networks.anet import FEATURES, ANet, Frame, Maps, block_scores
+from facetag.networks.anet_heads import AnyANet
 from facetag.networks.execution.forward import Forward
 from facetag.settings import settings_from
 
@@ -92,20 +93,22 @@ class Tags:
     present: NDArray[np.bool_]
 
 
-def face_window(box: Box, settings: TaggerSettings, scale: float = 1.0) -> Box:
-    """The box that becomes the 55 x 47 window: moved up, enlarged, extended about its middle to 47 : 55."""
+def face_window(box: Box, settings: TaggerSettings, frame: Frame = ANet.frame, scale: float = 1.0) -> Box:
+    """The box that becomes ANet's window: moved up, enlarged, extended about its middle to the window's ratio."""
     moved = box.shifted(0.0, -settings.up * box.height)
-    return moved.enlarged(settings.context * scale).extended_to_ratio(WIDTH / HEIGHT)
+    return moved.enlarged(settings.context * scale).extended_to_ratio(frame.width / frame.height)
 
 
-def face_regions(image: Image, box: Box, settings: TaggerSettings) -> NDArray[np.uint8]:
+def face_regions(image: Image, box: Box, settings: TaggerSettings, frame: Frame = ANet.frame) -> NDArray[np.uint8]:
     """x_f at each scale: the window and its margin on every side, resampled once, edges replicated.
 
-    Shape: (H, W, 3) -> (scales, 55 + 2 margin, 47 + 2 margin, 3).
+    Shape: (H, W, 3) -> (scales, height + 2 margin, width + 2 margin, 3), (scales, 55 + 2 margin, 47 + 2 margin, 3) for
+    the paper's ANet.
     """
-    width, height = WIDTH + 2 * settings.margin, HEIGHT + 2 * settings.margin
-    windows = [face_window(box, settings, scale) for scale in settings.scales]
-    regions = [window.enlarged(width / WIDTH, height / HEIGHT) for window in windows]
+    margin = max(settings.margin, frame.margin)
+    width, height = frame.width + 2 * margin, frame.height + 2 * margin
+    windows = [face_window(box, settings, frame, scale) for scale in settings.scales]
+    regions = [window.enlarged(width / frame.width, height / frame.height) for window in windows]
     return np.stack([crop(image, region, width, height) for region in regions])
 
 
@@ -113,9 +116,17 @@ class RegionFeatures:
     """ANet over x_f: regions (N, scales, 3, H, W) in [0, 1] -> features (N, 1 or 2, views of all scales, 160), a second
     time of the mirror image where it counts. With `search` the host has a look at what C4 answers."""
 
-    def __init__(self, anet: ANet, settings: TaggerSettings, device: torch.device) -> None:
+    def __init__(self, anet: AnyANet, settings: TaggerSettings, device: torch.device) -> None:
+        if anet.frame.margin and (settings.search or settings.margin > anet.frame.margin):
+            raise UsageError(
+                f"a wide ANet has no views {settings.margin} px away and no search",
+                f"set search = 0 and a radius of at most {anet.frame.margin}",
+            )
+        if settings.step % anet.frame.step:
+            raise UsageError(f"windows of this ANet are no {settings.step} px apart", f"set step = {anet.frame.step}")
         self.anet, self.settings = anet, settings
-        self._reach, center_offset = settings.radius // settings.step, settings.margin // settings.step
+        self._reach = settings.radius // settings.step
+        center_offset = max(settings.margin, anet.frame.margin) // settings.step
         self._offsets = np.array(view_offsets(settings.radius, settings.step)) // settings.step
         self._fixed = torch.from_numpy(self._offsets + center_offset).to(device)
 
@@ -126,25 +137,28 @@ class RegionFeatures:
 
     def _of_views(self, images: torch.Tensor) -> torch.Tensor:
         """(N scales, 3, H, W) -> (N scales views, 160)."""
-        views = self._views(self.anet.windows(images, self.settings.step))
-        return self.anet.features(Maps(*(part.flatten(0, 1) for part in views)))
+        views = self._views(images)
+        return self.anet.features(Maps(*(None if part is None else part.flatten(0, 1) for part in views)))
 
-    def _views(self, maps: Maps) -> Maps:
-        """The windows around each face's anchor: Maps with leading (N, I, J) -> (N, views)."""
+    def _views(self, images: torch.Tensor) -> Maps:
+        """The windows around each face's anchor: (N, 3, H, W) -> Maps with leading (N, views)."""
         if not self.settings.search:
-            return Maps(*(part[:, self._fixed[:, 0], self._fixed[:, 1]] for part in maps))
+            return self.anet.views(images, self._fixed, self.settings.step)
+        assert isinstance(self.anet, ANet)
+        maps = self.anet.windows(images, self.settings.step)
         scores = block_scores(maps.c4).float().cpu().numpy()
         anchors = np.array([best_anchor(face, self._reach) for face in scores])
         positions = anchors[:, None] + self._offsets  # (N, views, 2)
         faces = np.arange(len(positions))[:, None]
-        return Maps(*(part[faces, positions[..., 0], positions[..., 1]] for part in maps))
+        rows, columns = positions[..., 0], positions[..., 1]
+        return Maps(maps.c3[faces, rows, columns], maps.c4[faces, rows, columns])
 
 
 class FeatureExtractor:
     """ANet over face regions: h_a, the features that the SVMs see. `half` runs it in bfloat16."""
 
     def __init__(
-        self, anet: ANet, settings: TaggerSettings, device: torch.device | None = None, half: bool = False
+        self, anet: AnyANet, settings: TaggerSettings, device: torch.device | None = None, half: bool = False
     ) -> None:
         self.anet, self.settings, self.half = anet, settings, half
         self.device = device or torch.device("cpu")
@@ -177,11 +191,12 @@ class Tagger:
 
     def region(self, image: Image, box: Box) -> NDArray[np.uint8]:
         """x_f of one face at each scale: image (H, W, 3) upright RGB, box in its pixels."""
-        return face_regions(image, box, self.settings)
+        return face_regions(image, box, self.settings, self.model.anet.frame)
 
     def fraction(self, box: Box) -> float:
         """Of its size, at which a picture still shows this face with SHARP pixels for each that ANet sees."""
-        return SHARP * HEIGHT / face_window(box, self.settings, min(self.settings.scales)).height
+        frame = self.model.anet.frame
+        return SHARP * frame.height / face_window(box, self.settings, frame, min(self.settings.scales)).height
 
     def __call__(self, regions: Sequence[NDArray[np.uint8]]) -> Tags:
         """Regions from `region` -> Tags, in order."""

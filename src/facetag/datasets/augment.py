@@ -22,6 +22,7 @@ class ColourSettings:
         jitter: largest relative change of contrast and saturation, and of brightness as a share of 255.
         grey, blur, jpeg: chances of a grey picture, of a Gaussian blur and of JPEG compression.
         light, noise: chances of a light far too low, pale or harsh, and of a sensor's noise.
+        shrunk: chance of fewer pixels: shrunk to between a quarter and all of its size, then enlarged again.
     """
 
     jitter: float = 0.0
@@ -30,6 +31,7 @@ class ColourSettings:
     jpeg: float = 0.0
     light: float = 0.0
     noise: float = 0.0
+    shrunk: float = 0.0
 
 
 def flip(image: Image, rng: Generator) -> Image:
@@ -51,6 +53,8 @@ def jitter_colour(image: Image, rng: Generator, settings: ColourSettings) -> Ima
         image = grey(image)
     if rng.random() < settings.blur:
         image = _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 0.012 * min(image.shape[:2]) + 0.6)))
+    if settings.shrunk and rng.random() < settings.shrunk:
+        image = coarser(image, rng)
     if settings.noise and rng.random() < settings.noise:
         image = noisy(image, rng)
     if rng.random() < settings.jpeg:
@@ -64,6 +68,14 @@ def relit(image: Image, rng: Generator) -> Image:
     black, white = ((0.0, rng.uniform(0.1, 0.6)), (rng.uniform(0.2, 0.7), 1.0), (0.0, rng.uniform(1.2, 2.5)))[kind]
     levels = black + (white - black) * np.linspace(0, 1, 256) ** gamma
     return _uint8(cv2.LUT(image, np.clip(np.rint(255 * levels), 0, 255).astype(np.uint8)))
+
+
+def coarser(image: Image, rng: Generator) -> Image:
+    """As if it had been small: shrunk, and enlarged again."""
+    height, width = image.shape[:2]
+    factor = rng.uniform(0.25, 1.0)
+    small = resize(image, max(round(width * factor), 1), max(round(height * factor), 1))
+    return resize(small, width, height)
 
 
 def noisy(image: Image, rng: Generator) -> Image:

@@ -4,32 +4,72 @@ C1 and C2 share their filters globally, C3 and C4 locally, FC answers 160 featur
 holds several windows; the interweaved operation answers all of them in one pass.
 """
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facetag.errors import UsageError
 from facetag.networks.locally_shared import LocallyShared, interweaved_reference, windows_of
+from facetag.networks.normalisation import fold_batch_normalisation
 
 HEIGHT, WIDTH = 55, 47  #: pixels of one window
 POOLED_STEP = 4  #: pixels between neighbouring cells of the pooled C2 map
 FEATURES = 160
 
 
+class Frame(NamedTuple):
+    """Pixels of the window that a net describes, of what it has to see on every side beyond it, and of the smallest
+    step between two windows."""
+
+    height: int
+    width: int
+    margin: int
+    step: int
+
+
 @dataclass(frozen=True)
 class ANetSettings:
-    """`fc_inputs`: C4 alone (Fig. 3), or C3's pooled map as well, as in DeepID2 on which ANet is modelled."""
+    """Structure.
 
+    Attributes:
+        kind: `paper` (Fig. 3 c), or `wide`, which sees twice the pixels and nearly the whole head (WideANet).
+        fc_inputs: of the paper's: C4 alone (Fig. 3), or C3's pooled map as well, as in DeepID2 on which ANet is
+            modelled. The wide net has both and the context.
+        widths, blocks: of the wide net: channels and residual blocks at strides 4, 8 and 16.
+        normalisation: before the ReLU of C3, C4 and FC (and of all convolutions of the wide net): `none`, `batch`, or
+            `folded` (batch, folded away for use).
+
+    Raises:
+        UsageError: there are not three widths and three numbers of blocks, or one is out of its range; a wide net is to
+            learn without normalisation.
+    """
+
+    kind: Literal["paper", "wide"] = "paper"
     fc_inputs: Literal["c4", "c3_c4"] = "c4"
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: tuple[int, ...] = (1, 1, 1)
+    normalisation: Literal["none", "batch", "folded"] = "none"
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 3 or not all(1 <= width <= 1024 for width in self.widths):
+            raise UsageError(f"widths = {self.widths} of ANet", "give three, each 1 to 1024")
+        if len(self.blocks) != 3 or not all(0 <= blocks <= 64 for blocks in self.blocks):
+            raise UsageError(f"blocks = {self.blocks} of ANet", "give three, each 0 to 64")
+        if self.kind == "wide" and self.normalisation == "none":
+            raise UsageError("a wide ANet needs normalisation", 'set normalisation = "batch"')
 
 
 class Maps(NamedTuple):
-    """What FC sees of windows: pooled C3 (..., 60, 5, 4) and C4 (..., 80, 4, 3), after ReLU."""
+    """What FC sees of windows: pooled C3 (..., 60, 5, 4) and C4 (..., 80, 4, 3), after ReLU; of the wide net also the
+    context (..., channels, 4, 3), which all windows of a face have in common."""
 
     c3: Tensor
     c4: Tensor
+    context: Tensor | None = None
 
 
 class ANet(nn.Module):
@@ -39,19 +79,23 @@ class ANet(nn.Module):
     torch.Size([2, 160])
     """
 
+    frame = Frame(HEIGHT, WIDTH, margin=0, step=POOLED_STEP)
+
     def __init__(self, settings: ANetSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or ANetSettings()
+        normalised = self.settings.normalisation == "batch"
         self.c1 = nn.Conv2d(3, 20, 4)
         self.c2 = nn.Conv2d(20, 40, 3)
-        self.c3 = LocallyShared(40, 60, size=3, rows=5, columns=4, cell=2)
-        self.c4 = LocallyShared(60, 80, size=2, rows=4, columns=3, cell=1)
+        self.c3 = LocallyShared(40, 60, size=3, rows=5, columns=4, cell=2, normalised=normalised)
+        self.c4 = LocallyShared(60, 80, size=2, rows=4, columns=3, cell=1, normalised=normalised)
         inputs = 80 * 4 * 3 + (60 * 5 * 4 if self.settings.fc_inputs == "c3_c4" else 0)
         self.fc = nn.Linear(inputs, FEATURES)
         for layer in (self.c1, self.c2, self.fc):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+        self.norm = nn.BatchNorm1d(FEATURES) if normalised else None
 
     def shared(self, images: Tensor) -> Tensor:
         """C1 and C2 with their pools: images (N, 3, H, W) -> pooled C2 (N, 40, about H / 4, about W / 4)."""
@@ -68,7 +112,8 @@ class ANet(nn.Module):
         inputs = maps.c4.flatten(1)
         if self.settings.fc_inputs == "c3_c4":
             inputs = torch.cat([maps.c3.flatten(1), inputs], dim=1)
-        return F.relu(self.fc(inputs))
+        answers = self.fc(inputs)
+        return F.relu(answers if self.norm is None else self.norm(answers))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.features(self.local(self.shared(images)))
@@ -90,11 +135,36 @@ class ANet(nn.Module):
         tiles = windows_of(self.shared(regions), 12, 10, step // POOLED_STEP)
         count, high, wide = tiles.shape[:3]
         maps = self.local(tiles.reshape(count * high * wide, *tiles.shape[3:]))
-        return Maps(*(part.reshape(count, high, wide, *part.shape[1:]) for part in maps))
+        return Maps(*(part.reshape(count, high, wide, *part.shape[1:]) for part in maps[:2]))
+
+    def views(self, regions: Tensor, places: Tensor, step: int = 8) -> Maps:
+        """Some windows of larger regions: Maps with leading (N, V).
+
+        Args:
+            places: (V, 2) row and column of each window among those of `windows`.
+        """
+        return select_views(self.windows(regions, step), places)
+
+    def folded(self) -> "ANet":
+        """The same function (in evaluation mode) with batch normalisation folded into the filters before it."""
+        if self.settings.normalisation != "batch":
+            return self
+        result = copy.deepcopy(self)
+        result.settings = replace(self.settings, normalisation="folded")
+        result.c3.fold()
+        result.c4.fold()
+        assert result.norm is not None
+        result.fc, result.norm = fold_batch_normalisation(result.fc, result.norm), None
+        return result
 
     def windows_reference(self, regions: Tensor) -> Tensor:
         """C4 of `windows(regions, step=8)` by the paper's full interweaved maps: (N, I, J, 80, 4, 3)."""
         return interweaved_reference(self.shared(regions), self.c3, self.c4)
+
+
+def select_views(maps: Maps, places: Tensor) -> Maps:
+    """Maps with leading (N, I, J) -> (N, V), the windows at places (V, 2)."""
+    return Maps(*(None if part is None else part[:, places[:, 0], places[:, 1]] for part in maps))
 
 
 def block_scores(c4: Tensor) -> Tensor:
@@ -104,45 +174,3 @@ def block_scores(c4: Tensor) -> Tensor:
     torch.Size([1, 3, 2])
     """
     return c4.flatten(3).amax(3)
-
-
-class AttributeNet(nn.Module):
-    """ANet with one sigmoid an attribute, as fine-tuned. Shape: faces (N, 3, 55, 47) -> logits (N, outputs).
-
-    >>> AttributeNet(40, ANetSettings())(torch.rand(2, 3, 55, 47)).shape
-    torch.Size([2, 40])
-    """
-
-    def __init__(self, outputs: int, settings: ANetSettings, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.anet = ANet(settings)
-        self.dropout = nn.Dropout(dropout)
-        self.outputs = nn.Linear(FEATURES, outputs)
-
-    def forward(self, images: Tensor) -> Tensor:
-        result: Tensor = self.outputs(self.dropout(self.anet(images)))
-        return result
-
-
-class IdentityNet(nn.Module):
-    """ANet with one output an identity, as pre-trained. Shape: faces -> (features (N, 160), logits (N, identities)).
-
-    The classifier sees the features through batch normalisation, the similarity loss sees them bare. Without it, with
-    thousands of classes of a few images each, the first thing that is learned is to silence all features, which costs
-    both losses least, and ReLU never lets them back.
-
-    >>> features, logits = IdentityNet(7, ANetSettings())(torch.rand(2, 3, 55, 47))
-    >>> features.shape, logits.shape
-    (torch.Size([2, 160]), torch.Size([2, 7]))
-    """
-
-    def __init__(self, identities: int, settings: ANetSettings, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.anet = ANet(settings)
-        self.dropout = nn.Dropout(dropout)
-        self.neck = nn.BatchNorm1d(FEATURES)
-        self.outputs = nn.Linear(FEATURES, identities)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.anet(images)
-        return features, self.outputs(self.dropout(self.neck(features)))

@@ -9,6 +9,7 @@ class LocallyShared(nn.Module):
     """A convolution whose filters differ from cell to cell of a grid and are shared inside a cell (Eq. 4).
 
     Bank (p, q) answers the `cell` x `cell` output positions of grid cell (p, q); all banks have the same shape.
+    `normalised`: batch normalisation of each output channel follows, over all banks, until `fold`.
 
     Shape: (N, inputs, rows * cell + size - 1, columns * cell + size - 1)
         -> (N, outputs, rows * cell, columns * cell), before ReLU.
@@ -18,12 +19,33 @@ class LocallyShared(nn.Module):
     torch.Size([2, 60, 10, 8])
     """
 
-    def __init__(self, inputs: int, outputs: int, size: int, rows: int, columns: int, cell: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: int, rows: int, columns: int, cell: int, normalised: bool = False
+    ) -> None:
         super().__init__()
         self.size, self.rows, self.columns, self.cell = size, rows, columns, cell
         self.weight = nn.Parameter(torch.empty(rows, columns, outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.zeros(rows, columns, outputs))
         nn.init.normal_(self.weight, std=(2.0 / (inputs * size * size)) ** 0.5)
+        self.norm = nn.BatchNorm1d(outputs) if normalised else None
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Batch normalisation becomes part of the filters: the same answers as in evaluation mode.
+
+        >>> layer, x = LocallyShared(4, 6, size=3, rows=2, columns=2, cell=2, normalised=True).eval(), torch.rand(2, 4, 6, 6)
+        >>> before = layer(x)
+        >>> layer.fold()
+        >>> bool(torch.allclose(layer(x), before, atol=1e-5))
+        True
+        """
+        if self.norm is None:
+            return
+        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        factor = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        self.weight.mul_(factor[:, None, None, None])
+        self.bias.copy_((self.bias - self.norm.running_mean) * factor + self.norm.bias)
+        self.norm = None
 
     def forward(self, x: Tensor, pooled: bool = False) -> Tensor:
         """`pooled`: the largest response in each cell alone, (N, outputs, rows, columns), as max-pooling would give it;
@@ -48,6 +70,8 @@ class LocallyShared(nn.Module):
         patches = patches.permute(1, 3, 0, 2, 4, 6, 7, 5).reshape(rows * columns, count * cell * cell, -1)
         filters = self.weight.flatten(0, 1).permute(0, 3, 4, 2, 1).reshape(rows * columns, -1, self.weight.shape[2])
         result = torch.baddbmm(self.bias.reshape(rows * columns, 1, -1), patches, filters)
+        if self.norm is not None:
+            result = self.norm(result.flatten(0, 1))
         return result.reshape(rows, columns, count, cell, cell, -1)
 
 

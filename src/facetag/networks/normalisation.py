@@ -1,10 +1,13 @@
 """Local response normalisation, fast, and batch normalisation folded away (NETWORKS: LRN of C1 and C2)."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 def local_response_normalisation(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
@@ -44,8 +47,8 @@ class LocalResponseNorm(nn.Module):
 
 
 @torch.no_grad()
-def fold_batch_normalisation(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution, of the same type and place, that answers what both answer in evaluation mode.
+def fold_batch_normalisation(convolution: Layer, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
+    """One convolution or linear layer, of the same type and place, that answers what both answer in evaluation mode.
 
     >>> convolution, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4).eval()
     >>> folded, x = fold_batch_normalisation(convolution, norm), torch.rand(2, 3, 8, 8)
@@ -56,6 +59,6 @@ def fold_batch_normalisation(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = -norm.running_mean if convolution.bias is None else convolution.bias - norm.running_mean
     folded = copy.deepcopy(convolution)
-    folded.weight.mul_(factor[:, None, None, None])
+    folded.weight.mul_(factor.reshape(-1, *[1] * (folded.weight.ndim - 1)))
     folded.bias = nn.Parameter(norm.bias + shift * factor)
     return folded

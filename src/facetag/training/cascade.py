@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
-from facetag.networks.anet import AttributeNet
+from facetag.networks.anet_heads import AttributeNet
 from facetag.training import checkpoint, finetune
 from facetag.training.data import DataFolder
 from facetag.training.examples import Faces, MixedFaces
 from facetag.training.loop import Outcome, RunOptions, train
-from facetag.training.proposed import face_boxes, proposed_head_regions
+from facetag.training.propose import aligned_boxes
+from facetag.training.proposed import face_boxes, located_boxes, proposed_head_regions
 from facetag.training.recipe import Recipe
 from facetag.training.ship import fit_svm
 from facetag.training.train_center_net import CenterNetTask, detection_composers
@@ -87,6 +88,8 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     """
     stage, folder = recipe.anet_attributes, DataFolder(data)
     labelled = folder.labeled_images("train") if stage.labeled_images else None
+    people = folder.utkface("train") if stage.utkface else None
+    half_images = folder.half_head_images() if stage.half_images else None
     split = finetune.split_training(folder.celeba(), stage.held_out)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
@@ -94,17 +97,24 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         _start_from(run / "anet_identities", net, "anet")
     elif stage.start == "attributes" and not options.resume:
         _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
-    boxes = face_boxes(run, recipe, options)
+    boxes, view = face_boxes(run, recipe, options), (recipe.tagger, net.anet.frame, stage)
+    examples: Faces | MixedFaces
     examples, validation = (
-        finetune.face_examples(part, boxes(name, part.paths), recipe.tagger, stage, jittered)
+        finetune.face_examples(part, boxes(name, part.paths), *view, jittered)
         for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
     )
-    pseudo_labeled: Faces | MixedFaces = examples
+    if half_images is not None:
+        half = finetune.split_training(half_images, stage.held_out).train
+        halves = aligned_boxes(len(half), scale=0.5)
+        examples = MixedFaces(examples, finetune.face_examples(half, halves, *view, jittered=True))
     if labelled:
         paths, labels = labelled
-        others = finetune.labeled_image_examples(paths, labels, boxes("labelled", paths), recipe.tagger, stage)
-        pseudo_labeled = MixedFaces(examples, others, stage.labeled_images)
-    task = finetune.FaceTask(net, stage, pseudo_labeled, validation)
+        found = located_boxes(run, recipe, options)("labelled", paths)
+        images = finetune.labeled_image_examples(paths, labels, found, *view)
+        examples = MixedFaces(examples, images, stage.labeled_images)
+    if people:
+        examples = MixedFaces(examples, finetune.utkface_examples(people, *view), stage.utkface)
+    task = finetune.FaceTask(net, stage, examples, validation)
     return train(task, stage.loop, run / by_localizer("anet_attributes", recipe), options)
 
 
@@ -119,6 +129,8 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
         DataFolder(data).labeled_images("train")
     if recipe.svm.labeled_images:
         DataFolder(data).labeled_images("calibrate")
+    if recipe.anet_attributes.utkface or recipe.svm.utkface:
+        DataFolder(data).utkface("train")
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
     if recipe.localizer_kind == "center_net":
         asked["center_net"] = train_center_net

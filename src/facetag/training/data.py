@@ -9,6 +9,8 @@ from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
 from facetag.datasets.tags import TagLabels, labeled_images_of, load_tags_csv
+from facetag.datasets.utkface import Person, load_utkface
+from facetag.datasets.utkface import Use as UTKUse
 from facetag.datasets.webfaces import Use, use_of
 from facetag.errors import DataError
 from facetag.geometry import Box
@@ -73,6 +75,17 @@ class DataFolder:
         if not known:
             raise DataError(f"{folder / 'tags.csv'} has no label to {use} on", "label more, or use none")
         return [str(paths[row]) for row in known], labels.select(known)
+
+    def utkface(self, use: UTKUse) -> list[Person]:
+        """The faces of UTKFace under utkface/ that are for this use.
+
+        Raises:
+            DataError: there are none.
+        """
+        people = load_utkface(self.root / "utkface").of_use(use)
+        if not people:
+            raise DataError(f"{self.root / 'utkface'} has no face to {use} on", "bring more of UTKFace")
+        return people
 
     def set_names(self, objects: bool) -> list[str]:
         """Names of the sets that LNets learn from, each once, sorted: those that serve as scenes, and with `objects`

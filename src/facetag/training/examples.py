@@ -21,10 +21,11 @@ from facetag.datasets.augment import (
     random_square,
 )
 from facetag.datasets.scenes import SceneComposer, log_uniform
+from facetag.datasets.utkface import CHIP_FACE, CHIP_SIDE
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.resample import Image, crop
-from facetag.networks.anet import HEIGHT, WIDTH
+from facetag.networks.anet import ANet, Frame
 from facetag.tagger import TaggerSettings, face_window
 from facetag.training.propose import Boxes, as_box
 from facetag.training.recipe import CropStage, JitterSettings
@@ -119,10 +120,20 @@ class HeadRegionCrops(Dataset[Any]):
         return moved.enlarged(float(np.exp(rng.uniform(-scale, scale))))
 
 
+def as_chip(image: Image, box: Box) -> tuple[Image, Box]:
+    """The image cut as tightly around the face as UTKFace cuts its own, and the box in what is left."""
+    scale = box.height / CHIP_FACE.height
+    chip = Box(box.x - CHIP_FACE.x * scale, box.y - CHIP_FACE.y * scale, CHIP_SIDE * scale, CHIP_SIDE * scale)
+    high, wide = image.shape[:2]
+    left, top = int(np.clip(chip.x, 0, wide - 1)), int(np.clip(chip.y, 0, high - 1))
+    right, bottom = int(np.clip(chip.right, left + 1, wide)), int(np.clip(chip.bottom, top + 1, high))
+    return image[top:bottom, left:right], box.shifted(-left, -top)
+
+
 class MixedFaces(Dataset[Any]):
     """Examples, and beside them others so many times an epoch, with other chance each time: ((epoch, index)) -> one."""
 
-    def __init__(self, examples: "Faces", others: "Faces", times: int) -> None:
+    def __init__(self, examples: "Faces | MixedFaces", others: "Faces", times: int = 1) -> None:
         self.examples, self.others, self.times = examples, others, times
 
     def __len__(self) -> int:
@@ -137,7 +148,11 @@ class MixedFaces(Dataset[Any]):
 
 
 class Faces(Dataset[Any]):
-    """Face windows: ((epoch, index)) -> image uint8 (55, 47, 3), target (attributes (A,) or an identity)."""
+    """Face regions: ((epoch, index)) -> image uint8 (H, W, 3), target (attributes (A,) or an identity).
+
+    A region is the frame's window with its margin, 55 x 47 pixels of the paper's ANet. A fraction `tight` of the images
+    is cut `as_chip` before.
+    """
 
     def __init__(
         self,
@@ -148,7 +163,10 @@ class Faces(Dataset[Any]):
         jitter: JitterSettings,
         colour: ColourSettings,
         seed: int,
+        frame: Frame = ANet.frame,
+        tight: float = 0.0,
     ) -> None:
+        self.frame, self.tight = frame, tight
         assert len(paths) == len(boxes) == len(targets)
         self.paths, self.boxes, self.targets, self.tagger = paths, boxes, targets, tagger
         self.jitter, self.colour, self.seed = jitter, colour, seed
@@ -159,11 +177,17 @@ class Faces(Dataset[Any]):
     def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
         epoch, index = key
         rng = np.random.default_rng((self.seed, epoch, index))
-        window = face_window(as_box(self.boxes[index]), self.tagger)
-        jitter, pixel = self.jitter, window.height / HEIGHT
+        image, box = read_rgb(self.paths[index]), as_box(self.boxes[index])
+        if self.tight and rng.random() < self.tight:
+            image, box = as_chip(image, box)
+        frame = self.frame
+        window = face_window(box, self.tagger, frame)
+        width, height = frame.width + 2 * frame.margin, frame.height + 2 * frame.margin
+        jitter, pixel = self.jitter, window.height / frame.height
         dx, dy = rng.uniform(-jitter.shift, jitter.shift, 2) * pixel
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(jitter.scale)))
         turn = rng.uniform(-jitter.rotation, jitter.rotation)
-        face = crop(read_rgb(self.paths[index]), window.shifted(dx, dy).enlarged(factor), WIDTH, HEIGHT, turn)
+        region = window.shifted(dx, dy).enlarged(factor * width / frame.width, factor * height / frame.height)
+        face = crop(image, region, width, height, turn)
         face = flip(face, rng) if epoch < VALIDATION_EPOCH else face
         return jitter_colour(np.ascontiguousarray(face), rng, self.colour), self.targets[index]

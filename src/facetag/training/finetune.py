@@ -19,18 +19,21 @@ from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.sampling import shuffled_batches
 from facetag.datasets.scenes import SceneComposer, SceneSettings
 from facetag.datasets.tags import TagLabels
+from facetag.datasets.utkface import Person, attribute_labels
 from facetag.errors import DataError
 from facetag.method.attribute_metrics import average_precision
 from facetag.model import RespondingLNet
-from facetag.networks.anet import AttributeNet
+from facetag.networks.anet import Frame
+from facetag.networks.anet_heads import AttributeNet
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
 from facetag.training.examples import Faces, HeadRegionCrops, MixedFaces, Scenes, read_rgb
+from facetag.training.living import living_units
 from facetag.training.pretrain import in_batches, require_both_parts
-from facetag.training.propose import Boxes
+from facetag.training.propose import Boxes, chip_boxes
 from facetag.training.recipe import CropStage, FaceStage, JitterSettings, SceneStage
 
 OUTPUTS = len(ATTRIBUTES) + 1  #: the forty and "any of them"
@@ -120,13 +123,16 @@ class FaceTask:
         return attribute_loss(logits[known], labels[known])
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        assert isinstance(model, AttributeNet)
         logits, labels = [], []
         for images, tags in in_batches(self.validation, device, batch=256):
             logits.append(model(images).float().cpu().numpy())
             labels.append(tags.numpy() > 0.5)
         scores, truth = np.concatenate(logits), np.concatenate(labels)
         precision = average_precision(scores, truth)
-        return {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+        figures = {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+        batches = (images for images, _ in in_batches(self.validation, device, batch=256))
+        return {**figures, **living_units(model.anet, batches)}
 
 
 def scene_task(data: CelebA, backgrounds: Sequence[Sequence[str]], stage: SceneStage, lnet: LNetSettings) -> LNetTask:
@@ -166,7 +172,7 @@ def response_weights(trained: ClassifyingLNet, response: str, head: HeadSettings
 
 
 def labeled_image_examples(
-    paths: Sequence[str], labels: TagLabels, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage
+    paths: Sequence[str], labels: TagLabels, boxes: Boxes, tagger: TaggerSettings, frame: Frame, stage: FaceStage
 ) -> Faces:
     """Face windows of photographs with the labels that they have, -1 for others; those without a box are left out.
 
@@ -180,10 +186,19 @@ def labeled_image_examples(
         )
     targets = torch.from_numpy(labels.values[found].astype(np.float32))
     chosen = [path for path, is_found in zip(paths, found, strict=True) if is_found]
-    return Faces(chosen, boxes[found], targets, tagger, stage.jitter, stage.colour, stage.loop.seed)
+    return Faces(chosen, boxes[found], targets, tagger, stage.jitter, stage.colour, stage.loop.seed, frame)
 
 
-def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: FaceStage, jittered: bool) -> Faces:
+def utkface_examples(people: Sequence[Person], tagger: TaggerSettings, frame: Frame, stage: FaceStage) -> Faces:
+    """Faces of UTKFace, each where its chips have it, with Male and Young; -1 for all other attributes."""
+    targets = torch.from_numpy(attribute_labels(people, stage.young_below).astype(np.float32))
+    paths, boxes = [str(person.path) for person in people], chip_boxes(len(people))
+    return Faces(paths, boxes, targets, tagger, stage.jitter, stage.colour, stage.loop.seed, frame)
+
+
+def face_examples(
+    data: CelebA, boxes: Boxes, tagger: TaggerSettings, frame: Frame, stage: FaceStage, jittered: bool
+) -> Faces:
     """Face windows of these images with their forty attributes; images without a box are left out.
 
     Raises:
@@ -197,8 +212,10 @@ def face_examples(data: CelebA, boxes: Boxes, tagger: TaggerSettings, stage: Fac
             "train them longer, or change held_out in the recipe",
         )
     targets = torch.from_numpy(data.attributes[found].astype(np.float32))
-    jitter, colour = (stage.jitter, stage.colour) if jittered else (JitterSettings(), ColourSettings())
-    return Faces(chosen_paths(data, found), boxes[found], targets, tagger, jitter, colour, stage.loop.seed)
+    paths, seed = chosen_paths(data, found), stage.loop.seed
+    if not jittered:
+        return Faces(paths, boxes[found], targets, tagger, JitterSettings(), ColourSettings(), seed, frame)
+    return Faces(paths, boxes[found], targets, tagger, stage.jitter, stage.colour, seed, frame, stage.tight)
 
 
 def chosen_paths(data: CelebA, mask: NDArray[np.bool_]) -> list[str]:

@@ -56,6 +56,11 @@ class LabeledFaces:
     features: Features
     labels: NDArray[np.int8]
 
+    def joined(self, others: "LabeledFaces") -> "LabeledFaces":
+        """These and others."""
+        features = np.concatenate([self.features, others.features])
+        return LabeledFaces(features, np.concatenate([self.labels, others.labels]))
+
 
 @dataclass(frozen=True, eq=False)
 class UnseenScores:

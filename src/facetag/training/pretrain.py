@@ -17,7 +17,8 @@ from facetag.datasets.folders import ClassFolders
 from facetag.datasets.sampling import IdentityBatches, shuffled_batches
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
-from facetag.networks.anet import ANetSettings, IdentityNet
+from facetag.networks.anet import ANetSettings
+from facetag.networks.anet_heads import IdentityNet
 from facetag.networks.lnet import ClassifyingLNet, LNetSettings
 from facetag.networks.losses import category_loss, identity_loss
 from facetag.tagger import TaggerSettings

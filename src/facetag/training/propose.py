@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.scenes import ALIGNED_FACE, SceneComposer
+from facetag.datasets.utkface import CHIP_FACE
 from facetag.errors import DataError
 from facetag.geometry import Box
 from facetag.images.resample import Image
@@ -116,9 +117,17 @@ def _save(path: Path, key: str, boxes: Boxes) -> None:
     os.replace(temporary, path)
 
 
-def aligned_boxes(count: int) -> Boxes:
-    """The fixed box of the aligned frame, `count` times."""
-    box = ALIGNED_FACE
+def aligned_boxes(count: int, scale: float = 1.0) -> Boxes:
+    """The fixed box of the aligned frame, `count` times; `scale` 0.5 of its images at half their size."""
+    return _repeated(ALIGNED_FACE.scaled(scale, scale), count)
+
+
+def chip_boxes(count: int) -> Boxes:
+    """The fixed box of UTKFace's chips, `count` times."""
+    return _repeated(CHIP_FACE, count)
+
+
+def _repeated(box: Box, count: int) -> Boxes:
     return np.tile(np.array([box.x, box.y, box.width, box.height, 1.0], np.float32), (count, 1))
 
 

@@ -22,9 +22,14 @@ Paths = Sequence[Path] | Sequence[str]
 
 def face_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, Paths], Boxes]:
     """What says where the face of each training picture of ANet is, a part of them by its name."""
-    stage, usual = recipe.anet_attributes, recipe.localizer
-    if stage.boxes == "aligned":
+    if recipe.anet_attributes.boxes == "aligned":
         return lambda name, paths: aligned_boxes(len(paths))
+    return located_boxes(run, recipe, options)
+
+
+def located_boxes(run: Path, recipe: Recipe, options: RunOptions) -> Callable[[str, Paths], Boxes]:
+    """The same by the recipe's localizer, wherever CelebA's faces are taken to be."""
+    stage, usual = recipe.anet_attributes, recipe.localizer
     if recipe.localizer_kind == "center_net":
         localizer: Localizer = trained_center_net(run, recipe, options.device)
     else:

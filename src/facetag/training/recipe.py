@@ -146,13 +146,19 @@ class FaceStage:
         start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a centre
             network from the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
         boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
-            aligned frame, with a `jitter` as large as the LNets' errors; it needs no LNets.
+            aligned frame, with a `jitter` as large as the LNets' errors; only `labeled_images` need a localizer then.
         input_sizes, head_regions: how LNet_o sees a training picture, which holds one large face, and how many of its
             heads LNet_s looks at; none and 0 = as the localizer says.
         dropout: between the features and the attributes.
         held_out: share of the training identities that validates.
         labeled_images: how often an epoch shows each labelled photograph that is to train on
             (`DataFolder.labeled_images`) beside CelebA; an attribute that it has no label of teaches nothing there.
+        half_images: CelebA at half its size (celeba_half/) is shown as well; its heads lie in the aligned frame.
+        utkface: how often an epoch shows each face of UTKFace that is to train on beside CelebA; it teaches Male and
+            Young alone.
+        young_below: the age in years from which on a face of UTKFace is not Young.
+        tight: fraction of CelebA's images that are cut as tightly as UTKFace's, so that what is missing around a face
+            tells nothing.
     """
 
     start: Literal["identities", "nothing", "attributes"] = "identities"
@@ -162,6 +168,10 @@ class FaceStage:
     dropout: float = 0.0
     held_out: float = 0.05
     labeled_images: int = 0
+    half_images: bool = False
+    utkface: int = 0
+    young_below: float = 40.0
+    tight: float = 0.0
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -180,6 +190,7 @@ class FitStage:
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
         labeled_images: share of the calibration that labelled photographs have which ANet did not learn from, in
             [0, 1); the rest is CelebA's, and so is an attribute that they have no label of.
+        utkface: faces of UTKFace that ANet did not learn from are among these photographs, with Male and Young.
         equal_error: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs
             one or the other: present from the threshold on by which both are told equally often, photographs and
             CelebA having their shares.
@@ -193,6 +204,7 @@ class FitStage:
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
     labeled_images: float = 0.0
+    utkface: bool = False
     equal_error: tuple[str, ...] = ()
     seed: int = 0
 
@@ -237,8 +249,8 @@ class Recipe:
         localizer_kind: what finds faces in the model: the `lnets`, or the `center_net`.
 
     Raises:
-        UsageError: ANet is to start from
-            itself, or is shown photographs in the aligned frame; photographs are all of the calibration.
+        UsageError: ANet is to start from itself; photographs are all of the calibration, or none of it with faces of
+            UTKFace among them.
     """
 
     name: str = "paper"
@@ -262,8 +274,8 @@ class Recipe:
             raise UsageError(
                 'anet_attributes.start = "attributes" is for localizer_kind = "center_net"', "leave it out"
             )
-        if self.anet_attributes.labeled_images and self.anet_attributes.boxes == "aligned":
-            raise UsageError("photographs are in no aligned frame", 'set anet_attributes.boxes = "located"')
+        if self.svm.utkface and not self.svm.labeled_images:
+            raise UsageError("svm.utkface needs a fraction of the calibration", "set svm.labeled_images")
         if not 0 <= self.svm.labeled_images < 1:
             raise UsageError(
                 f"svm.labeled_images = {self.svm.labeled_images} is no share that leaves some", "set 0 to 0.9"

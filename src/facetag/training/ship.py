@@ -1,5 +1,6 @@
 """From the trained nets of a run to a model folder: SVMs, calibration, what is said of how it was made."""
 
+from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import CelebA
+from facetag.datasets.utkface import Person, attribute_labels
 from facetag.errors import DataError
 from facetag.model import Model, save_model
 from facetag.networks.anet import FEATURES
@@ -21,8 +23,8 @@ from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
 from facetag.training.fit import Features, Fitted, LabeledFaces, fit, require_identities
 from facetag.training.loop import RunOptions
-from facetag.training.propose import Boxes, as_box
-from facetag.training.proposed import Paths, face_boxes, progress, proposed_faces
+from facetag.training.propose import Boxes, as_box, chip_boxes
+from facetag.training.proposed import Paths, located_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe
 from facetag.training.trained import by_localizer, has_stage, trained_attribute_net, trained_face_localizer
 
@@ -38,6 +40,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     labelled = DataFolder(data).labeled_images("calibrate") if recipe.svm.labeled_images else None
     record = training_record(run, recipe)
     record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
+    if recipe.anet_attributes.utkface or recipe.svm.utkface:
+        record["data"]["utkface"] = utkface_counts(data, recipe)
     if recipe.anet_attributes.labeled_images:
         record["data"]["labelled"] = labelled_counts(data, run, recipe, options)
     sight = _Sight(run, recipe, options)
@@ -46,6 +50,8 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     if labelled:
         there, others = sight("calibration", labelled[0])
         images = LabeledFaces(others, labelled[1].values[there])
+        if recipe.svm.utkface:
+            images = images.joined(sight.of_people(DataFolder(data).utkface("calibrate")))
     chosen = svms.select(found)
     fitted = fit(features, chosen.attributes == 1, chosen.identities, recipe.svm, -1, sight.outputs, images)
     record["svm"] = {
@@ -54,7 +60,7 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
         "cost": fitted.cost,
         "pull": fitted.pull,
         "cross_fitted_accuracy": fitted.accuracy,
-        "photographs": 0 if images is None else len(images.labels),
+        "photographs": 0 if images is None else int(there.sum()),
     }
     model = _model_of(out.name, sight, fitted, record)
     save_model(model, out, model_card(model))
@@ -86,7 +92,7 @@ class _Sight:
     def __init__(self, run: Path, recipe: Recipe, options: RunOptions) -> None:
         self.run, self.recipe, self.options = run, recipe, options
         self.localizer, tuned = trained_face_localizer(run, recipe, options.device), trained_attribute_net(run, recipe)
-        self.anet = tuned.anet.half().float()
+        self.anet = tuned.anet.folded().half().float()
         views = recipe.tagger.width // FEATURES
         self.outputs = np.tile(tuned.outputs.weight.numpy(), views) / views
 
@@ -101,8 +107,16 @@ class _Sight:
         found = ~np.isnan(boxes[:, 0])
         if not found.any():
             raise DataError(f"no face was found in any picture of the {part} part", "train what finds them longer")
-        extract = FeatureExtractor(self.anet, recipe.tagger, options.device)
-        return found, region_features(extract, list(compress(paths, found)), boxes[found], options)
+        return found, region_features(self._extractor(), list(compress(paths, found)), boxes[found], options)
+
+    def of_people(self, people: Sequence[Person]) -> LabeledFaces:
+        """Faces of UTKFace, each where a chip has it, with their Male and Young."""
+        paths, boxes = [person.path for person in people], chip_boxes(len(people))
+        features = region_features(self._extractor(), paths, boxes, self.options)
+        return LabeledFaces(features, attribute_labels(people, self.recipe.anet_attributes.young_below))
+
+    def _extractor(self) -> FeatureExtractor:
+        return FeatureExtractor(self.anet, self.recipe.tagger, self.options.device)
 
 
 def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) -> Model:
@@ -122,11 +136,11 @@ def _model_of(name: str, sight: _Sight, fitted: Fitted, record: dict[str, Any]) 
 
 def region_features(extract: FeatureExtractor, paths: Paths, boxes: Boxes, options: RunOptions) -> Features:
     """h_a of each image's face: (N, D)."""
-    settings, parts = extract.settings, []
+    settings, frame, parts = extract.settings, extract.anet.frame, []
     report = progress("features", options)
     for start in range(0, len(paths), 512):
         rows = range(start, min(start + 512, len(paths)))
-        regions = [face_regions(read_rgb(str(paths[i])), as_box(boxes[i]), settings) for i in rows]
+        regions = [face_regions(read_rgb(str(paths[i])), as_box(boxes[i]), settings, frame) for i in rows]
         parts.append(extract(regions))
         report(rows.stop, len(paths))
     return np.concatenate(parts)
@@ -197,6 +211,20 @@ def labelled_counts(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
         DataError: the labels are not there any more.
     """
     paths, labels = DataFolder(data).labeled_images("train")
-    boxes = face_boxes(run, recipe, options)("labelled", paths)
+    boxes = located_boxes(run, recipe, options)("labelled", paths)
     names = [ATTRIBUTES[index] for index in labels.attributes]
     return {"photographs": int((~np.isnan(boxes[:, 0])).sum()), "attributes": names}
+
+
+def utkface_counts(data: Path, recipe: Recipe) -> dict[str, Any]:
+    """How many faces of UTKFace ANet learned from and how many calibrate, and from which age on nobody is Young.
+
+    Raises:
+        DataError: there are none.
+    """
+    folder, stage = DataFolder(data), recipe.anet_attributes
+    return {
+        "train": len(folder.utkface("train")) if stage.utkface else 0,
+        "calibrate": len(folder.utkface("calibrate")) if recipe.svm.utkface else 0,
+        "young_below": stage.young_below,
+    }

@@ -13,7 +13,7 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model, RespondingLNet
-from facetag.networks.anet import ANet, AttributeNet
+from facetag.networks.anet_heads import AttributeNet, build_anet
 from facetag.networks.center_net import CenterNet
 from facetag.networks.execution.layout import channels_last
 from facetag.training import checkpoint, finetune
@@ -77,7 +77,7 @@ def _model(
     nothing = np.zeros(0)
     svm = LinearSVM(np.zeros((0, 1)), nothing, np.zeros(1), np.ones(1))
     decide = (svm, Calibration(nothing, nothing), nothing)
-    return Model(recipe.name, lnet_o, lnet_s, ANet(recipe.anet), *decide, center_net=center_net)
+    return Model(recipe.name, lnet_o, lnet_s, build_anet(recipe.anet), *decide, center_net=center_net)
 
 
 def by_localizer(name: str, recipe: Recipe) -> str:
