@@ -4,9 +4,8 @@ python benchmarks/people.py --data data --model fast
 python benchmarks/people.py --data data --model fast --cascade
 python benchmarks/people.py --data data --model fast --use train --young
 
-A chip ends at the face, so the box is UTKFace's constant one; with --cascade the model finds the face itself, in a grey
-border half as wide as the chip, and a face that it misses counts as wrong. --young says at which age the model's Young
-crosses a half.
+Images end at the face, so the box is UTKFace's constant one; with --cascade the model finds the face itself, and a face
+that it misses counts as wrong. --young says at which age the model's Young crosses a half.
 """
 
 import argparse
@@ -14,7 +13,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,21 +22,11 @@ from facetag.attributes import ATTRIBUTES
 from facetag.datasets.utkface import CHIP_FACE, RACES, Person, load_utkface
 from facetag.geometry import Box
 from facetag.images.resample import Image
-from facetag.localization.center_localizer import localizer_of
-from facetag.model import load_model
-from facetag.tagger import Tagger
+from facetag.predictor import FaceTagger
 from facetag.training.examples import read_rgb
 
 MALE, YOUNG = ATTRIBUTES.index("Male"), ATTRIBUTES.index("Young")
 BANDS = (0, 5, 10, 20, 30, 40, 50, 60, 70, 117)  #: years
-GREY = 128
-
-
-def in_a_border(image: Image) -> Image:
-    """The image inside a grey border half as wide as itself."""
-    pad = image.shape[0] // 2
-    framed = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(GREY, GREY, GREY))
-    return np.asarray(framed, np.uint8)
 
 
 class Answers:
@@ -46,10 +34,10 @@ class Answers:
     face."""
 
     def __init__(self, name: str, cascade: bool) -> None:
-        model = load_model(name)
-        self.tagger = Tagger(model)
-        self.localizer = localizer_of(model, torch.device("cpu")) if cascade else None
-        self.thresholds = model.thresholds[[MALE, YOUNG]]
+        face_tagger = FaceTagger(name, device="cpu")
+        self.tagger = face_tagger.tagger
+        self.localizer = face_tagger.localizer if cascade else None
+        self.thresholds = face_tagger.model.thresholds[[MALE, YOUNG]]
 
     def __call__(self, people: Sequence[Person]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         probabilities = np.full((len(people), 2), np.nan)
@@ -60,8 +48,6 @@ class Answers:
         return probabilities, probabilities >= self.thresholds
 
     def _batch(self, images: list[Image]) -> list[tuple[int, NDArray[np.float64]]]:
-        if self.localizer is not None:
-            images = [in_a_border(image) for image in images]
         boxes = self._boxes(images)
         rows = [row for row, box in enumerate(boxes) if box is not None]
         regions = [self.tagger.region(images[row], box) for row in rows if (box := boxes[row]) is not None]

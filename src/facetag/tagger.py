@@ -137,8 +137,7 @@ class RegionFeatures:
 
     def _of_views(self, images: torch.Tensor) -> torch.Tensor:
         """(N scales, 3, H, W) -> (N scales views, 160)."""
-        views = self._views(images)
-        return self.anet.features(Maps(*(None if part is None else part.flatten(0, 1) for part in views)))
+        return self.anet.features(self._views(images).mapped(lambda part: part.flatten(0, 1)))
 
     def _views(self, images: torch.Tensor) -> Maps:
         """The windows around each face's anchor: (N, 3, H, W) -> Maps with leading (N, views)."""
@@ -151,7 +150,7 @@ class RegionFeatures:
         positions = anchors[:, None] + self._offsets  # (N, views, 2)
         faces = np.arange(len(positions))[:, None]
         rows, columns = positions[..., 0], positions[..., 1]
-        return Maps(maps.c3[faces, rows, columns], maps.c4[faces, rows, columns])
+        return maps.mapped(lambda part: part[faces, rows, columns])
 
 
 class FeatureExtractor:

@@ -211,3 +211,11 @@ def test_who_asks_for_no_light_and_noise_gets_the_pictures_of_before():
     for asked in (ColourSettings(light=1.0), ColourSettings(noise=1.0)):
         changed = jitter_colour(image, np.random.default_rng(5), asked)
         assert changed.shape == image.shape and (changed != image).any()
+
+
+def test_a_coarser_picture_keeps_its_size_and_loses_its_detail():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (60, 40, 3), np.uint8)
+    coarse = [jitter_colour(picture, rng, ColourSettings(shrunk=1.0)) for _ in range(8)]
+    assert all(one.shape == picture.shape for one in coarse)
+    assert all(one.std() < picture.std() for one in coarse) and min(one.std() for one in coarse) < 0.7 * picture.std()

@@ -14,11 +14,10 @@ from facetag.networks.anet import (
     WIDTH,
     ANet,
     ANetSettings,
-    AttributeNet,
-    IdentityNet,
     Maps,
     block_scores,
 )
+from facetag.networks.anet_heads import AttributeNet, IdentityNet
 
 
 @pytest.fixture(scope="module", params=["c4", "c3_c4"])
@@ -137,7 +136,7 @@ def test_windows_pass_gradients_to_every_parameter_but_fc(double):
     maps = double.windows(images)
     loss = maps.c3.square().sum() + maps.c4.square().sum()
     local = [p for name, p in double.named_parameters() if not name.startswith("fc")]
-    expected = sum(part.square().sum() for part in patch_by_patch(double, images, 8))
+    expected = sum(part.square().sum() for part in patch_by_patch(double, images, 8)[:2])
     for fast, slow in zip(torch.autograd.grad(loss, local), torch.autograd.grad(expected, local), strict=True):
         torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
 

@@ -19,20 +19,22 @@ from facetag import cli
 from facetag.attributes import ATTRIBUTES
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE, DetectionSceneSettings
-from facetag.datasets.scenes import SceneSettings
+from facetag.datasets.scenes import ALIGNED_FACE, SceneSettings
+from facetag.datasets.utkface import CHIP_FACE
 from facetag.datasets.webfaces import load_webfaces
 from facetag.errors import DataError, ExitCode, UsageError
 from facetag.geometry import Box
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
 from facetag.localization.lnet_localizer import LNetLocalizer, LocalizerSettings
 from facetag.model import load_model
+from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
 from facetag.settings import plain
 from facetag.training import cascade, checkpoint, finetune, proposed, ship
 from facetag.training import trained as trained_nets
 from facetag.training.data import DataFolder
-from facetag.training.examples import VALIDATION_EPOCH, MixedFaces
+from facetag.training.examples import VALIDATION_EPOCH, MixedFaces, as_chip
 from facetag.training.fit import Fitted
 from facetag.training.loop import LoopSettings, Outcome, RunOptions
 from facetag.training.pretrain import IdentityTask, ObjectTask, pretrain_anet, pretrain_lnet
@@ -42,6 +44,7 @@ from facetag.training.recipe import (
     FaceStage,
     FitStage,
     IdentityStage,
+    JitterSettings,
     ObjectStage,
     Recipe,
     SceneStage,
@@ -74,12 +77,13 @@ CENTER_NET = replace(
     note="Taught by toys.",
     localizer_kind="center_net",
     center_net=FIRST,
-    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", labeled_images=2),
-    svm=replace(RECIPE.svm, labeled_images=0.5, equal_error=("Male",)),
+    anet_attributes=replace(RECIPE.anet_attributes, start="attributes", labeled_images=2, utkface=1),
+    svm=replace(RECIPE.svm, labeled_images=0.5, utkface=True, equal_error=("Male",)),
     center_localizer=CenterLocalizerSettings(input_size=64, least=-9.0, score=0.0),
 )
 OPTIONS = RunOptions(workers=0)
 PHOTOGRAPHS = 16
+CHIPS = 30
 STAGES = ("lnet_plus", "anet_identities", "lnet_o", "lnet_s", "anet_attributes")
 PROPOSALS = ("heads_train", "heads_validation", "faces_train", "faces_validation", "faces_svm")
 
@@ -382,7 +386,7 @@ def test_faces_that_the_lnets_found_nowhere_are_refused(data: Path, jittered: bo
     nets = DataFolder(data).celeba().subset(0)
     nowhere = np.full((len(nets), 5), np.nan, np.float32)
     with pytest.raises(DataError, match=rf"no face was found in any of 18 pictures to {use} ANet on; .*held_out"):
-        finetune.face_examples(nets, nowhere, RECIPE.tagger, RECIPE.anet_attributes, jittered)
+        finetune.face_examples(nets, nowhere, RECIPE.tagger, ANet.frame, RECIPE.anet_attributes, jittered)
 
 
 @pytest.fixture(scope="module")
@@ -396,8 +400,10 @@ def photographs(data: Path) -> Path:
     (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
     labelled = [f"{number}.png,{number % 2}," for number in range(PHOTOGRAPHS)]
     (folder / "tags.csv").write_text("\n".join(["file,Male,Smiling", *labelled]) + "\n")
+    for number in range(CHIPS):
+        chip = np.random.default_rng(number).integers(0, 256, (200, 200, 3), np.uint8)
+        save(data / "utkface" / f"{3 * number}_{number % 2}_0_{number}.png", chip)
     for number in range(4):
-        save(data / "utkface" / f"{number}_0_0_1.png", face(60 + number, rng)[74:190, 43:135])
         save(data / "identities" / "people" / "a" / f"{number}.png", face(70, rng)[:200, :160])
     rows = ["file,x,y,width,height", "a/0.png,40,100,80,50", "a/1.png,1,1,9,9", "a/1.png,5,5,9,9"]
     (data / "identities" / "people" / "boxes.csv").write_text("\n".join(rows) + "\n")
@@ -440,7 +446,7 @@ def test_photographs_are_shown_beside_celeba_with_the_labels_that_they_have(
     begun: list[Any] = []
     monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
     for photographs in (0, 2):
-        stage = replace(CENTER_NET.anet_attributes, labeled_images=photographs)
+        stage = replace(CENTER_NET.anet_attributes, labeled_images=photographs, utkface=0)
         cascade.finetune_anet(taught.data, taught.run, replace(CENTER_NET, anet_attributes=stage), OPTIONS)
     alone, next_to = (task.examples for task in begun)
     shown, _ = DataFolder(taught.data).labeled_images("train")
@@ -503,11 +509,61 @@ def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained
             train(tmp_path, taught.run, CENTER_NET, OPTIONS)
     nowhere = np.full((1, 5), np.nan, np.float32)
     with pytest.raises(DataError, match="no face was found in any of 1 labelled photographs"):
-        finetune.labeled_image_examples([only], labels.select([0]), nowhere, RECIPE.tagger, CENTER_NET.anet_attributes)
-    with pytest.raises(UsageError, match="no aligned frame"):
-        replace(CENTER_NET, anet_attributes=replace(CENTER_NET.anet_attributes, boxes="aligned"))
+        finetune.labeled_image_examples(
+            [only], labels.select([0]), nowhere, RECIPE.tagger, ANet.frame, CENTER_NET.anet_attributes
+        )
+    with pytest.raises(UsageError, match=r"svm\.utkface needs a fraction"):
+        replace(CENTER_NET, svm=replace(CENTER_NET.svm, labeled_images=0.0))
     with pytest.raises(UsageError, match=r"svm\.labeled_images = 1\.0 is no share"):
         replace(CENTER_NET, svm=replace(CENTER_NET.svm, labeled_images=1.0))
+
+
+def test_faces_of_utkface_are_shown_beside_the_rest_with_male_and_young(
+    taught: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    stage = replace(
+        CENTER_NET.anet_attributes,
+        boxes="aligned", utkface=3, young_below=30.0, tight=1.0, jitter=JitterSettings(shift=3.0),
+    )  # fmt: skip
+    cascade.finetune_anet(taught.data, taught.run, replace(CENTER_NET, anet_attributes=stage), OPTIONS)
+    mixed = begun[0].examples
+    people = DataFolder(taught.data).utkface("train")
+    assert 10 < len(people) < CHIPS and len(mixed) - len(mixed.examples) == 3 * len(people)
+    assert (mixed.examples.examples.boxes == proposed.aligned_boxes(1)).all()
+    assert len({tuple(box) for box in mixed.examples.others.boxes}) > 1  # labelled photographs are in no aligned frame
+    index = len(mixed.examples) + 1
+    image, labels = mixed[0, index]
+    assert image.shape == (55, 47, 3) and (image != mixed[1, index][0]).any()
+    known = {ATTRIBUTES[column]: value.item() for column, value in enumerate(labels) if value >= 0}
+    assert known == {"Male": people[1].male, "Young": people[1].age < 30}
+
+
+def test_a_wide_net_is_shown_nearly_the_whole_head_and_heads_at_half_their_size(
+    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    shutil.copytree(taught.data, tmp_path / "data")
+    shutil.copytree(taught.data / "celeba", tmp_path / "data" / "celeba_half")
+    stage = replace(
+        CENTER_NET.anet_attributes, start="nothing", boxes="aligned", half_images=True, labeled_images=0, utkface=0
+    )
+    anet = ANetSettings(kind="wide", widths=(4, 6, 8), normalisation="batch")
+    cascade.finetune_anet(tmp_path / "data", taught.run, replace(CENTER_NET, anet=anet, anet_attributes=stage), OPTIONS)
+    mixed = begun[0].examples
+    assert mixed[0, 0][0].shape == (128, 112, 3)
+    assert (mixed.others.boxes[:, :4] * 2 == mixed.examples.boxes[:, :4]).all()
+    assert len(mixed.others) == len(mixed.examples)
+
+
+def test_an_image_can_be_cut_as_tightly_as_a_chip() -> None:
+    rng = np.random.default_rng(0)
+    image, box = as_chip(face(30, rng), ALIGNED_FACE)
+    assert image.shape[:2] == (101, 101)
+    scale = CHIP_FACE.height / box.height
+    assert (box.x * scale, box.y * scale) == pytest.approx((CHIP_FACE.x, CHIP_FACE.y), abs=2)
 
 
 def test_what_is_unknown_teaches_nothing() -> None:
@@ -540,9 +596,14 @@ def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -
     }  # fmt: skip
     assert set(record["validation"]) == {*record["settings_checked"], "anet_attributes"}
     labelled, unseen = (len(DataFolder(taught.data).labeled_images(use)[0]) for use in ("train", "calibrate"))
+    chips = {use: len(DataFolder(taught.data).utkface(use)) for use in ("train", "calibrate")}  # type: ignore[arg-type]
+    assert record["data"]["utkface"] == {**chips, "young_below": 40.0}
+    figures = record["validation"]["anet_attributes_center_net"]
+    assert all(0 <= figures[f"living_{layer}"] <= 1 for layer in ("c3", "c4", "fc"))
     assert record["data"]["labelled"] == {"photographs": labelled, "attributes": ["Male", "Smiling"]}
     assert (record["svm"]["faces"], record["svm"]["photographs"]) == (12, unseen)
     card = (taught.model / "CARD.md").read_text()
+    assert f"{chips['train']} faces of all ages taught ANet Male and Young alone" in card
     assert "- center_net: recall " in card
     assert "- anet_attributes: accuracy " in card and "- anet_attributes_center_net: accuracy " in card
     assert (
@@ -602,7 +663,9 @@ def test_a_centre_network_is_not_trained_without_heads_or_scenes(tmp_path: Path)
 def test_tight_pictures_are_those_whose_face_is_known(taught: Trained) -> None:
     utkface, people = DataFolder(taught.data).tight_images()
     assert (utkface.name, people.name) == ("utkface", "people")
-    assert len(utkface.paths) == 4 and set(utkface.boxes) == {TIGHT_FACE}
+    held_out = {str(person.path) for person in DataFolder(taught.data).utkface("test")}
+    assert len(utkface.paths) == CHIPS - len(held_out) > 0 and not held_out & set(utkface.paths)
+    assert held_out and set(utkface.boxes) == {TIGHT_FACE}
     assert [Path(path).name for path in people.paths] == ["0.png"]
     assert people.boxes == [Box(0.25, 0.5, 0.5, 0.25)]
 

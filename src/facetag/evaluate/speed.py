@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
-from facetag.networks.anet import HEIGHT, WIDTH, ANet, Maps
+from facetag.networks.anet import HEIGHT, WIDTH, ANet
 from facetag.networks.locally_shared import windows_of
 from facetag.tagger import Tagger
 
@@ -122,7 +122,18 @@ def patch_by_patch(net: ANet, regions: Tensor) -> Tensor:
 def interweaved(net: ANet, regions: Tensor) -> Tensor:
     """The same features in one pass."""
     maps = net.windows(regions, STEP)
-    return net.features(Maps(*(part.flatten(0, 2) for part in maps)))
+    return net.features(maps.mapped(lambda part: part.flatten(0, 2)))
+
+
+def _comparisons(net: ANet, batch: int, device: torch.device, repeats: int) -> tuple[Comparison, ...]:
+    """Of the paper's ANet: a wide net has no patches, as its views are slices of one map by their very definition."""
+    rng = torch.Generator().manual_seed(0)
+    views = torch.rand(batch, 3, HEIGHT + 2 * STEP, WIDTH + 2 * STEP, generator=rng).to(device)
+    whole = torch.rand(1, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng).to(device)
+    return (
+        compare(net, "nine views of a face", views, repeats),
+        compare(net, f"every window of {IMAGE_SIZE}x{IMAGE_SIZE}", whole, max(repeats // 2, 1)),
+    )
 
 
 def measure_speed(localizer: Localizer, tagger: Tagger, image_given: Image, repeats: int = 9) -> SpeedReport:
@@ -134,13 +145,7 @@ def measure_speed(localizer: Localizer, tagger: Tagger, image_given: Image, repe
     """
     extract, device = tagger.extract, tagger.extract.device
     net, batch = extract.anet, tagger.settings.batch
-    rng = torch.Generator().manual_seed(0)
-    views = torch.rand(batch, 3, HEIGHT + 2 * STEP, WIDTH + 2 * STEP, generator=rng).to(device)
-    whole = torch.rand(1, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng).to(device)
-    comparisons = (
-        compare(net, "nine views of a face", views, repeats),
-        compare(net, f"every window of {IMAGE_SIZE}x{IMAGE_SIZE}", whole, max(repeats // 2, 1)),
-    )
+    comparisons = _comparisons(net, batch, device, repeats) if isinstance(net, ANet) else ()
     image = resize(image_given, IMAGE_SIZE, IMAGE_SIZE)
     region = tagger.region(image, Box.around(IMAGE_SIZE / 2, IMAGE_SIZE / 2, 0.8 * IMAGE_SIZE / 2, IMAGE_SIZE / 2))
     localization, features, alone = medians(

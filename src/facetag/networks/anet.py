@@ -5,6 +5,7 @@ holds several windows; the interweaved operation answers all of them in one pass
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -36,9 +37,9 @@ class ANetSettings:
     """Structure.
 
     Attributes:
-        kind: `paper` (Fig. 3 c), or `wide`, which sees twice the pixels and nearly the whole head (WideANet).
         fc_inputs: of the paper's: C4 alone (Fig. 3), or C3's pooled map as well, as in DeepID2 on which ANet is
             modelled. The wide net has both and the context.
+        kind: `paper` (Fig. 3 c), or `wide`, which sees twice the pixels and nearly the whole head (WideANet).
         widths, blocks: of the wide net: channels and residual blocks at strides 4, 8 and 16.
         normalisation: before the ReLU of C3, C4 and FC (and of all convolutions of the wide net): `none`, `batch`, or
             `folded` (batch, folded away for use).
@@ -48,8 +49,8 @@ class ANetSettings:
             learn without normalisation.
     """
 
-    kind: Literal["paper", "wide"] = "paper"
     fc_inputs: Literal["c4", "c3_c4"] = "c4"
+    kind: Literal["paper", "wide"] = "paper"
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: tuple[int, ...] = (1, 1, 1)
     normalisation: Literal["none", "batch", "folded"] = "none"
@@ -70,6 +71,10 @@ class Maps(NamedTuple):
     c3: Tensor
     c4: Tensor
     context: Tensor | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Maps":
+        """The same change of every part."""
+        return Maps(change(self.c3), change(self.c4), None if self.context is None else change(self.context))
 
 
 class ANet(nn.Module):
@@ -135,7 +140,7 @@ class ANet(nn.Module):
         tiles = windows_of(self.shared(regions), 12, 10, step // POOLED_STEP)
         count, high, wide = tiles.shape[:3]
         maps = self.local(tiles.reshape(count * high * wide, *tiles.shape[3:]))
-        return Maps(*(part.reshape(count, high, wide, *part.shape[1:]) for part in maps[:2]))
+        return maps.mapped(lambda part: part.reshape(count, high, wide, *part.shape[1:]))
 
     def views(self, regions: Tensor, places: Tensor, step: int = 8) -> Maps:
         """Some windows of larger regions: Maps with leading (N, V).
@@ -164,7 +169,7 @@ class ANet(nn.Module):
 
 def select_views(maps: Maps, places: Tensor) -> Maps:
     """Maps with leading (N, I, J) -> (N, V), the windows at places (V, 2)."""
-    return Maps(*(None if part is None else part[:, places[:, 0], places[:, 1]] for part in maps))
+    return maps.mapped(lambda part: part[:, places[:, 0], places[:, 1]])
 
 
 def block_scores(c4: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facetag.errors import UsageError
-from facetag.networks.normalisation import fold_batch_normalisation
+from facetag.networks.normalisation import fold_sequential
 
 STRIDE = 8  #: pixels between neighbouring cells of the maps; cell k is centred on pixel 8 k + 4
 DEEPEST = 32  #: pixels between cells of the coarsest level: inputs have sides that are multiples of it
@@ -129,9 +129,5 @@ class CenterNet(nn.Module):
         result.settings = replace(self.settings, normalisation="folded")
         for module in list(result.modules()):
             if isinstance(module, Convolution):
-                convolution, norm = module
-                assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-                folded = fold_batch_normalisation(convolution, norm)
-                module.__dict__["_modules"].clear()
-                module.append(folded)
+                fold_sequential(module)
         return result

@@ -33,7 +33,8 @@ class LocallyShared(nn.Module):
     def fold(self) -> None:
         """Batch normalisation becomes part of the filters: the same answers as in evaluation mode.
 
-        >>> layer, x = LocallyShared(4, 6, size=3, rows=2, columns=2, cell=2, normalised=True).eval(), torch.rand(2, 4, 6, 6)
+        >>> layer = LocallyShared(4, 6, size=3, rows=2, columns=2, cell=2, normalised=True).eval()
+        >>> x = torch.rand(2, 4, 6, 6)
         >>> before = layer(x)
         >>> layer.fold()
         >>> bool(torch.allclose(layer(x), before, atol=1e-5))

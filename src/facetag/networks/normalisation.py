@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 def local_response_normalisation(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
@@ -47,7 +48,7 @@ class LocalResponseNorm(nn.Module):
 
 
 @torch.no_grad()
-def fold_batch_normalisation(convolution: Layer, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Layer:
+def fold_batch_normalisation(convolution: Layer, norm: Norm) -> Layer:
     """One convolution or linear layer, of the same type and place, that answers what both answer in evaluation mode.
 
     >>> convolution, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4).eval()
@@ -62,3 +63,18 @@ def fold_batch_normalisation(convolution: Layer, norm: nn.BatchNorm1d | nn.Batch
     folded.weight.mul_(factor.reshape(-1, *[1] * (folded.weight.ndim - 1)))
     folded.bias = nn.Parameter(norm.bias + shift * factor)
     return folded
+
+
+def fold_sequential(layers: nn.Sequential) -> None:
+    """A layer and the batch normalisation right behind it, if that is what these are, become one in place."""
+    if len(layers) != 2 or not isinstance(norm := layers[1], Norm):
+        return
+    layer = layers[0]
+    folded: nn.Module
+    if isinstance(layer, nn.Conv2d):
+        folded = fold_batch_normalisation(layer, norm)
+    else:
+        assert isinstance(layer, nn.Linear)
+        folded = fold_batch_normalisation(layer, norm)
+    layers.__dict__["_modules"].clear()
+    layers.append(folded)

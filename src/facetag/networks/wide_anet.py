@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from facetag.networks.anet import FEATURES, ANetSettings, Frame, Maps
 from facetag.networks.center_net import Convolution, ResidualBlock
 from facetag.networks.locally_shared import LocallyShared
-from facetag.networks.normalisation import fold_batch_normalisation
+from facetag.networks.normalisation import fold_sequential
 
 STRIDE = 8  #: pixels between neighbouring cells of the shared map
 ROWS, COLUMNS = 12, 10  #: cells of a view, as the pooled C2 map of the paper's window has
@@ -100,12 +100,6 @@ class WideANet(nn.Module):
         for module in list(result.modules()):
             if isinstance(module, LocallyShared):
                 module.fold()
-            elif isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], _NORMS):
-                layer, norm = module
-                folded = fold_batch_normalisation(layer, norm)
-                module.__dict__["_modules"].clear()
-                module.append(folded)
+            elif isinstance(module, nn.Sequential):
+                fold_sequential(module)
         return result
-
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

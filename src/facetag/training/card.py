@@ -18,7 +18,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - {objects}cenes without faces, which heads are put into:
 {sets}
-{boxes}{labelled}{calibrated}
+{boxes}{labelled}{calibrated}{utkface}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures of the nets that were kept, on identities (or
@@ -78,6 +78,11 @@ _CALIBRATED = """
   attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
   the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
 
+_UTKFACE = """
+- UTKFace (non-commercial research): {train} faces of all ages taught ANet Male and Young alone, and {calibrate} others
+  calibrate these two beside the photographs. Sex and age are those of its file names, which are estimates that
+  annotators checked. A face is Young below {young_below:g} years."""
+
 _EQUAL_ERROR = """
 
 {names}, where presence and absence are told equally often by the faces that calibrate, so
@@ -106,6 +111,7 @@ def model_card(model: Model) -> str:
         boxes=boxes,
         labelled=_labelled_line(data),
         calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["labeled_images"]),
+        utkface=_utkface_line(data),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -125,6 +131,10 @@ def _labelled_line(data: dict[str, Any]) -> str:
     if labelled is None:
         return ""
     return _LABELLED.format(photographs=labelled["photographs"], attributes=", ".join(labelled["attributes"]))
+
+
+def _utkface_line(data: dict[str, Any]) -> str:
+    return _UTKFACE.format(**data["utkface"]) if "utkface" in data else ""
 
 
 def _calibrated_line(images: int, fraction: float) -> str:

@@ -52,12 +52,12 @@ class DataFolder:
         return load_celeba(folder) if folder.is_dir() else None
 
     def tight_images(self) -> list[TightFiles]:
-        """Pictures that one face fills: UTKFace's under utkface/, whose frame says where the face is, and those of the
-        sets under identities/ that a boxes.csv (`facetag localize`) names one sure face of."""
+        """Pictures that one face fills: UTKFace's under utkface/ that are not to test on, whose frame says where the
+        face is, and those of the sets under identities/ in which a boxes.csv (`facetag localize`) has one face."""
         utkface = self.root / "utkface"
         found = []
         if utkface.is_dir():
-            paths = [str(path) for path in list_images(utkface)]
+            paths = [str(person.path) for person in load_utkface(utkface).people if person.use != "test"]
             found.append(TightFiles("utkface", paths, [TIGHT_FACE] * len(paths)))
         identities = self.root / "identities"
         return found + [_boxed_files(file) for file in sorted(identities.glob("*/boxes.csv"))]

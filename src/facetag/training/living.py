@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from facetag.networks.anet import Maps
 from facetag.networks.anet_heads import AnyANet
 
 RARE = 0.01  #: a unit lives when it is active on more of the faces than this, and is silent on more than this
@@ -21,7 +20,7 @@ def active_fractions(anet: AnyANet, batches: Iterable[Tensor]) -> dict[str, Tens
     faces = 0
     for images in batches:
         middle = torch.full((1, 2), anet.frame.margin // anet.frame.step)
-        maps = Maps(*(None if part is None else part[:, 0] for part in anet.views(images, middle, anet.frame.step)))
+        maps = anet.views(images, middle, anet.frame.step).mapped(lambda part: part[:, 0])
         answers = {"c3": maps.c3, "c4": maps.c4, "fc": anet.features(maps)}
         for layer, answer in answers.items():
             active = (answer > 0).flatten(1).sum(0)
