@@ -21,7 +21,7 @@ from facetag.geometry import Box
 
 Use = Literal["train", "calibrate", "test"]
 
-CHIP_SIDE = 200  #: pixels
+CHIP_SIZE = 200  #: pixels
 RACES = ("White", "Black", "Asian", "Indian", "other")
 OLDEST = 116  #: years; a name that says more is malformed
 

@@ -142,13 +142,13 @@ class ANet(nn.Module):
         maps = self.local(tiles.reshape(count * high * wide, *tiles.shape[3:]))
         return maps.mapped(lambda part: part.reshape(count, high, wide, *part.shape[1:]))
 
-    def views(self, regions: Tensor, places: Tensor, step: int = 8) -> Maps:
+    def views(self, regions: Tensor, positions: Tensor, step: int = 8) -> Maps:
         """Some windows of larger regions: Maps with leading (N, V).
 
         Args:
-            places: (V, 2) row and column of each window among those of `windows`.
+            positions: (V, 2) row and column of each window among those of `windows`.
         """
-        return select_views(self.windows(regions, step), places)
+        return select_views(self.windows(regions, step), positions)
 
     def folded(self) -> "ANet":
         """The same function (in evaluation mode) with batch normalisation folded into the filters before it."""
@@ -167,9 +167,9 @@ class ANet(nn.Module):
         return interweaved_reference(self.shared(regions), self.c3, self.c4)
 
 
-def select_views(maps: Maps, places: Tensor) -> Maps:
-    """Maps with leading (N, I, J) -> (N, V), the windows at places (V, 2)."""
-    return maps.mapped(lambda part: part[:, places[:, 0], places[:, 1]])
+def select_views(maps: Maps, positions: Tensor) -> Maps:
+    """Maps with leading (N, I, J) -> (N, V), the windows at positions (V, 2)."""
+    return maps.mapped(lambda part: part[:, positions[:, 0], positions[:, 1]])
 
 
 def block_scores(c4: Tensor) -> Tensor:

@@ -39,17 +39,17 @@ class WideANet(nn.Module):
         super().__init__()
         self.settings = settings = settings or ANetSettings(kind="wide", normalisation="batch")
         normalised = settings.normalisation == "batch"
-        low, middle, deep = settings.widths
+        low, mid, deep = settings.widths
         before, after, beyond = settings.blocks
         stem = nn.Conv2d(3, low, 6, 4, 1, bias=not normalised)
         nn.init.kaiming_normal_(stem.weight, nonlinearity="relu")
         self.stem = nn.Sequential(stem, *([nn.BatchNorm2d(low)] if normalised else []))
         self.first = nn.Sequential(*(ResidualBlock(low, normalised) for _ in range(before)))
-        self.down = Convolution(low, middle, 3, 2, normalised=normalised)
-        self.second = nn.Sequential(*(ResidualBlock(middle, normalised) for _ in range(after)))
-        self.deeper = Convolution(middle, deep, 3, 2, normalised=normalised)
+        self.down = Convolution(low, mid, 3, 2, normalised=normalised)
+        self.second = nn.Sequential(*(ResidualBlock(mid, normalised) for _ in range(after)))
+        self.deeper = Convolution(mid, deep, 3, 2, normalised=normalised)
         self.third = nn.Sequential(*(ResidualBlock(deep, normalised) for _ in range(beyond)))
-        self.c3 = LocallyShared(middle, 64, size=3, rows=5, columns=4, cell=2, normalised=normalised)
+        self.c3 = LocallyShared(mid, 64, size=3, rows=5, columns=4, cell=2, normalised=normalised)
         self.c4 = LocallyShared(64, 80, size=2, rows=4, columns=3, cell=1, normalised=normalised)
         inputs = 64 * 5 * 4 + 80 * 4 * 3 + deep * CONTEXT[0] * CONTEXT[1]
         self.fc = nn.Sequential(nn.Linear(inputs, FEATURES), *([nn.BatchNorm1d(FEATURES)] if normalised else []))
@@ -76,17 +76,17 @@ class WideANet(nn.Module):
         top, left = (self.frame.margin // STRIDE,) * 2
         return self.features(self.local(cells[:, :, top : top + ROWS, left : left + COLUMNS], context))
 
-    def views(self, regions: Tensor, places: Tensor, step: int = STRIDE) -> Maps:
+    def views(self, regions: Tensor, positions: Tensor, step: int = STRIDE) -> Maps:
         """Some views of x_f in one pass: C3 and C4 run over slices of the one shared map.
 
         Shape: (N, 3, 128, 112) -> Maps with leading (N, V).
 
         Args:
-            places: (V, 2) the first row and column of each view in the shared map, each 0 to 4.
+            positions: (V, 2) the first row and column of each view in the shared map, each 0 to 4.
         """
         assert step == STRIDE, "views start on cells of the shared map"
         cells, context = self.shared(regions)
-        tiles = torch.stack([cells[:, :, y : y + ROWS, x : x + COLUMNS] for y, x in places.tolist()], 1)
+        tiles = torch.stack([cells[:, :, y : y + ROWS, x : x + COLUMNS] for y, x in positions.tolist()], 1)
         local = self.local(tiles.flatten(0, 1), context)
         c3, c4 = (part.reshape(*tiles.shape[:2], *part.shape[1:]) for part in local[:2])
         return Maps(c3, c4, context[:, None].expand(-1, tiles.shape[1], -1, -1, -1))

@@ -21,7 +21,7 @@ from facetag.datasets.augment import (
     random_square,
 )
 from facetag.datasets.scenes import SceneComposer, log_uniform
-from facetag.datasets.utkface import CHIP_FACE, CHIP_SIDE
+from facetag.datasets.utkface import CHIP_FACE, CHIP_SIZE
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.resample import Image, crop
@@ -123,7 +123,7 @@ class HeadRegionCrops(Dataset[Any]):
 def as_chip(image: Image, box: Box) -> tuple[Image, Box]:
     """The image cut as tightly around the face as UTKFace cuts its own, and the box in what is left."""
     scale = box.height / CHIP_FACE.height
-    chip = Box(box.x - CHIP_FACE.x * scale, box.y - CHIP_FACE.y * scale, CHIP_SIDE * scale, CHIP_SIDE * scale)
+    chip = Box(box.x - CHIP_FACE.x * scale, box.y - CHIP_FACE.y * scale, CHIP_SIZE * scale, CHIP_SIZE * scale)
     high, wide = image.shape[:2]
     left, top = int(np.clip(chip.x, 0, wide - 1)), int(np.clip(chip.y, 0, high - 1))
     right, bottom = int(np.clip(chip.right, left + 1, wide)), int(np.clip(chip.bottom, top + 1, high))

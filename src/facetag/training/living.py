@@ -19,8 +19,8 @@ def active_fractions(anet: AnyANet, batches: Iterable[Tensor]) -> dict[str, Tens
     counts: dict[str, Tensor] = {}
     faces = 0
     for images in batches:
-        middle = torch.full((1, 2), anet.frame.margin // anet.frame.step)
-        maps = anet.views(images, middle, anet.frame.step).mapped(lambda part: part[:, 0])
+        center = torch.full((1, 2), anet.frame.margin // anet.frame.step)
+        maps = anet.views(images, center, anet.frame.step).mapped(lambda part: part[:, 0])
         answers = {"c3": maps.c3, "c4": maps.c4, "fc": anet.features(maps)}
         for layer, answer in answers.items():
             active = (answer > 0).flatten(1).sum(0)
