@@ -43,7 +43,7 @@ class Work:
 
 
 class Views(nn.Module):
-    """ANet over all windows of regions, as the tagger asks it. Shape: (N, 3, H, W) -> (N * windows, 160)."""
+    """The paper's ANet over all windows of regions. Shape: (N, 3, H, W) -> (N * windows, 160)."""
 
     def __init__(self, anet: ANet, step: int) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class Views(nn.Module):
 
     def forward(self, regions: Tensor) -> Tensor:
         maps = self.anet.windows(regions, self.step)
-        return self.anet.features(type(maps)(*(part.flatten(0, 2) for part in maps)))
+        return self.anet.features(maps.mapped(lambda part: part.flatten(0, 2)))
 
 
 def works() -> list[Work]:
     faithful, fast = load_model("faithful"), load_model("fast")
-    assert faithful.lnet_o and faithful.lnet_s and fast.center_net
+    assert faithful.lnet_o and faithful.lnet_s and fast.center_net and isinstance(faithful.anet, ANet)
     torch.manual_seed(0)
 
     def pictures(*shape: int) -> Tensor:
@@ -66,7 +66,8 @@ def works() -> list[Work]:
         Work("LNet_o, 1 x 304 x 304", faithful.lnet_o.net, pictures(1, 3, 304, 304)),
         Work("LNet_s, 16 x 195 x 195", faithful.lnet_s.net, pictures(16, 3, 195, 195)),
         Work("centre network, 8 x 256 x 256", fast.center_net, pictures(8, 3, 256, 256)),
-        Work("ANet, 8 x 63 x 55, 9 views", Views(fast.anet, 4), torch.rand(8, 3, 63, 55)),
+        Work("ANet, 8 x 63 x 55, 9 views", Views(faithful.anet, 4), torch.rand(8, 3, 63, 55)),
+        Work("wide ANet, 8 x 128 x 112", fast.anet, pictures(8, 3, 128, 112)),
     ]
 
 

@@ -10,9 +10,8 @@ center_net.safetensors           the centre network, unfolded
 anet_center_net.safetensors      its ANet with the outputs
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
-start from an LNet+ of three epochs, folded as models/faithful had them, and their heads; they taught an earlier
-localizer. anet_with_objects.safetensors is the ANet, with its outputs, that was fine-tuned on their faces and
-that `fast`'s goes on from. figures.json has their validation.
+start from an LNet+ of three epochs, folded as models/faithful had them, and their heads. anet_with_objects.safetensors
+is the ANet, with its outputs, that was fine-tuned on their faces. figures.json has their validation.
 """
 
 import argparse

@@ -1,14 +1,12 @@
 """Makes a run folder of what is kept in models/ and in this folder, so that single stages can be trained again.
 
 python studies/restore.py --run runs/restored
-python studies/restore.py --run runs/taught --nets fast
 python studies/restore.py --run runs/objects --nets objects
 
 LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16. LNet_o
 and LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that the folder has
-already is left alone. LNets and the ANet on their faces are those of `faithful`; for `fast` that ANet is the older one
-that its own goes on from; `objects` are older LNets, which start from LNet+ and taught an earlier localizer's
-rounds, and that ANet, which was trained on their faces; figures.json has the convention of these LNets for a recipe.
+already is left alone. LNets and the ANet on their faces are those of `faithful`; `objects` are older LNets, which start
+from LNet+, and the ANet that was trained on their faces; figures.json has the convention of these LNets for a recipe.
 """
 
 import argparse
@@ -84,12 +82,7 @@ def with_objects() -> dict[str, nn.Module]:
     return nets | {"anet_attributes": faces}
 
 
-def behind_fast() -> dict[str, nn.Module]:
-    """The LNets of `faithful`, and the ANet that `fast`'s goes on from."""
-    return shipped() | {"anet_attributes": with_objects()["anet_attributes"]}
-
-
-NETS = {"faithful": shipped, "fast": behind_fast, "objects": with_objects}
+NETS = {"faithful": shipped, "objects": with_objects}
 
 
 def record(model: str) -> dict[str, Any]:
@@ -129,7 +122,7 @@ def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
     nets["anet_attributes_center_net"].load_state_dict(floats(HERE / "anet_center_net.safetensors"))
     kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
     figures = validation("faithful") | validation("fast") | {"lnet_plus": kept["lnet_plus"]}
-    figures |= {"faithful": validation("faithful"), "fast": {}, "objects": kept["objects"]}[name]
+    figures |= {"faithful": validation("faithful"), "objects": kept["objects"]}[name]
     return {stage: (net, figures[stage]) for stage, net in nets.items()}
 
 

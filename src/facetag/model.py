@@ -231,7 +231,8 @@ def _load_lnet(path: Path, values: Mapping[str, Any]) -> RespondingLNet:
 def _load_anet(path: Path, values: Mapping[str, Any]) -> AnyANet:
     net = build_anet(settings_from(ANetSettings, values["settings"], "model.json"))
     net.load_state_dict(_tensors(path))
-    return net.eval().requires_grad_(False)
+    net.eval().requires_grad_(False)
+    return channels_last(net) if net.settings.kind == "wide" else net
 
 
 def save_model(model: Model, folder: Path, card: str) -> None:

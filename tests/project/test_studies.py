@@ -55,23 +55,21 @@ def test_the_centre_network_of_a_restored_run_is_the_one_that_ships(run: Path) -
 
 @pytest.mark.parametrize("name", ["faithful", "fast"])
 def test_the_anet_of_a_restored_run_is_the_one_that_ships(run: Path, name: str) -> None:
-    restored, shipped = trained_attribute_net(run, load_recipe(name)).anet.state_dict(), load_model(name).anet
+    restored, shipped = trained_attribute_net(run, load_recipe(name)).anet.folded().state_dict(), load_model(name).anet
+    tolerance = {"rtol": 2e-2, "atol": 2e-3} if name == "fast" else {"rtol": 0, "atol": 0}  # halves, then folded
     for key, tensor in shipped.state_dict().items():
-        assert torch.equal(restored[key], tensor), key
+        torch.testing.assert_close(restored[key], tensor, **tolerance, msg=key)
 
 
-@pytest.mark.parametrize(
-    ("nets", "others"), [("objects", ["lnet_o", "anet_attributes"]), ("fast", ["anet_attributes"])]
-)
-def test_older_nets_make_a_run_as_well(run: Path, tmp_path: Path, nets: str, others: list[str]) -> None:
-    main_of(restore, "--run", tmp_path, "--nets", nets)
+def test_older_nets_make_a_run_as_well(run: Path, tmp_path: Path) -> None:
+    main_of(restore, "--run", tmp_path, "--nets", "objects")
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in run.iterdir()}
     (faces,) = trained_localizer(tmp_path, load_recipe("faithful"), CPU).dominant([read_image(str(ASTRONAUT)).pixels])
     assert faces[0].box.iou(Box(180, 60, 90, 120)) > 0.4
     for stage, weight in (("lnet_o", "lnet.layers.0.weight"), ("anet_attributes", "anet.c1.weight")):
         ours, theirs = (load_file(folder / stage / "best.safetensors")[weight] for folder in (run, tmp_path))
-        assert torch.equal(ours, theirs) == (stage not in others), stage
-        assert (figures(run / stage) == figures(tmp_path / stage)) == (stage not in others), stage
+        assert not torch.equal(ours, theirs), stage
+        assert figures(run / stage) != figures(tmp_path / stage), stage
 
 
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

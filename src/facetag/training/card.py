@@ -57,10 +57,17 @@ _LNETS_BOXES = """\
   10k WebFaces (research)."""
 
 _CENTER_NET = """\
-Finds faces and forty attributes in photographs. ANet and the linear SVMs are those of Liu, Luo, Wang and Tang, "Deep
-Learning Face Attributes in the Wild" (ICCV 2015); a small centre network localizes in the place of the
-paper's LNets, many times faster. That localization can be learned from attribute tags alone is the LNets' claim, not
-the centre network's."""
+Finds faces and forty attributes in photographs. {anet}
+A small centre network localizes in the place of the LNets of Liu, Luo, Wang and Tang, "Deep Learning Face Attributes
+in the Wild" (ICCV 2015), many times faster. That localization can be learned from attribute tags alone is the LNets'
+claim, not the centre network's."""
+
+_ANETS = {
+    "paper": "ANet and the linear SVMs are the paper's.",
+    "wide": """\
+ANet sees twice the pixels of the paper's and nearly the whole head. It ends
+as the paper's does: locally shared filters, 160 features, one linear SVM an attribute.""",
+}
 
 _CENTER_NET_BOXES = """\
 - No box that a human drew was trained on. The centre network learned from heads of CelebA and tight face pictures
@@ -103,7 +110,8 @@ def model_card(model: Model) -> str:
     record = model.training
     svm: dict[str, Any] = record["svm"]
     data: dict[str, Any] = record["data"]
-    what, boxes = (_LNETS, _LNETS_BOXES) if model.center_net is None else (_CENTER_NET, _CENTER_NET_BOXES)
+    center_net = _CENTER_NET.format(anet=_ANETS[model.anet.settings.kind])
+    what, boxes = (_LNETS, _LNETS_BOXES) if model.center_net is None else (center_net, _CENTER_NET_BOXES)
     return _TEXT.format(
         name=model.name,
         what=what,

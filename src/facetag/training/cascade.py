@@ -119,7 +119,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
 
 
 def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Outcome:
-    """LNet_o, LNet_s, the centre network where the recipe has one, ANet and the SVMs; with `options.resume`
+    """LNet_o and LNet_s or the centre network, as the recipe needs them, ANet and the SVMs; with `options.resume`
     finished stages are kept and begun ones go on.
 
     Raises:
@@ -131,7 +131,7 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
         DataFolder(data).labeled_images("calibrate")
     if recipe.anet_attributes.utkface or recipe.svm.utkface:
         DataFolder(data).utkface("train")
-    asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s}
+    asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s} if recipe.needs_lnets else {}
     if recipe.localizer_kind == "center_net":
         asked["center_net"] = train_center_net
     asked[by_localizer("anet_attributes", recipe)] = finetune_anet
@@ -148,7 +148,8 @@ def _require_starts(run: Path, recipe: Recipe) -> None:
         DataError: one of them is not trained yet.
     """
     anet = {"identities": "anet_identities", "attributes": "anet_attributes", "nothing": "nothing"}
-    starts = {recipe.lnet_o.start, recipe.lnet_s.start, anet[recipe.anet_attributes.start]}
+    lnets = {recipe.lnet_o.start, recipe.lnet_s.start} if recipe.needs_lnets else set()
+    starts = {*lnets, anet[recipe.anet_attributes.start]}
     for name in sorted(starts - {"nothing", "lnet_o"}):
         checkpoint.best_state(run / name)
 

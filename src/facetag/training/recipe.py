@@ -269,6 +269,11 @@ class Recipe:
     center_localizer: CenterLocalizerSettings = field(default_factory=CenterLocalizerSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
 
+    @property
+    def needs_lnets(self) -> bool:
+        """Whether LNets are behind the model: they find its faces, or taught the ANet that its own goes on from."""
+        return self.localizer_kind == "lnets" or self.anet_attributes.start == "attributes"
+
     def __post_init__(self) -> None:
         if self.localizer_kind == "lnets" and self.anet_attributes.start == "attributes":
             raise UsageError(

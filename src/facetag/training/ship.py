@@ -161,12 +161,12 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
 def _stages_behind(recipe: Recipe) -> list[str]:
     """The stages that the recipe's model comes from, in the paper's order; a start from nothing needs none before."""
     needed = {
-        "lnet_plus": "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
-        "lnet_o": True,
-        "lnet_s": True,
+        "lnet_plus": recipe.needs_lnets and "lnet_plus" in (recipe.lnet_o.start, recipe.lnet_s.start),
+        "lnet_o": recipe.needs_lnets,
+        "lnet_s": recipe.needs_lnets,
         "anet_identities": recipe.anet_attributes.start == "identities",
         "center_net": recipe.localizer_kind == "center_net",
-        "anet_attributes": recipe.localizer_kind == "lnets" or recipe.anet_attributes.start == "attributes",
+        "anet_attributes": recipe.needs_lnets,
         by_localizer("anet_attributes", recipe): True,
     }
     return [stage for stage, wanted in needed.items() if wanted]
