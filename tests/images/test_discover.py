@@ -85,6 +85,11 @@ def test_exclude(tree):
     assert found(root, exclude=["x/"]) == "a.jpg y/b.jpg"
     assert found(root, exclude=[f"{root}/x/*"]) == "a.jpg y/b.jpg y/x/c.jpg"  # as it is written
     assert found(root, exclude=["*/x/*"]) == "a.jpg x/a.jpg x/b.jpg y/b.jpg"
+    assert found(root, exclude=["/*", "!y"]) == "y/b.jpg y/x/c.jpg"
+    os.symlink("x", f"{root}/link")
+    assert found(root, exclude=["link/"], follow_links=True) == found(root)
+    discovery = discover([root], exclude=["link/"])
+    assert list(discovery) == list(discover([root])) and discovery.counts[Seen.LINK] == 1  # a file until it is followed
 
 
 def test_what_an_earlier_run_drew_is_left_alone(tree):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from facetag.method.calibration import Calibration, Decision, best_thresholds, decide, equal_error_threshold, sigmoid
 
@@ -15,6 +16,11 @@ faces = st.lists(st.tuples(probability, st.booleans()), max_size=8)
 
 def test_sigmoid_by_hand():
     assert sigmoid(np.array([0.0, math.log(3), -math.log(3)])) == pytest.approx([0.5, 0.75, 0.25])
+
+
+@given(st.lists(st.floats(-800, 800), max_size=8))
+def test_sigmoid_is_that_of_scipy(values):
+    np.testing.assert_allclose(sigmoid(values), expit(values), rtol=1e-14, atol=1e-300)
 
 
 def test_sigmoid_is_quiet_and_right_at_the_ends():

@@ -142,8 +142,8 @@ Hidden = Annotated[
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="GLOB",
-        help="Leave alone what matches in folders: names, or with a slash in it paths below the input.",
+        metavar="PATTERN",
+        help="Leave alone what matches in folders, by the rules of .gitignore: a.jpg, folder/, /in/the/input, !except.",
         rich_help_panel=INPUT,
     ),
 ]

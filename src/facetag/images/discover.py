@@ -1,6 +1,5 @@
 """Which files a command reads: a lazy stream of paths from files, folders and lists."""
 
-import fnmatch
 import os
 import re
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from facetag.errors import UsageError
+from facetag.images.exclusion import Exclusion
 from facetag.images.file_types import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
 from facetag.images.seen_paths import SeenPaths
 
@@ -70,7 +70,7 @@ class Discovery:
         self._inputs = inputs
         self._recursive = recursive
         self._extensions = None if extensions is None else frozenset(e.lower().lstrip(".") for e in extensions)
-        self._exclude = tuple(pattern.rstrip("/") or pattern for pattern in exclude)
+        self._excluded = Exclusion(exclude)
         self._follow_links = follow_links
         self._with_hidden = hidden
         self._name = name_below(relative_to) if relative_to else str
@@ -154,7 +154,7 @@ class Discovery:
         if file.name.startswith(".") and not self._with_hidden:
             return Seen.HIDDEN
         path, inner = (os.path.join(above, file.name) for above in (folder.path, folder.inner))
-        if self._is_excluded(path, inner, file.name):
+        if self._excluded and self._excluded(path, inner, _sort(file, self._follow_links) is Seen.FOLDER):
             return Seen.OTHER
         sort = _sort(file)
         if sort is not Seen.FOLDER:
@@ -167,13 +167,6 @@ class Discovery:
     def _is_ours(self, folder: str) -> bool:
         """The folder that the command itself draws into."""
         return self._drawings is not None and self._key(folder) == self._drawings
-
-    def _is_excluded(self, path: str, inner: str, name: str) -> bool:
-        """A pattern with a slash is held against the path below the input, which it may begin with, one without against
-        the name."""
-        above = path.removesuffix(inner)
-        held = ((inner if "/" in pattern else name, pattern.removeprefix(above)) for pattern in self._exclude)
-        return any(fnmatch.fnmatchcase(*pair) for pair in held)
 
     def _is_input(self, file: "os.DirEntry[str] | Path") -> bool:
         """By its name, or else by its first bytes; by the given extensions alone where there are some. What an earlier
@@ -207,8 +200,8 @@ def discover(
         inputs: may be lazy; it is read no further than the stream is.
         recursive: enter the folders in folders.
         extensions: in folders, only names with these endings (with or without the dot, any case).
-        exclude: globs; what matches in a folder is left alone, and an excluded folder is not entered. One with a slash
-            is held against paths below the input (it may begin with the input itself), others against names.
+        exclude: patterns as in a .gitignore file that lies in the input (`images.exclusion`); what matches in a folder
+            is left alone, and an excluded folder is not entered.
         follow_links: enter symlinked folders below the inputs; loops end where they close.
         hidden: also what begins with a dot.
         relative_to: a folder that paths are to be seen from (`name_below`).
@@ -216,6 +209,9 @@ def discover(
 
     Returns:
         An iterable of paths as the user would write them, which also counts what it passed over.
+
+    Raises:
+        UsageError: `exclude` holds what is no pattern.
     """
     return Discovery(
         inputs,
@@ -332,12 +328,14 @@ def _below(entry: _Entry) -> _Folder:
     return _Folder(os.path.join(folder.path, child.name), os.path.join(folder.inner, child.name), folder.above)
 
 
-def _sort(file: "os.DirEntry[str] | Path") -> Seen:
+def _sort(file: "os.DirEntry[str] | Path", follow_links: bool = True) -> Seen:
     """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
-    is FOUND, for its row says why."""
+    is FOUND, for its row says why. A link that is not followed is LINK: where it leads may not answer."""
     try:
         if not file.is_symlink():
             return Seen.FOLDER if file.is_dir() else Seen.FOUND if file.is_file() else Seen.SPECIAL
+        if not follow_links:
+            return Seen.LINK
         mode = os.stat(file).st_mode
     except OSError:
         return Seen.FOUND

@@ -23,6 +23,7 @@ from facetag.images.resample import Image, resize
 from facetag.localization.base import Detection, Localizer, SizedImage, Timed, Which, untimed
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import require
+from facetag.method.calibration import sigmoid
 from facetag.method.center_heatmap import find_centers
 from facetag.method.windows import nms
 from facetag.model import Model
@@ -319,7 +320,7 @@ class CenterLocalizer(Localizer):
 
     def _score_of(self, logit: float) -> float:
         settings = self.settings
-        return float(1 / (1 + np.exp(-np.clip(settings.slope * logit + settings.offset, -500, 500))))
+        return float(sigmoid(settings.slope * logit + settings.offset))
 
     def _logit_of(self, score: float) -> float:
         """The logit that has this score, or a hair less."""

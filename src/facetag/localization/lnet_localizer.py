@@ -28,6 +28,7 @@ from facetag.localization.response_maps import (
     require,
     whole_frame,
 )
+from facetag.method.calibration import sigmoid
 from facetag.method.scale_space import Layer
 from facetag.method.windows import nms
 from facetag.model import Model, RespondingLNet
@@ -123,10 +124,6 @@ def _shows(image: Image, box: Box) -> bool:
     return box.clipped(image.shape[1], image.shape[0]).area > 0
 
 
-def _sigmoid(logit: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(logit, -500, 500))))
-
-
 class LNetLocalizer(Localizer):
     """LNet_o, then LNet_s, of whole images.
 
@@ -210,7 +207,7 @@ class LNetLocalizer(Localizer):
         found = []
         for image, layers in zip(images, self.layers(self.lnet_o, images, frames, settings.head_region), strict=True):
             peaks = find_peaks(layers, settings.head_region)
-            head_regions = [Detection(box, _sigmoid(response + self.lnet_o.bias)) for box, response in peaks]
+            head_regions = [Detection(box, float(sigmoid(response + self.lnet_o.bias))) for box, response in peaks]
             found.append(
                 self._strongest(
                     [
@@ -307,7 +304,7 @@ class LNetLocalizer(Localizer):
             return None
         box, response = max(found, key=lambda peak: peak[1])
         logit = response + self.lnet_s.bias + settings.trust * logit_of(head_region.score)
-        score = _sigmoid(settings.slope * logit + settings.offset)
+        score = float(sigmoid(settings.slope * logit + settings.offset))
         return Detection(_blended(box, head_region.box, settings.blend), score)
 
     def around(self, face: Box) -> Box:

@@ -99,11 +99,7 @@ def smoothed(response: NDArray[np.float64], sigma: float) -> NDArray[np.float64]
     """
     if sigma <= 0:
         return response
-    reach = int(np.ceil(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    for _ in range(2):
-        padded = np.pad(response, ((reach, reach), (0, 0)), mode="edge")
-        rows = [fraction * padded[start : start + len(response)] for start, fraction in enumerate(kernel)]
-        response = np.sum(rows, axis=0).T
-    return response
+    from scipy.ndimage import gaussian_filter  # here, because it takes 0.3 s, and centre networks need none of it
+
+    answer: NDArray[np.float64] = gaussian_filter(response, sigma, mode="nearest", radius=int(np.ceil(3 * sigma)))
+    return answer
