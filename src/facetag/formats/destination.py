@@ -194,12 +194,12 @@ def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
             at("written")
             stream.flush()
             _as_before(target, stream.fileno())
-            _sync(stream.fileno())
+            sync(stream.fileno())
             stream.close()
             at("synced")
             os.replace(temporary, target)
             at("renamed")
-            _sync_folder(os.path.dirname(target))
+            sync_folder(os.path.dirname(target))
     except BaseException:
         with suppress(OSError):
             stream.close()
@@ -245,20 +245,27 @@ def _as_before(target: str, handle: int) -> None:
         os.fchmod(handle, stat.S_IMODE(before.st_mode))
 
 
-def _sync(handle: int) -> None:
-    """Where the file system can: some network shares answer that they know no such thing."""
+def sync(handle: int) -> bool:
+    """Whether the file system could: some network shares answer that they know no such thing."""
     try:
         os.fsync(handle)
     except OSError as error:
         if error.errno not in UNSYNCED:
             raise
+        return False
+    return True
 
 
-def _sync_folder(folder: str) -> None:
-    """So that the new name survives a power cut; where folders cannot be opened it is the system's own business."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            _sync(handle)
-        finally:
-            os.close(handle)
+def sync_folder(folder: str) -> bool:
+    """So that a new name survives a power cut; where folders cannot be opened it is the system's own business.
+
+    Returns:
+        Whether the file system could.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return True
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return sync(handle)
+    finally:
+        os.close(handle)

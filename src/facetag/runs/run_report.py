@@ -32,7 +32,7 @@ class RunRecord:
         versions: of facetag, Python and LIBRARIES.
         system: as Python names it.
         model: its name and digest.
-        device: what the nets ran on.
+        device: what the nets ran on; none when every answer was known.
         options: all of the command's, by name, wherever they came from.
         cache_key, basis_digest: all that the answers depend on (`runs.cache_key`), and its SHA-256.
         counts: inputs by status, all statuses.
