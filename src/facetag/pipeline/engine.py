@@ -35,6 +35,7 @@ class Engine:
         """`load` is called once, by whichever thread has the first image to decode; what it raises ends the run."""
         self.early, self.stored, self._load = early, stored, load
         self._loaded: tuple[Cascade, ReadSettings] | None = None
+        self._error: Exception | None = None
         self._lock = Lock()
 
     @classmethod
@@ -45,7 +46,13 @@ class Engine:
     def loaded(self) -> "tuple[Cascade, ReadSettings]":
         """The cascade and all of how images are read for it."""
         with self._lock:
-            self._loaded = self._loaded or self._load()
+            if self._error:
+                raise self._error
+            try:
+                self._loaded = self._loaded or self._load()
+            except Exception as error:
+                self._error = error  # no other thread is to try again while the run ends
+                raise
             return self._loaded
 
     @property

@@ -28,6 +28,7 @@ from facetag.results import ImageRecord
 VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
 CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
+THREAD_NAME = "decode"  #: how the names of the threads begin that read and decode
 _VAST_LOCK = Lock()
 MOST_ITEMS = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
@@ -276,7 +277,9 @@ class _Ahead:
         self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
         self._first: Future[Item] | None = None
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._decoders = [Thread(target=self._work, name=f"decode_{n}", daemon=True) for n in range(settings.workers)]
+        self._decoders = [
+            Thread(target=self._work, name=f"{THREAD_NAME}_{n}", daemon=True) for n in range(settings.workers)
+        ]
         self._closed = False
 
     def start(self, paths: Iterable[str]) -> None:
