@@ -115,6 +115,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         Drawer(tmp_path / "file")
 
 
+def test_nothing_is_drawn_through_a_link_and_nothing_is_left_beside(tmp_path):
+    drawer, victim = Drawer(tmp_path / "drawn"), tmp_path / "victim"
+    path = tmp_path / "drawn" / file_name("a.jpg")
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    path.with_name(f".{path.name}.tmp").symlink_to(victim)
+    drawer(replace(photo()), record())
+    assert victim.read_text() == "precious" and not path.is_symlink()
+    assert os.listdir(tmp_path / "drawn") == [path.name]
+
+
 def test_an_image_that_cannot_be_drawn_into_the_folder_is_an_error(tmp_path):
     drawer = Drawer(tmp_path)
     (tmp_path / file_name("a.jpg")).mkdir()

@@ -24,7 +24,7 @@ from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.journal import ENDING as JOURNAL
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
-from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
+from facetag.runs.run_report import ENDING, RunRecord, now, refuse_other_files, text_of, versions, write_record
 
 
 def carry_out(
@@ -43,6 +43,8 @@ def carry_out(
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
+    if is_regular(request.options.out):
+        refuse_other_files(next_to(request.options.out, ENDING))
     if request.how.overwrite or not os.path.exists(next_to(request.options.out, JOURNAL)):
         asked.engine.loaded()  # no answer is known
     clock, started, cache_key = Stopwatch(), now(), cache_key_of(command, asked.question)

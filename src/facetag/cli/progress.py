@@ -91,7 +91,7 @@ class Watch:
 
     def _name(self, record: ImageRecord) -> None:
         """Say of one input that it failed: all with `--verbose`, else the first few, and always what is not there."""
-        path = escape(record.path)
+        path = escape(record.path) or "''"
         line, fields = f"{path}: {record.status}: {record.error}", {
             "path": path, "status": record.status, "error": record.error,
         }  # fmt: skip

@@ -69,6 +69,9 @@ def see_folder(out: str) -> None:
     Raises:
         FacetagError: it is not.
     """
+    with writing(out):
+        if os.path.isdir(out):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if is_regular(out):
         with writing(out):
             folder = os.path.dirname(os.path.realpath(out))
@@ -78,16 +81,17 @@ def see_folder(out: str) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def refuse_foreign(out: str, *companions: str) -> None:
+def refuse_foreign(out: str, is_known: bool, journal: str) -> None:
     """See that an output replaces no file that facetag did not write.
 
     Args:
-        companions: paths of what facetag leaves beside its outputs; where one exists the output is facetag's.
+        is_known: a run's record lies beside it.
+        journal: path of its journal; where that exists the output is facetag's.
 
     Raises:
         UsageError: the file has content, none of these lies beside it, and it does not begin as facetag's documents do.
     """
-    if not is_regular(out) or not os.path.isfile(out) or any(os.path.isfile(path) for path in companions):
+    if not is_regular(out) or not os.path.isfile(out) or is_known or os.path.isfile(journal):
         return
     try:
         with open(out, "rb") as stream:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facetag.errors import writing
 from facetag.geometry import Box
+from facetag.images.crops import save_whole
 from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
@@ -50,8 +51,7 @@ class Drawer:
         """
         path = self._folder / file_name(image.path)
         encoded = cv2.imencode(".jpg", self.drawn(image, record)[..., ::-1])[1]
-        with writing(str(path)):
-            path.write_bytes(DRAWN + encoded.tobytes()[2:])
+        save_whole(path, DRAWN + encoded.tobytes()[2:])
 
     def has(self, path: str) -> bool:
         """Whether a drawing of this path lies in the folder."""

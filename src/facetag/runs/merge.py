@@ -10,6 +10,7 @@ from facetag.runs.journal import ENDING, Journal, refuse_other_programs, remove_
 from facetag.runs.lock import locked
 from facetag.runs.run import LOCK, Document, publish
 from facetag.runs.run_report import ENDING as REPORT
+from facetag.runs.run_report import is_record
 from facetag.runs.shard_journals import Part, Row, check_parts, merged, read_part
 
 _COMMIT = 1000  #: rows
@@ -45,7 +46,7 @@ def merge(
     refuse_to_replace(out)
     with locked(next_to(out, LOCK), out, lock_wait) as for_sqlite:
         if not overwrite:
-            refuse_foreign(out, path, next_to(out, REPORT))
+            refuse_foreign(out, is_record(next_to(out, REPORT)), path)
         refuse_other_programs(path)
         _write(parts, document, path, for_sqlite)
     return first.inputs

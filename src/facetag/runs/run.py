@@ -23,6 +23,7 @@ from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal, Stopped, refuse_other_programs, remove_journal
 from facetag.runs.lock import locked
 from facetag.runs.run_report import ENDING as REPORT
+from facetag.runs.run_report import is_record
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def run(
             refuse_other_programs(path)
             remove_journal(path)
         else:
-            refuse_foreign(document.out, path, next_to(document.out, REPORT))
+            refuse_foreign(document.out, is_record(next_to(document.out, REPORT)), path)
         with Journal(
             path,
             cache_key,
