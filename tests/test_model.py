@@ -24,15 +24,20 @@ from facetag.errors import FacetagError, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import (
-    CENTER_FILES,
-    FILES,
     Model,
     RespondingLNet,
     load_model,
     save_model,
+)
+from facetag.model_folder import (
+    CENTER_FILES,
+    FILES,
+    find_model,
+    models_folder,
+    read_description,
+    shipped_models,
     verify_model,
 )
-from facetag.model_folder import find_model, models_folder, read_description, shipped_models
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import LNet, LNetSettings
 from models import NARROW, random_center_net
@@ -82,7 +87,7 @@ def rewrite(folder, **changes):
     description = {**json.loads(path.read_text()), **changes}
     for name in (path.name for path in folder.glob("*.safetensors")):
         description["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    description["sha256"]["model.json"] = module._digest(description)
+    description["sha256"]["model.json"] = folders.description_digest(description)
     path.write_text(json.dumps(description))
 
 
@@ -206,7 +211,7 @@ def test_a_description_that_does_not_fit_is_refused(folder, changes):
 def test_a_missing_key_is_refused(folder, key):
     description = json.loads((folder / "model.json").read_text())
     del description[key]
-    description["sha256"]["model.json"] = module._digest(description)
+    description["sha256"]["model.json"] = folders.description_digest(description)
     (folder / "model.json").write_text(json.dumps(description))
     assert key in refused(folder)
 
@@ -247,7 +252,7 @@ def test_any_json_in_any_place_is_a_model_or_one_line(saved, tmp_path_factory, k
         (folder / name).symlink_to(saved / name)
     description = {**json.loads((saved / "model.json").read_text()), key: value}
     if honest and isinstance(description["sha256"], dict):
-        description["sha256"]["model.json"] = module._digest(description)
+        description["sha256"]["model.json"] = folders.description_digest(description)
     (folder / "model.json").write_text(json.dumps(description))
     try:
         load_model(str(folder))
@@ -469,7 +474,7 @@ def test_weights_of_another_centre_network_are_refused(center_copy, spoil):
 def test_lnets_are_not_looked_for_where_there_is_a_centre_network_but_a_centre_network_is(folder, center_copy):
     description = json.loads((center_copy / "model.json").read_text())
     del description["center_net"]
-    description["sha256"]["model.json"] = module._digest(description)
+    description["sha256"]["model.json"] = folders.description_digest(description)
     (center_copy / "model.json").write_text(json.dumps(description))
     assert "lnet_o.safetensors" in refused(center_copy)
     rewrite(folder, center_net={"settings": {}})

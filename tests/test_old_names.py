@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from facetag.model import _digest, load_model
+from facetag.model import load_model
+from facetag.model_folder import description_digest
 from facetag.settings import OLD_KEYS, OLD_KEYS_OF, plain, with_new_keys
 from facetag.training import checkpoint
 from facetag.training.recipe import FaceStage, load_recipe
@@ -31,7 +32,7 @@ def test_a_model_of_the_first_format_has_the_same_settings(
     settings = {name: with_old_keys(description[name], name) for name in ("localizer", "tagger", "training")}
     old = {**description, **settings, "format": 1}
     assert old["localizer"].keys() & OLD_KEYS.keys() and "nms_iou" not in old["localizer"]
-    old["sha256"]["model.json"] = _digest(old)
+    old["sha256"]["model.json"] = description_digest(old)
     (folder / "model.json").write_text(json.dumps(old))
     read, expected = load_model(str(folder)), load_model(str(request.getfixturevalue(kind)))
     assert (read.localizer, read.tagger, read.training) == (expected.localizer, expected.tagger, expected.training)

@@ -25,16 +25,22 @@ from facetag.attributes import ATTRIBUTES, GROUPS
 from facetag.errors import DataError, ModelError, UsageError, writing
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
-from facetag.model_folder import DEFAULT, FORMAT, attributes_of, find_model, read_description, read_whole
+from facetag.model_folder import (
+    DEFAULT,
+    FORMAT,
+    attributes_of,
+    description_digest,
+    find_model,
+    read_description,
+    verify_model,
+    weight_files,
+)
 from facetag.networks.anet import ANetSettings
 from facetag.networks.anet_heads import AnyANet, build_anet
 from facetag.networks.center_net import CenterNet, CenterNetSettings
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, LNet, LNetSettings
 from facetag.settings import plain, settings_from, with_new_keys
-
-FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
-CENTER_FILES = ("center_net.safetensors", *FILES[2:])
 
 _HALF = 65504.0  #: the largest number of fp16, as which nets are saved
 _SMALLEST = 1e-12  #: of what SVM weights are divided by
@@ -112,37 +118,6 @@ def load_model(name_or_folder: str = DEFAULT) -> Model:
         raise ModelError(
             f"{folder} is not a facetag model ({reason})", "install facetag again or train it anew"
         ) from error
-
-
-def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
-    """Compare every weight file and the description itself with the recorded SHA-256.
-
-    Raises:
-        ModelError: a file is missing or differs.
-    """
-    recorded = description.get("sha256")
-    expected = recorded if isinstance(recorded, dict) else {}
-    if _digest(description) != expected.get("model.json"):
-        raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
-    for name in _files(description):
-        try:
-            found = hashlib.sha256(read_whole(folder / name)).hexdigest()
-        except OSError as error:
-            raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
-        if found != expected.get(name):
-            raise ModelError(f"{folder / name} is not the file that the model was saved with", "install facetag again")
-
-
-def _files(description: Mapping[str, Any]) -> tuple[str, ...]:
-    return CENTER_FILES if "center_net" in description else FILES
-
-
-def _digest(description: Mapping[str, Any]) -> str:
-    """SHA-256 of what a description says, its own digest left out; layout and order of keys do not matter."""
-    content = json.loads(json.dumps(description))
-    if isinstance(content.get("sha256"), dict):
-        content["sha256"].pop("model.json", None)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _renamed(description: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -290,7 +265,7 @@ def _describe(model: Model, folder: Path) -> dict[str, Any]:
         "intercept": [float(value) for value in model.calibration.intercept],
         "training": dict(model.training),
     }
-    names = _files(description)
+    names = weight_files(description)
     description["sha256"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    description["sha256"]["model.json"] = _digest(description)
+    description["sha256"]["model.json"] = description_digest(description)
     return description

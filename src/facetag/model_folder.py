@@ -1,10 +1,14 @@
-"""Model folders without their weights: where they lie, and what their model.json says. Loads no torch."""
+"""Model folders without their weights: where they lie, whether they are whole, and what their model.json says. Loads no
+torch."""
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,20 @@ from facetag.errors import ModelError
 FORMAT = 2  #: as it is written
 FORMATS = (1, FORMAT)  #: as it may be read; in the first, settings have older names
 DEFAULT = "fast"
+FILES = ("lnet_o.safetensors", "lnet_s.safetensors", "anet.safetensors", "svm.safetensors")
+CENTER_FILES = ("center_net.safetensors", *FILES[2:])
 LARGEST = 1 << 30  #: bytes of one file; the largest that is shipped has a hundredth of it
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model without its networks; fields as those of `model.Model`."""
+
+    name: str
+    attributes: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    thresholds: tuple[float, ...]
+    fingerprint: str
 
 
 def models_folder() -> Path:
@@ -79,6 +96,63 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path} is not a facetag model's (its name or attributes)", "install facetag again or train it anew"
         )
     return description
+
+
+def read_facts(name_or_folder: str = DEFAULT) -> ModelFacts:
+    """The facts of a model whose files are whole.
+
+    Raises:
+        ModelError: there is none, or it is incomplete, altered, of another version, or not a model.
+    """
+    folder = find_model(name_or_folder)
+    description = read_description(folder)
+    attributes, groups = attributes_of(description)
+    try:
+        verify_model(folder, description)
+        thresholds = tuple(map(float, description["thresholds"]))
+        fingerprint = hashlib.sha256(read_whole(folder / "model.json")).hexdigest()
+    except (KeyError, OSError, OverflowError, TypeError, ValueError) as error:
+        raise _malformed(folder, error) from error
+    if len(thresholds) != len(attributes) or not all(map(isfinite, thresholds)):
+        raise _malformed(folder, f"{len(attributes)} finite thresholds are needed, one an attribute")
+    return ModelFacts(description["name"], attributes, groups, thresholds, fingerprint)
+
+
+def _malformed(folder: Path, error: object) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"{folder} is not a facetag model ({reason})", "install facetag again or train it anew")
+
+
+def verify_model(folder: Path, description: Mapping[str, Any]) -> None:
+    """Compare every weight file and the description itself with the recorded SHA-256.
+
+    Raises:
+        ModelError: a file is missing or differs.
+    """
+    recorded = description.get("sha256")
+    expected = recorded if isinstance(recorded, dict) else {}
+    if description_digest(description) != expected.get("model.json"):
+        raise ModelError(f"{folder / 'model.json'} was altered after the model was saved", "install facetag again")
+    for name in weight_files(description):
+        try:
+            found = hashlib.sha256(read_whole(folder / name)).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{folder / name}: {error.strerror}", "install facetag again") from error
+        if found != expected.get(name):
+            raise ModelError(f"{folder / name} is not the file that the model was saved with", "install facetag again")
+
+
+def weight_files(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the weight files beside a model.json."""
+    return CENTER_FILES if "center_net" in description else FILES
+
+
+def description_digest(description: Mapping[str, Any]) -> str:
+    """SHA-256 of what a description says, its own digest left out; layout and order of keys do not matter."""
+    content = json.loads(json.dumps(description))
+    if isinstance(content.get("sha256"), dict):
+        content["sha256"].pop("model.json", None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def attributes_of(description: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:

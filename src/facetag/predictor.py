@@ -1,21 +1,18 @@
 """FaceTagger: a model, what finds its faces, what tags them and how images are read, put together in one place."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.attributes import attribute_indices
-from facetag.datasets.boxes import load_boxes_csv
-from facetag.errors import DataError, FacetagError, UsageError
-from facetag.images.decode import MAX_PIXELS, File, Raw, decode, read_file
+from facetag.errors import FacetagError
+from facetag.images.decode import File, Raw, decode, read_file
 from facetag.images.discover import discover
 from facetag.images.in_memory import pil_image, reduced, rgb_pixels
 from facetag.images.resample import Image
@@ -29,12 +26,10 @@ from facetag.pipeline.drawing import Drawer, drawn_at_full_size
 from facetag.pipeline.face_sources import FaceSource, GivenBoxes, aligned, located_by
 from facetag.pipeline.failures import attempt
 from facetag.pipeline.loader import Item, LoadedImage, ReadSettings, decoded_image, read
+from facetag.pipeline.question import Faces, question_of, refuse_conflicts
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
-from facetag.results import Decider, ImageResult
+from facetag.results import ImageResult
 from facetag.tagger import Tagger
-
-Faces = Literal["all", "thorough", "dominant"]
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +65,8 @@ class FaceTagger:
         unsure: probabilities this near to a threshold are neither present nor absent.
         unsure_bands: name or group -> (low, high): unsure from low up to below high, present from there.
         faces: all; thorough: small ones too, looked for in every image; dominant: the one of the highest score.
-        boxes: a CSV file (file, x, y, width, height) of the faces to tag; nothing is looked for then.
+        boxes: a CSV file (file, x, y, width, height) of the faces to tag, or what was read of it; nothing is looked
+            for then.
         aligned: each image is one face picture in CelebA's aligned frame, of any size.
         min_face: faces less high, in pixels of the image, are left out.
         max_pixels: larger images are refused.
@@ -82,6 +78,7 @@ class FaceTagger:
         relative_to: folder that paths are seen from.
 
     Attributes:
+        question: what it asks of images.
         model, device, localizer, tagger: what it is made of; no localizer with `boxes` or `aligned`, no tagger without
             attributes.
         given: the boxes of the file; None without.
@@ -106,7 +103,7 @@ class FaceTagger:
         unsure: float = 0.0,
         unsure_bands: Mapping[str, tuple[float, float]] | None = None,
         faces: Faces = "all",
-        boxes: str | Path | None = None,
+        boxes: str | Path | GivenBoxes | None = None,
         aligned: bool = False,
         min_face: float = 0.0,
         max_pixels: int | None = None,
@@ -120,54 +117,39 @@ class FaceTagger:
         refuse_conflicts(faces, boxes, aligned)
         self.device = torch_device(device)
         self.model = model if isinstance(model, Model) else load_model(str(model))
-        names = self.model.attributes
-        chosen = range(len(names)) if attributes is None else attribute_indices(_listed(attributes), *self._known)
-        kept = chosen if stored is None else attribute_indices(_listed(stored), *self._known)
-        edges = self._edges(thresholds or {}, unsure, unsure_bands or {})
         half = is_half(precision, self.device)
-        self.given = _given(Path(boxes), str(relative_to)) if boxes else None
-        self.localizer = None if boxes or aligned else self._localizer(half, faces)
-        self.tagger = Tagger(self.model, self.device, half) if chosen else None
-        self.attributes = tuple(names[index] for index in chosen)
-        tagging = Tagging(self.tagger, kept, *edges) if self.tagger else None
-        self.decide = Decider(self.attributes, *(tuple(map(float, each[list(chosen)])) for each in edges))
-        self.cascade = Cascade(self._face_source(faces), tagging, min_face)
-        self.reading = ReadSettings(
-            max_pixels or MAX_PIXELS,
-            strict,
-            workers or min(os.cpu_count() or 1, 4),
-            batch or suiting(self.device),
-            inference_workers(self.device),
-            folder=str(relative_to),
-            min_size=self.localizer.read_size if self.localizer else 0,
+        self.question = question_of(
+            self.model,
+            attributes=attributes,
+            stored=stored,
+            thresholds=thresholds,
+            unsure=unsure,
+            unsure_bands=unsure_bands,
+            faces=faces,
+            boxes=boxes,
+            aligned=aligned,
+            min_face=min_face,
+            max_pixels=max_pixels,
+            strict=strict,
             raw=raw,
+            precision=precision,
+            workers=workers,
+            batch=batch,
+            relative_to=relative_to,
         )
-
-    @property
-    def _known(self) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
-        return self.model.attributes, self.model.groups
-
-    def _edges(
-        self, thresholds: Mapping[str, float], unsure: float, bands: Mapping[str, tuple[float, float]]
-    ) -> tuple[Values, Values]:
-        """(A,) thresholds from which each attribute is present, and (A,) from which it is unsure."""
-        moved = {
-            index: value for name, value in thresholds.items() for index in attribute_indices([name], *self._known)
-        }
-        banded = {index: band for name, band in bands.items() for index in attribute_indices([name], *self._known)}
-        for low, high in [(unsure, unsure), *((value, value) for value in moved.values()), *banded.values()]:
-            if not 0 <= low <= high <= 1:
-                raise UsageError(f"{low} .. {high} are no probabilities from low to high", "write them from 0 to 1")
-        if both := sorted(set(moved) & set(banded)):
-            name = self.model.attributes[both[0]]
-            raise UsageError(f"{name} has both a --threshold and a band of --unsure", "leave one out")
-        center = np.array(self.model.thresholds, np.float64)
-        center[list(moved)] = list(moved.values())
-        # rounded, so that 0.7 + 0.1 is the 0.8 that is written
-        present_from, unsure_from = (center + unsure).round(9), (center - unsure).round(9)
-        for index, band in banded.items():
-            unsure_from[index], present_from[index] = band
-        return present_from, unsure_from
+        asked = self.question
+        self.given, self.attributes, self.decide = asked.given, asked.attributes, asked.decide
+        self.localizer = None if asked.given or aligned else self._localizer(half, faces)
+        self.tagger = Tagger(self.model, self.device, half) if asked.chosen else None
+        edges = asked.present_from, asked.unsure_from
+        tagging = Tagging(self.tagger, asked.kept, *edges) if self.tagger else None
+        self.cascade = Cascade(self._face_source(faces), tagging, min_face)
+        self.reading = replace(
+            asked.reading,
+            batch=batch or suiting(self.device),
+            inference_workers=inference_workers(self.device),
+            min_size=self.localizer.read_size if self.localizer else 0,
+        )
 
     def _localizer(self, half: bool, faces: Faces) -> Localizer:
         localizer = localizer_of(self.model, self.device, half)
@@ -211,7 +193,7 @@ class FaceTagger:
 
     def drawer(self, folder: Path) -> Drawer:
         """Draws results into a folder, the response maps of the localizer beside them."""
-        return Drawer(folder, self.localizer)
+        return Drawer(folder, lambda: self.localizer)
 
     def _found(self, inputs: Iterable[Any]) -> Iterator[Any]:
         """Paths below those given, and images in memory as they are."""
@@ -248,34 +230,5 @@ class FaceTagger:
         return decode(data, max_pixels=self.reading.max_pixels).pixels
 
 
-def refuse_conflicts(faces: Faces, boxes: str | Path | None, aligned: bool) -> None:
-    """See that one thing alone says where faces are.
-
-    Raises:
-        UsageError: several do, or `faces` is none of its words.
-    """
-    if faces not in get_args(Faces):
-        raise UsageError(f"faces = {faces!r} is unknown", f"choose {', '.join(get_args(Faces))}")
-    if sum((faces != "all", boxes is not None, aligned)) > 1:
-        raise UsageError("--faces, --boxes and --aligned exclude each other", "use one of them")
-
-
-def _given(file: Path, folder: str) -> GivenBoxes:
-    """The boxes of a file, which is read once: it may be a pipe.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path and its permissions") from error
-    return GivenBoxes(load_boxes_csv(file, data), file, folder, hashlib.sha256(data).hexdigest())
-
-
 def _is_path(value: Any) -> bool:
     return isinstance(value, str | os.PathLike)
-
-
-def _listed(names: Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)

@@ -1,5 +1,9 @@
 """`facetag doctor` says what is well and what is not."""
 
+import errno
+import fcntl
+import os
+
 import pytest
 
 from facetag import cli
@@ -29,6 +33,25 @@ def test_a_sound_installation_is_well_and_nothing_is_left_behind(ask, tmp_path):
     for word in ("facetag 0.", "torch 2", "device: cpu", "AVIF images: well", "random, whole, digest ", str(tmp_path)):
         assert word in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_file_system_does_not_do_is_named_and_runs_do_without(ask, monkeypatch, capsys):
+    _, lines = ask("--device", "cpu")
+    works = [line for line in lines if line.startswith("ok      writing: f")]
+    assert [line.split()[2:] for line in works[1:]] == [["fsync", "works"], ["flock", "works"], ["fcntl", "works"]]
+    for module, name in ((os, "fsync"), (fcntl, "flock"), (fcntl, "lockf")):
+        monkeypatch.setattr(module, name, refusing(errno.EINVAL))
+    code = cli.run(["doctor", "--model", "nowhere"])
+    out, err = capsys.readouterr()
+    assert code == ExitCode.FATAL and "lies on a file system without locks" in err
+    assert all(f"ok      writing: {name} is unknown there" in out for name in ("fsync", "flock", "fcntl"))
+
+
+def refusing(number):
+    def refuse(*words):
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 def broken(lines):

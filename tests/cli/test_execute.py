@@ -240,6 +240,42 @@ def test_what_is_misspelt_fails_before_a_model_is_loaded(tmp_path, monkeypatch, 
     assert capfd.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("what", ["link", "text", "folder", "fifo"])
+def test_what_is_no_record_is_not_replaced_by_one(tmp_path, monkeypatch, capfd, what):
+    monkeypatch.chdir(tmp_path)
+    save_good(tmp_path, "a.png")
+    path, precious = tmp_path / "tags.csv.run.json", tmp_path / "precious"
+    precious.write_text('{"mine": 1}')
+    {
+        "link": lambda: path.symlink_to(precious),
+        "text": lambda: path.write_text('{"mine": 1}'),
+        "folder": path.mkdir,
+        "fifo": lambda: os.mkfifo(path),
+    }[what]()
+    monkeypatch.setattr("facetag.model.load_model", lambda name: pytest.fail("a model was loaded"))
+    assert cli.run(["predict", "a.png", "--out", "tags.csv"]) == ExitCode.USAGE
+    assert "tags.csv.run.json is no run's record and would be replaced; move it away" in capfd.readouterr().err
+    assert precious.read_text() == '{"mine": 1}' and (what != "text" or path.read_text() == '{"mine": 1}')
+    assert not (tmp_path / "tags.csv").exists() and not list(tmp_path.glob("*.sqlite"))
+
+
+def test_a_folder_as_output_and_an_empty_name_are_said_for_what_they_are(localize, tmp_path):
+    (tmp_path / "tags.csv").mkdir()
+    code, _, err = localize("in", "--out", "tags.csv")
+    assert (
+        code == 1
+        and err == "facetag: error: cannot write tags.csv: Is a directory; choose another place or make room\n"
+    )
+    code, _, err = localize("", "--out", "other.csv")
+    assert code == 3 and "facetag: error: '': unreadable: No such file or directory" in err
+
+
+def test_a_line_ends_somewhere(localize, tmp_path):
+    (tmp_path / "list").write_text("x" * 1_000_000)
+    code, _, err = localize("--files-from", "list", "--out", "faces.csv")
+    assert code == 3 and len(err) < 20_000 and "xxx...\n" in err
+
+
 def test_cuda_is_never_a_silent_cpu(localize, tmp_path):
     save_good(tmp_path, "a.png")
     code, out, err = localize("a.png", "--device", "cuda:99")

@@ -1,10 +1,12 @@
 """`facetag predict` and `facetag localize` from end to end, on pictures that the tests make and random weights."""
 
+import hashlib
 import json
 import os
 import struct
 import subprocess
 import sys
+import threading
 
 import cv2
 import numpy as np
@@ -151,9 +153,40 @@ def test_boxes_that_the_user_brings(facetag, tmp_path):
     assert [(face.box, face.score) for face in a.faces] == [(Box(10, 20, 30, 40), 1), (Box(50.5, 5, 30, 40), 1)]
     assert (b.status, b.error, c.status, c.error) == (Status.NO_FACE, "", Status.NO_FACE, "not in boxes.csv")
     assert "1 image named in boxes.csv was not among the inputs" in err
+    assert "1 input is not named in boxes.csv" in err
     assert facetag("predict", "a.png", "--boxes", "none.csv")[::2] == (
         ExitCode.FATAL, "facetag: error: none.csv: No such file or directory; check the path and its permissions\n",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("out", ["tags.csv", "-"])
+def test_boxes_of_other_images_are_refused(facetag, tmp_path, out):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 64, 3), 90, np.uint8))
+    (tmp_path / "boxes.csv").write_text("file,x,y,width,height\nof_others.jpg,1,2,30,40\n")
+    code, _, err = facetag("predict", "a.png", "--boxes", "boxes.csv", "--format", "csv", "--out", out)
+    assert code == 2 and err.splitlines()[-1] == (
+        "facetag: error: no input has a name that boxes.csv has; "
+        "write its names as the inputs are named, or use --relative-to"
+    )
+    assert not (tmp_path / "tags.csv").exists()
+
+
+@pytest.mark.timing
+def test_boxes_from_a_pipe_are_read_once_and_known_by_their_bytes(facetag, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 64, 3), 90, np.uint8))
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    for text in ("file,x,y,width,height\na.png,1,2,30,40\n", "file,x,y,width,height\na.png,5,6,30,40\n"):
+        writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,), daemon=True)
+        writer.start()
+        assert facetag("predict", "a.png", "--boxes", "pipe", "--out", "tags.json")[0] == 0
+        writer.join(10)
+        assert not writer.is_alive()
+        (answer,) = json.loads((tmp_path / "tags.json").read_text())
+        found.append(answer["faces"][0]["x"])
+        record = json.loads((tmp_path / "tags.json.run.json").read_text())
+        assert record["basis"]["boxes"] == hashlib.sha256(text.encode()).hexdigest()
+    assert found == [1, 5]
 
 
 def test_our_own_table_is_a_boxes_file(facetag, tmp_path):

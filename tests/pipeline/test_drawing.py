@@ -43,7 +43,7 @@ def test_a_cell_is_drawn_where_its_centre_looks(row, column, place, factor):
 
 
 def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
-    drawer = Drawer(tmp_path, None)
+    drawer = Drawer(tmp_path)
     plain, boxed = drawer.drawn(photo(), record()), drawer.drawn(photo(), record((30, 30, 40, 40)))
     assert plain.shape == boxed.shape == (PANEL_SIZE * 3 // 4, PANEL_SIZE, 3)
     factor = PANEL_SIZE / 120
@@ -59,7 +59,7 @@ def test_boxes_and_tags_stand_on_the_picture_where_the_face_is(tmp_path):
 
 
 def test_both_response_maps_stand_beside(tmp_path):
-    drawer = Drawer(tmp_path / "new" / "drawn", LNetLocalizer(random_model()))
+    drawer = Drawer(tmp_path / "new" / "drawn", lambda: LNetLocalizer(random_model()))
     drawer(photo(), record((30, 30, 30, 40)))
     (path,) = (tmp_path / "new" / "drawn").iterdir()
     image = cv2.imread(str(path))
@@ -69,7 +69,7 @@ def test_both_response_maps_stand_beside(tmp_path):
 
 
 def test_a_centre_network_has_no_response_maps_to_stand_beside(tmp_path):
-    with_net, without = Drawer(tmp_path, CenterLocalizer(center_model())), Drawer(tmp_path, None)
+    with_net, without = Drawer(tmp_path, lambda: CenterLocalizer(center_model())), Drawer(tmp_path)
     drawn = with_net.drawn(photo(), record((30, 30, 30, 40)))
     assert drawn.shape == (PANEL_SIZE * 3 // 4, PANEL_SIZE, 3)
     np.testing.assert_array_equal(drawn, without.drawn(photo(), record((30, 30, 30, 40))))
@@ -77,19 +77,19 @@ def test_a_centre_network_has_no_response_maps_to_stand_beside(tmp_path):
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (2000, 3), (3, 2000)])
 def test_odd_shapes_can_be_drawn(tmp_path, width, height):
-    picture = Drawer(tmp_path, None).drawn(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
+    picture = Drawer(tmp_path).drawn(photo(width=width, height=height), record((0, 0, 1, 1), (-5, -5, 9, 9)))
     assert max(picture.shape[:2]) == PANEL_SIZE
 
 
 @pytest.mark.parametrize("box", [(3e9, 0, 9, 9), (-3e9, -3e9, 7e9, 7e9), (1, 1, 1e300, 1e300), (5, 5, 3e9, 20)])
 @pytest.mark.parametrize("localizer", [None, LNetLocalizer(random_model())], ids=["bare", "with maps"])
 def test_boxes_of_any_size_are_clipped(tmp_path, box, localizer):
-    assert Drawer(tmp_path, localizer).drawn(photo(), record(box)).shape[0] == PANEL_SIZE * 3 // 4
+    assert Drawer(tmp_path, lambda: localizer).drawn(photo(), record(box)).shape[0] == PANEL_SIZE * 3 // 4
 
 
 def test_a_box_that_covers_all_has_no_edge_in_the_picture(tmp_path):
-    drawn = Drawer(tmp_path, None).drawn(photo(), record((-3e9, -3e9, 7e9, 7e9)))
-    plain = Drawer(tmp_path, None).drawn(photo(), record())
+    drawn = Drawer(tmp_path).drawn(photo(), record((-3e9, -3e9, 7e9, 7e9)))
+    plain = Drawer(tmp_path).drawn(photo(), record())
     np.testing.assert_array_equal(drawn[100:-9, 200:-9], plain[100:-9, 200:-9])
 
 
@@ -112,11 +112,22 @@ def test_the_same_name_in_two_folders_is_drawn_twice():
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FacetagError, match=r"^cannot write .*file"):
-        Drawer(tmp_path / "file", None)
+        Drawer(tmp_path / "file")
+
+
+def test_nothing_is_drawn_through_a_link_and_nothing_is_left_beside(tmp_path):
+    drawer, victim = Drawer(tmp_path / "drawn"), tmp_path / "victim"
+    path = tmp_path / "drawn" / file_name("a.jpg")
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    path.with_name(f".{path.name}.tmp").symlink_to(victim)
+    drawer(replace(photo()), record())
+    assert victim.read_text() == "precious" and not path.is_symlink()
+    assert os.listdir(tmp_path / "drawn") == [path.name]
 
 
 def test_an_image_that_cannot_be_drawn_into_the_folder_is_an_error(tmp_path):
-    drawer = Drawer(tmp_path, None)
+    drawer = Drawer(tmp_path)
     (tmp_path / file_name("a.jpg")).mkdir()
     with pytest.raises(FacetagError, match=r"^cannot write .*a\.jpg"):
         drawer(replace(photo()), record())

@@ -79,6 +79,23 @@ def test_names_are_seen_from_where_paths_are(tmp_path, monkeypatch):
     assert boxes_of(found) == [Box(1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize(("written", "here"), [("e\u0301.jpg", "\u00e9.jpg"), ("\u00e9.jpg", "e\u0301.jpg")])
+def test_names_match_whether_accents_are_composed_or_not(tmp_path, monkeypatch, written, here):
+    monkeypatch.chdir(tmp_path)
+    find = given(tmp_path / "b.csv", f"file,x,y,width,height\n{written},1,2,3,4\n".encode())
+    (found,) = find([photo(here)])
+    assert (boxes_of(found), found.warning, find.unused) == ([Box(1, 2, 3, 4)], "", set())
+
+
+def test_of_two_names_that_differ_in_accents_alone_each_has_its_own_boxes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "e\u0301.jpg,1,2,3,4\n\u00e9.jpg,5,6,7,8\no\u0302\u0301.jpg,1,1,1,1\n\u00f4\u0301.jpg,2,2,2,2\n"
+    find = given(tmp_path / "b.csv", f"file,x,y,width,height\n{rows}".encode())
+    apart, composed, neither = find([photo("e\u0301.jpg"), photo("\u00e9.jpg"), photo("\u1ed1.jpg")])
+    assert (boxes_of(apart), boxes_of(composed)) == ([Box(1, 2, 3, 4)], [Box(5, 6, 7, 8)])
+    assert neither.warning == "not in b.csv"  # two names could mean it
+
+
 def test_a_photograph_that_the_file_does_not_name_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     find = given(tmp_path / "b.csv", b"file,x,y,width,height\na.jpg,1,2,3,4\n")

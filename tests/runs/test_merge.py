@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -104,6 +105,48 @@ def test_a_merge_that_fails_leaves_what_was_there(tmp_path):
         merge([one], old)
     assert (rows(old), (tmp_path / "merged.csv").read_bytes()) == (known, text)
     assert {path.name for path in tmp_path.glob("merged*")} == {"merged.csv", "merged.csv.facetag.sqlite"}
+
+
+def test_what_facetag_did_not_write_is_not_replaced_unless_told(tmp_path):
+    out, parts = tmp_path / "merged.csv", shards(tmp_path, 2)
+    out.write_text("name,price\n")
+    with pytest.raises(UsageError, match=r"merged.csv was not written by facetag"):
+        merge(parts, str(out))
+    assert out.read_text() == "name,price\n"
+    merge(parts, str(out), overwrite=True)
+    assert len(rows(out)[0]) == len(RECORDS)
+
+
+def test_the_database_of_another_program_stays(tmp_path):
+    out = tmp_path / "merged.csv"
+    with closing(sqlite3.connect(next_to(str(out), ENDING))) as base:
+        base.execute("CREATE TABLE mine (x)")
+    before = (tmp_path / "merged.csv.facetag.sqlite").read_bytes()
+    with pytest.raises(JournalError, match="belongs to another program"):
+        merge(shards(tmp_path, 2), str(out), overwrite=True)
+    assert (tmp_path / "merged.csv.facetag.sqlite").read_bytes() == before and not out.exists()
+
+
+@pytest.mark.parametrize("what", ["folder", "fifo", "link", "trigger", "super-journal"])
+def test_a_strangers_journal_is_refused_and_harms_nothing(tmp_path, what):
+    one, two = shards(tmp_path, 2)
+    path, victim = Path(next_to(one, ENDING)), tmp_path / "victim"
+    victim.write_text("precious")
+    if what == "trigger":
+        with closing(sqlite3.connect(path)) as base:
+            base.execute("CREATE TRIGGER x AFTER DELETE ON seen BEGIN DELETE FROM inputs; END")
+    elif what == "super-journal":
+        name = os.fsencode(victim)
+        tail = (
+            (1).to_bytes(4) + name + len(name).to_bytes(4) + sum(name).to_bytes(4) + bytes.fromhex("d9d505f920a163d7")
+        )
+        Path(f"{path}-journal").write_bytes(bytes(512) + tail)
+    else:
+        path.unlink()
+        {"folder": path.mkdir, "fifo": lambda: os.mkfifo(path), "link": lambda: path.symlink_to(victim)}[what]()
+    with pytest.raises(JournalError):
+        merge([one, two], str(tmp_path / "merged.csv"))
+    assert victim.read_text() == "precious" and not (tmp_path / "merged.csv").exists()
 
 
 def test_to_standard_output(tmp_path, capfdbinary):

@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -17,6 +19,7 @@ from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.localization.base import Detection
 from facetag.pipeline.drawing import Drawer, file_name
+from facetag.pipeline.engine import Engine
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
@@ -62,7 +65,9 @@ def go(out="out.csv", inputs=("in",), basis=BASIS, find=None, observers=None, ba
     find = find or Counting()
     document = Document(str(out), "csv", None)
     reading = ReadSettings(batch=batch, inference_workers=2)
-    outcome = run(discover(inputs), Cascade(find), reading, document, basis, RunSettings(**settings), observers)
+    outcome = run(
+        discover(inputs), Engine.of(Cascade(find), reading), document, basis, RunSettings(**settings), observers
+    )
     return sorted(find.asked), outcome
 
 
@@ -304,7 +309,7 @@ def test_answers_to_boxes_belong_to_paths(archive):
 
 @pytest.mark.parametrize("out", ["out.csv", "/dev/stdout"])
 def test_a_drawing_that_fails_is_its_images_remark_and_tried_again(archive, tmp_path, out):
-    draw, told = Drawer(tmp_path / "drawn", None), []
+    draw, told = Drawer(tmp_path / "drawn"), []
     blocked = tmp_path / "drawn" / file_name("in/000003.jpg")
     blocked.mkdir()
     _, outcome = go(out, observers=Observers(draw, seen=lambda record, fate: told.append(record)))
@@ -321,7 +326,7 @@ def test_a_drawing_that_fails_is_its_images_remark_and_tried_again(archive, tmp_
 
 def test_drawings_that_are_not_there_are_made(archive, tmp_path):
     go()
-    draw = Drawer(tmp_path / "drawn", None)
+    draw = Drawer(tmp_path / "drawn")
     assert go(observers=Observers(draw))[0] == names(*range(20))
     assert len(os.listdir("drawn")) == 20
     os.unlink(next((tmp_path / "drawn").iterdir()))
@@ -510,6 +515,15 @@ def test_a_file_that_facetag_did_not_write_is_not_replaced(archive):
     assert content() == b"name,price\n"
     go(overwrite=True)
     assert len(rows_of()) == 20
+
+
+def test_the_database_of_another_program_is_not_removed_to_begin_anew(archive):
+    with closing(sqlite3.connect("out.csv.facetag.sqlite")) as base:
+        base.execute("CREATE TABLE mine (x)")
+    before = content("out.csv.facetag.sqlite")
+    with pytest.raises(JournalError, match="belongs to another program"):
+        go(overwrite=True)
+    assert content("out.csv.facetag.sqlite") == before
 
 
 def test_the_new_file_has_the_mode_of_the_old_one(archive):

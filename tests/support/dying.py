@@ -22,8 +22,10 @@ from facetag.formats.destination import unheeded
 from facetag.images.discover import discover
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import load_model
+from facetag.pipeline.engine import Engine
 from facetag.pipeline.face_sources import located_by
 from facetag.pipeline.loader import ReadSettings
+from facetag.pipeline.question import question_of
 from facetag.pipeline.stages import Cascade, Tagging
 from facetag.runs.cache_key import cache_key_of
 from facetag.runs.run import Document, Observers, run
@@ -74,9 +76,9 @@ class Scene:
             Cascade(located_by(LNetLocalizer(self.model)), tag),
             ReadSettings(batch=2, inference_workers=2),
         )
-        basis = cache_key_of("predict", self.model, cascade, reading, "all")
+        basis = cache_key_of("predict", question_of(self.model))
         document = Document(str(out), "csv", ATTRIBUTES)
-        run(discover([self.images]), cascade, reading, document, basis, observers=Observers(at=at))
+        run(discover([self.images]), Engine.of(cascade, reading), document, basis, observers=Observers(at=at))
         return 0
 
     def command(self, out, *words):

@@ -16,6 +16,7 @@ from facetag.errors import ExitCode, FacetagError
 from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.localization.base import Detection
+from facetag.pipeline.engine import Engine
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
@@ -108,7 +109,12 @@ def test_a_disk_that_is_full_is_one_line_and_nothing_is_lost(small_disk, tmp_pat
 
     def go(out, inputs):
         document, reading = Document(str(out), "csv", None), ReadSettings(batch=4)
-        run(discover(map(str, inputs)), Cascade(many_faces), reading, document, CacheKey("localize", "a model"))
+        run(
+            discover(map(str, inputs)),
+            Engine.of(Cascade(many_faces), reading),
+            document,
+            CacheKey("localize", "a model"),
+        )
         return out.read_bytes()
 
     out = folder / "faces.csv"
@@ -132,4 +138,4 @@ def test_a_stream_to_a_full_device_is_one_line(tmp_path):
     document = Document("/dev/full", "csv", None)
     cascade = Cascade(lambda batch, clock: [Found(())] * len(batch))
     with pytest.raises(FacetagError, match=r"^cannot write /dev/full: No space left on device; "):
-        run(discover([str(photos)]), cascade, ReadSettings(), document, CacheKey("localize", "a model"))
+        run(discover([str(photos)]), Engine.of(cascade, ReadSettings()), document, CacheKey("localize", "a model"))

@@ -140,14 +140,17 @@ def main() -> None:
     """Entry point of `facetag`."""
     replace_closed_streams()
     code = run(sys.argv[1:])
-    if _is_inferring():
-        os._exit(code)  # at photographs whose answers nobody wants any more, and Python would wait for that
+    if _is_busy():
+        os._exit(code)  # with images whose answers nobody wants any more
     sys.exit(code)
 
 
-def _is_inferring() -> bool:
-    workers = sys.modules.get("facetag.pipeline.workers")  # to import it would load torch
-    return workers is not None and any(thread.name.startswith(workers.THREAD_NAME) for thread in threading.enumerate())
+def _is_busy() -> bool:
+    """Whether threads infer, for which Python would wait, or decode and load: it would end them amid what is not
+    Python, which aborts the process."""
+    loaded = (sys.modules.get(f"facetag.pipeline.{name}") for name in ("loader", "workers"))  # to import is slow
+    names = tuple(module.THREAD_NAME for module in loaded if module)
+    return any(thread.name.startswith(names) for thread in threading.enumerate()) if names else False
 
 
 def run(arguments: Sequence[str]) -> int:

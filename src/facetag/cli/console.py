@@ -25,6 +25,7 @@ LogFormat = Literal["text", "json"]
 
 VERBOSE = 15  #: the level between logging's DEBUG (`--debug`) and INFO that `--verbose` shows
 _LEVELS = {VERBOSE: "verbose", logging.CRITICAL: "ended"}
+_LONGEST = 10_000  #: characters of a message that are shown; the longest path has 4,096
 _COLOURS = {logging.ERROR: "red", logging.WARNING: "yellow"}
 
 _log = logging.getLogger("facetag")
@@ -35,7 +36,7 @@ class _TextFormatter(logging.Formatter):
     round (U+202E), is spelled out."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = visible(record.message)
+        record.message = visible(record.message[:_LONGEST]) + "..." * (len(record.message) > _LONGEST)
         if record.levelno not in _COLOURS:
             return f"facetag: {record.message}"
         word = f"{record.levelname.lower()}:"

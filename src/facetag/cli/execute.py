@@ -1,5 +1,6 @@
 """How `predict` and `localize` run, once all is loaded: to a document, the run's record and an exit code."""
 
+import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,26 +11,27 @@ from typing import Any
 from facetag.cli.console import complain, detail, say, take_leave
 from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
-from facetag.cli.request import Request
+from facetag.cli.request import Asked, Request
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import is_regular, next_to
 from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
+from facetag.pipeline.question import Question
 from facetag.pipeline.timing import Stopwatch
-from facetag.predictor import FaceTagger
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import CacheKey, cache_key_of
 from facetag.runs.dry_run import Prospect, dry_run
+from facetag.runs.journal import ENDING as JOURNAL
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
-from facetag.runs.run_report import ENDING, RunRecord, now, text_of, versions, write_record
+from facetag.runs.run_report import ENDING, RunRecord, now, refuse_other_files, text_of, versions, write_record
 
 
 def carry_out(
     command: str,
     request: Request,
     inputs: Discovery,
-    tagger: FaceTagger,
+    asked: Asked,
     note: Callable[[ImageRecord], None] = lambda record: None,
 ) -> ExitCode:
     """Run a command, say how it went, and write the run's record; `note` is told of each result too.
@@ -41,16 +43,25 @@ def carry_out(
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    clock, started, cache_key = Stopwatch(), now(), _cache_key(command, request, tagger)
+    if is_regular(request.options.out):
+        refuse_other_files(next_to(request.options.out, ENDING))
+    if request.how.overwrite or not os.path.exists(next_to(request.options.out, JOURNAL)):
+        asked.engine.loaded()  # no answer is known
+    clock, started, cache_key = Stopwatch(), now(), cache_key_of(command, asked.question)
     listing = Listing(inputs, request.how.shard.keeps)
-    with request.signals.stepping(), Watch(request.shows_bar, listing, inputs.was_missing) as watch:
-        outcome = _run(request, listing, tagger, cache_key, watch, clock, note)
+    with (
+        request.signals.stepping(),
+        Watch(request.shows_bar, listing, inputs.was_missing, lambda: asked.seconds) as watch,
+    ):
+        outcome = _run(request, listing, asked, cache_key, watch, clock, note)
     passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
-    record = _record(request, tagger, cache_key, watch, clock, started, outcome, passed_over)
+    record = _record(request, asked, cache_key, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
-    if is_regular(request.options.out):
+    if not is_regular(request.options.out):
+        _refuse_strange_boxes(asked.question, request)  # what streams is written before this can be known
+    else:
         write_record(record, next_to(request.options.out, ENDING))
     if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
@@ -69,34 +80,22 @@ def _judged(request: Request, watch: Watch) -> ExitCode:
     return error.exit_code
 
 
-def foresee(command: str, request: Request, inputs: Discovery, tagger: FaceTagger) -> ExitCode:
+def foresee(command: str, request: Request, inputs: Discovery, asked: Asked) -> ExitCode:
     """Print what a run would read, say what it would keep, and change nothing."""
     out, counts = request.options.out, Counter[Prospect]()
-    cache_key = _cache_key(command, request, tagger)
-    for path, prospect in dry_run(inputs, tagger.cascade, tagger.reading, out, cache_key, request.how):
+    cache_key = cache_key_of(command, asked.question)
+    for path, prospect in dry_run(inputs, asked.engine, out, cache_key, request.how):
         counts[prospect] += 1
         if prospect is not Prospect.KEPT:
             print(escape(path))
     listed = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
-    asked = counts[Prospect.CHANGED] + counts[Prospect.NEW]
+    unknown = counts[Prospect.CHANGED] + counts[Prospect.NEW]
     fields = {str(prospect): count for prospect, count in counts.items()}
-    say(f"{counts.total()} inputs: {listed}; {asked} would be read, and tagged unless their content is known", **fields)
-    return ExitCode.OK
-
-
-def _cache_key(command: str, request: Request, tagger: FaceTagger) -> CacheKey:
-    options = request.options
-    faces = "aligned" if options.aligned else options.faces
-    return cache_key_of(
-        command,
-        tagger.model,
-        tagger.cascade,
-        tagger.reading,
-        faces,
-        tagger.given.digest if tagger.given else "",
-        options.precision,
-        tagger.decide,
+    say(
+        f"{counts.total()} inputs: {listed}; {unknown} would be read, and tagged unless their content is known",
+        **fields,
     )
+    return ExitCode.OK
 
 
 def _options_given(command: str, options: Options) -> dict[str, Any]:
@@ -107,40 +106,43 @@ def _options_given(command: str, options: Options) -> dict[str, Any]:
 def _run(
     request: Request,
     inputs: Listing,
-    tagger: FaceTagger,
+    asked: Asked,
     cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
     note: Callable[[ImageRecord], None],
 ) -> Outcome:
+    question = asked.question
+
     def seen(record: ImageRecord, fate: Fate) -> None:
         watch.seen(record, fate)
-        if tagger.given:
-            tagger.given.note(record)
+        if question.given:
+            question.given.note(record)
         note(record)
 
     def stop() -> bool:
         is_hopeless = watch.is_before_its_end and request.budget.stops(watch.failed_now, watch.known_total)
         return bool(request.signals.received) or is_hopeless
 
-    draw = tagger.drawer(request.options.draw) if request.options.draw else None
-    document = Document(request.options.out, request.format, tagger.attributes or None, tagger.decide, request.layout)
-    observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, tagger, request))
+    draw = asked.drawer(request.options.draw) if request.options.draw else None
+    attributes = question.attributes or None
+    document = Document(request.options.out, request.format, attributes, question.decide, request.layout)
+    observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, question, request))
     try:
-        return run(inputs, tagger.cascade, tagger.reading, document, cache_key, request.how, observers)
+        return run(inputs, asked.engine, document, cache_key, request.how, observers)
     except OutputLocked:
         if not request.signals.received:
             raise
         return Outcome(False)  # it was stopped while it waited
 
 
-def _refuse_strange_boxes(tagger: FaceTagger, request: Request) -> None:
+def _refuse_strange_boxes(question: Question, request: Request) -> None:
     """No input has a name that the user's boxes have: the file is most likely of other images.
 
     Raises:
         UsageError: so it is.
     """
-    given = tagger.given
+    given = question.given
     if given and given.is_unused and given.unnamed and request.how.shard.count == 1:
         raise UsageError(
             f"no input has a name that {request.options.boxes} has",
@@ -163,7 +165,7 @@ def _stopped(request: Request, watch: Watch) -> ExitCode:
 
 def _record(
     request: Request,
-    tagger: FaceTagger,
+    asked: Asked,
     cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
@@ -179,8 +181,8 @@ def _record(
         ended=now(),
         versions=versions(),
         system=platform.platform(),
-        model={"name": tagger.model.name, "digest": tagger.model.fingerprint},
-        device=str(tagger.device),
+        model={"name": asked.question.model.name, "digest": asked.question.model.fingerprint},
+        device=asked.device,
         options=_options_given(cache_key.command, request.options),
         basis=asdict(cache_key),
         basis_digest=cache_key.digest.hex(),

@@ -26,14 +26,22 @@ _ABSENT = {os.strerror(number) for number in (errno.ENOENT, errno.ENOTDIR)}  #: 
 class Watch:
     """Counts records as they are written; a context manager around the run."""
 
-    def __init__(self, bar: bool, listing: Listing, was_missing: Callable[[str], bool] = lambda path: False) -> None:
-        """`was_missing` says of a path whether the user named it and nothing is there."""
+    def __init__(
+        self,
+        bar: bool,
+        listing: Listing,
+        was_missing: Callable[[str], bool] = lambda path: False,
+        loading: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`was_missing` says of a path whether the user named it and nothing is there; `loading` for how many seconds
+        a model was loaded, which are no part of the run."""
         self.counts: Counter[Status] = Counter()
         self.fates: Counter[Fate] = Counter()
         self.faces = 0
         self.failed_now = 0  #: those that no earlier run knew
         self._listing = listing
         self._was_missing = was_missing
+        self._loading, self._loaded_before = loading, loading()
         self._unnamed = self._said_failures = 0
         self._start = self._said = time.monotonic()
         self._moments: deque[tuple[float, int]] = deque([(self._start, 0)])
@@ -83,7 +91,7 @@ class Watch:
 
     def _name(self, record: ImageRecord) -> None:
         """Say of one input that it failed: all with `--verbose`, else the first few, and always what is not there."""
-        path = escape(record.path)
+        path = escape(record.path) or "''"
         line, fields = f"{path}: {record.status}: {record.error}", {
             "path": path, "status": record.status, "error": record.error,
         }  # fmt: skip
@@ -129,8 +137,8 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
-        return max(time.monotonic() - self._start, 1e-9)
+        """Since the beginning, without those in which a model was loaded."""
+        return max(time.monotonic() - self._start - (self._loading() - self._loaded_before), 1e-9)
 
     @property
     def rate(self) -> float:

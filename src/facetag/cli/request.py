@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,12 +15,15 @@ from facetag.cli.console import is_quiet, say, shows_bars, speak_as
 from facetag.cli.options import Options, names_in
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
-from facetag.errors import UsageError
+from facetag.errors import ModelError, UsageError
 from facetag.model_folder import DEFAULT
 
 if TYPE_CHECKING:
     from facetag.cli.thresholds import Decisions
     from facetag.formats.writers.layout import Layout
+    from facetag.pipeline.drawing import Drawer
+    from facetag.pipeline.loader import ReadSettings
+    from facetag.pipeline.stages import Cascade
     from facetag.predictor import FaceTagger
     from facetag.runs.failure_budget import Budget
     from facetag.runs.run import RunSettings
@@ -82,38 +87,85 @@ def request_of(context: typer.Context, options: Options) -> Request:
     )
 
 
-def tagger_of(options: Options, decisions: "Decisions") -> "FaceTagger":
-    """The FaceTagger of a command's options, its model and device said aloud.
+class Asked:
+    """What a command asks, and the FaceTagger that answers it, loaded when an image has to be looked at.
 
-    Raises:
-        FacetagError: as FaceTagger says.
+    Attributes:
+        question: what is asked.
+        engine: for a run.
+        seconds: that loading took; 0 as long as nothing is loaded.
     """
-    from facetag.networks.execution.device import device_name
-    from facetag.predictor import FaceTagger
 
-    tagger = FaceTagger(
-        options.model or DEFAULT,
-        device=options.device,
-        attributes=decisions.attributes,
-        stored=decisions.stored,
-        thresholds=decisions.thresholds,
-        unsure=decisions.unsure,
-        unsure_bands=decisions.unsure_bands,
-        faces=options.faces,
-        boxes=options.boxes,
-        aligned=options.aligned,
-        min_face=options.min_face,
-        max_pixels=options.max_pixels,
-        strict=options.strict,
-        raw=options.raw,
-        precision=options.precision,
-        workers=options.workers,
-        batch=options.batch,
-        relative_to=options.relative_to or "",
-    )
-    name, device = tagger.model.name, tagger.device
-    say(f"model {name}, device {device_name(device)}", model=name, device=str(device))
-    return tagger
+    def __init__(self, options: Options, decisions: "Decisions") -> None:
+        """Raises FacetagError, as FaceTagger says, as far as that can be known before it is loaded."""
+        from facetag.model_folder import read_facts
+        from facetag.pipeline.engine import Engine
+        from facetag.pipeline.question import question_of
+
+        self._options = options
+        self._given = _arguments_of_question(options, decisions)
+        self.question = question_of(read_facts(options.model or DEFAULT), **self._given)
+        self.engine = Engine(self.question.reading, self.question.stored, self._load)
+        self.seconds = 0.0
+        self._tagger: FaceTagger | None = None
+
+    @property
+    def tagger(self) -> "FaceTagger":
+        """Its model and device are said aloud when it is loaded.
+
+        Raises:
+            FacetagError: as FaceTagger says.
+        """
+        self.engine.loaded()
+        assert self._tagger
+        return self._tagger
+
+    @property
+    def device(self) -> str:
+        """What the networks ran on."""
+        return str(self._tagger.device) if self._tagger else "none"
+
+    def drawer(self, folder: Path) -> "Drawer":
+        """Draws results into a folder."""
+        from facetag.pipeline.drawing import Drawer
+
+        return Drawer(folder, lambda: self.tagger.localizer)
+
+    def _load(self) -> "tuple[Cascade, ReadSettings]":
+        started = time.monotonic()
+        from facetag.networks.execution.device import device_name
+        from facetag.predictor import FaceTagger
+
+        arguments = {**self._given, "boxes": self.question.given}
+        tagger = FaceTagger(self._options.model or DEFAULT, device=self._options.device, **arguments)
+        if tagger.model.fingerprint != self.question.model.fingerprint:
+            raise ModelError(f"the model {tagger.model.name} was replaced meanwhile", "run the same command again")
+        name, device = tagger.model.name, tagger.device
+        say(f"model {name}, device {device_name(device)}", model=name, device=str(device))
+        self._tagger, self.seconds = tagger, time.monotonic() - started
+        return tagger.cascade, tagger.reading
+
+
+def _arguments_of_question(options: Options, decisions: "Decisions") -> dict[str, Any]:
+    """The arguments of `question_of`."""
+    return {
+        "attributes": decisions.attributes,
+        "stored": decisions.stored,
+        "thresholds": decisions.thresholds,
+        "unsure": decisions.unsure,
+        "unsure_bands": decisions.unsure_bands,
+        "faces": options.faces,
+        "boxes": options.boxes,
+        "aligned": options.aligned,
+        "min_face": options.min_face,
+        "max_pixels": options.max_pixels,
+        "strict": options.strict,
+        "raw": options.raw,
+        "precision": options.precision,
+        "workers": options.workers,
+        "batch": options.batch,
+        "relative_to": options.relative_to or "",
+    }
 
 
 def _run_settings(options: Options) -> "RunSettings":

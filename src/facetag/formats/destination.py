@@ -69,6 +69,9 @@ def see_folder(out: str) -> None:
     Raises:
         FacetagError: it is not.
     """
+    with writing(out):
+        if os.path.isdir(out):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if is_regular(out):
         with writing(out):
             folder = os.path.dirname(os.path.realpath(out))
@@ -78,16 +81,17 @@ def see_folder(out: str) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def refuse_foreign(out: str, *companions: str) -> None:
+def refuse_foreign(out: str, is_known: bool, journal: str) -> None:
     """See that an output replaces no file that facetag did not write.
 
     Args:
-        companions: paths of what facetag leaves beside its outputs; where one exists the output is facetag's.
+        is_known: a run's record lies beside it.
+        journal: path of its journal; where that exists the output is facetag's.
 
     Raises:
         UsageError: the file has content, none of these lies beside it, and it does not begin as facetag's documents do.
     """
-    if not is_regular(out) or not os.path.isfile(out) or any(os.path.isfile(path) for path in companions):
+    if not is_regular(out) or not os.path.isfile(out) or is_known or os.path.isfile(journal):
         return
     try:
         with open(out, "rb") as stream:
@@ -194,12 +198,12 @@ def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
             at("written")
             stream.flush()
             _as_before(target, stream.fileno())
-            _sync(stream.fileno())
+            sync(stream.fileno())
             stream.close()
             at("synced")
             os.replace(temporary, target)
             at("renamed")
-            _sync_folder(os.path.dirname(target))
+            sync_folder(os.path.dirname(target))
     except BaseException:
         with suppress(OSError):
             stream.close()
@@ -245,20 +249,27 @@ def _as_before(target: str, handle: int) -> None:
         os.fchmod(handle, stat.S_IMODE(before.st_mode))
 
 
-def _sync(handle: int) -> None:
-    """Where the file system can: some network shares answer that they know no such thing."""
+def sync(handle: int) -> bool:
+    """Whether the file system could: some network shares answer that they know no such thing."""
     try:
         os.fsync(handle)
     except OSError as error:
         if error.errno not in UNSYNCED:
             raise
+        return False
+    return True
 
 
-def _sync_folder(folder: str) -> None:
-    """So that the new name survives a power cut; where folders cannot be opened it is the system's own business."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            _sync(handle)
-        finally:
-            os.close(handle)
+def sync_folder(folder: str) -> bool:
+    """So that a new name survives a power cut; where folders cannot be opened it is the system's own business.
+
+    Returns:
+        Whether the file system could.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return True
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return sync(handle)
+    finally:
+        os.close(handle)

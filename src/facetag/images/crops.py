@@ -56,6 +56,22 @@ def crop_name(path: str, face: int) -> str:
     return f"{readable}-face{face}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.jpg"
 
 
+def save_whole(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, and never through a link.
+
+    Raises:
+        FacetagError: it cannot be written.
+    """
+    # always the same name, so that what a killed run left goes with the next one
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        temporary.replace(path)
+
+
 class Crops:
     """Saves the faces of each image that it is told of; what goes wrong is said of that image, and the run goes on.
 
@@ -84,18 +100,8 @@ class Crops:
         try:
             pixels = read_image(self._open_as(record.path), max_pixels=record.width * record.height).pixels
             for number, face in enumerate(record.faces, 1):
-                self._save(crop_name(record.path, number), DRAWN + jpeg(crop(pixels, face.box))[2:])
+                save_whole(self._folder / crop_name(record.path, number), DRAWN + jpeg(crop(pixels, face.box))[2:])
+                self.written += 1
         except FacetagError as error:
             self.refused += 1
             self._warn(f"no crops of {record.path}: {error}")
-
-    def _save(self, name: str, data: bytes) -> None:
-        """Whole or not at all, and never through a link."""
-        path, temporary = self._folder / name, self._folder / f".{name}.tmp"
-        with writing(path):
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            with temporary.open("xb") as stream:
-                stream.write(data)
-            temporary.replace(path)
-        self.written += 1

@@ -7,13 +7,15 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-import torch
 from numpy.typing import NDArray
 
 from facetag.geometry import Box
 from facetag.images.resample import Image
+
+if TYPE_CHECKING:
+    import torch
 
 #: Which faces of an image are asked for: those of at least the model's score; the one of the highest score, whatever it
 #: is; or all down to score 0.
@@ -59,7 +61,7 @@ class Localizer(Protocol):
     """
 
     settings: Any
-    device: torch.device
+    device: "torch.device"
 
     def detect(
         self, images: Sequence[Image | SizedImage], which: Which = "all", timed: Timed = untimed
@@ -99,10 +101,10 @@ class Localizer(Protocol):
         where a net has none worth looking at."""
         return []
 
-    def precision(self) -> torch.dtype:
+    def precision(self) -> "torch.dtype":
         """That the nets compute in."""
 
-    def tensors(self) -> list[torch.Tensor]:
+    def tensors(self) -> "list[torch.Tensor]":
         """All that was learned, in a fixed order."""
 
     def model_fields(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from facetag.errors import writing
 from facetag.geometry import Box
+from facetag.images.crops import save_whole
 from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
 from facetag.pipeline.loader import LoadedImage
 from facetag.results import FaceRecord, ImageRecord
 
-NOT_DRAWN = "could not be drawn"  #: how the remark of a record begins whose drawing failed
 PANEL_SIZE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
 _FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 16
@@ -31,13 +32,14 @@ class Drawer:
     """Draws one JPEG an image into a folder: boxes and tags; the response of LNet_o to the picture; the response of
     LNet_s to the square around each face. Each panel has its own scale: dark is none, bright its largest response.
 
-    Attributes:
-        localizer: whose response maps stand beside; None, or one without such maps, has boxes and tags alone drawn.
+    Args:
+        localizer: of whose localizer the response maps stand beside, asked when there is an image to draw; None, or one
+            without such maps, has boxes and tags alone drawn.
     """
 
-    def __init__(self, folder: Path, localizer: Localizer | None) -> None:
+    def __init__(self, folder: Path, localizer: Callable[[], Localizer | None] = lambda: None) -> None:
         self._folder = folder
-        self._localizer = localizer
+        self._localizer_of = localizer
         with writing(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -49,8 +51,7 @@ class Drawer:
         """
         path = self._folder / file_name(image.path)
         encoded = cv2.imencode(".jpg", self.drawn(image, record)[..., ::-1])[1]
-        with writing(str(path)):
-            path.write_bytes(DRAWN + encoded.tobytes()[2:])
+        save_whole(path, DRAWN + encoded.tobytes()[2:])
 
     def has(self, path: str) -> bool:
         """Whether a drawing of this path lies in the folder."""
@@ -62,9 +63,9 @@ class Drawer:
         width, height = max(round(image.width * factor), 1), max(round(image.height * factor), 1)
         small = resize(image.pixels, width, height)
         panels = [with_faces(small, record, factor)]
-        if self._localizer:
+        if localizer := self._localizer_of():
             boxes = [face.box for face in record.faces]
-            maps = self._localizer.responses(image.pixels, boxes, width, height)
+            maps = localizer.responses(image.pixels, boxes, width, height)
             panels += [heated(small, each) for each in maps]
         return np.hstack(panels)
 

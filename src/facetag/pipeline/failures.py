@@ -1,13 +1,13 @@
 """The one place where whatever goes wrong with one image becomes that image's record."""
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeVar
 
 import cv2
-import torch
 
 from facetag.errors import FacetagError, ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.formats.path_encoding import one_line
@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 _OUT_OF_MEMORY = "not enough memory"  # `images.decode` begins so too
 #: What a record says of a photograph that memory did not suffice for, even alone.
 OUT_OF_MEMORY = f"{_OUT_OF_MEMORY} to look at the image"
+NOT_DRAWN = "could not be drawn"  #: how the remark of a record begins whose drawing failed
 
 _STATUS: dict[type[ImageError], Status] = {
     UnreadableImage: Status.UNREADABLE,
@@ -82,6 +83,7 @@ def wants_memory(record: ImageRecord) -> bool:
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, on the device or here. Of a CPU, torch says so in a plain RuntimeError; OpenCV has a
     code for it, but keeps that in the class, for all threads."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")  # where nobody has loaded it, it is not at fault
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError | cv2.error) and any(phrase in str(error).lower() for phrase in _SAYS_MEMORY)

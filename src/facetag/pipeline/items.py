@@ -1,8 +1,13 @@
-"""What a journal has to know of an input beside its record, and inputs that it settles before anybody looks at them."""
+"""What a journal has to know of an input beside its record, inputs that it settles before anybody looks at them, and
+answers."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from facetag.results import ImageRecord
+
+if TYPE_CHECKING:
+    from facetag.pipeline.loader import LoadedImage
 
 _LARGEST = (1 << 63) - 1  #: that SQLite holds
 
@@ -42,3 +47,24 @@ class CachedResult:
     record: ImageRecord
     source: Source | None = None
     reused: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
+
+    Attributes:
+        reused: the journal knew the record.
+    """
+
+    record: ImageRecord
+    image: "LoadedImage | None" = None
+    source: Source | None = None
+    reused: bool = False
+
+
+def cached_answer(item: ImageRecord | CachedResult) -> Answer:
+    """The answer to an input that nobody has to look at."""
+    if isinstance(item, CachedResult):
+        return Answer(item.record, source=item.source, reused=item.reused)
+    return Answer(item)

@@ -28,8 +28,9 @@ from facetag.results import ImageRecord
 VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
 CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
+THREAD_NAME = "decode"  #: how the names of the threads begin that read and decode
 _VAST_LOCK = Lock()
-_MOST_ITEMS = 4  #: inputs in a batch, at most, for each photograph that it may hold
+MOST_ITEMS = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> 
     """Whether the batch takes no more."""
     most = settings.held_pixels * size.fraction / settings.inference_workers
     images = sum(isinstance(item, LoadedImage) for item in batch)
-    return images >= size.now or len(batch) >= _MOST_ITEMS * size.now or sum(map(pixels_of, batch)) >= most
+    return images >= size.now or len(batch) >= MOST_ITEMS * size.now or sum(map(pixels_of, batch)) >= most
 
 
 def pixels_of(item: Item) -> int:
@@ -272,11 +273,13 @@ class _Ahead:
         self._settings, self._size, self._clock, self._reader = settings, size, clock, reader
         self._room = _Room(settings.held_pixels, size)
         self._memory = ImageMemory(budget(settings.max_pixels))
-        self._slots = Semaphore(2 * _MOST_ITEMS * settings.batch)
+        self._slots = Semaphore(2 * MOST_ITEMS * settings.batch)
         self._line: SimpleQueue[Future[Item] | None] = SimpleQueue()
         self._first: Future[Item] | None = None
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._decoders = [Thread(target=self._work, name=f"decode_{n}", daemon=True) for n in range(settings.workers)]
+        self._decoders = [
+            Thread(target=self._work, name=f"{THREAD_NAME}_{n}", daemon=True) for n in range(settings.workers)
+        ]
         self._closed = False
 
     def start(self, paths: Iterable[str]) -> None:

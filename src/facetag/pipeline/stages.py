@@ -1,6 +1,6 @@
 """One way for every image: read > find faces > tag them > record; each stage a plain function over a batch."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +15,12 @@ from facetag.geometry import Box
 from facetag.localization.base import Detection
 from facetag.networks.execution.gpu import clear_all_memory
 from facetag.pipeline.batch_size import BatchSize, ExclusiveSection
+from facetag.pipeline.engine import Engine, answered_batches
 from facetag.pipeline.face_sources import FaceSource, Found
 from facetag.pipeline.failures import Trouble, attempt, attempt_together
-from facetag.pipeline.items import CachedResult, Source
-from facetag.pipeline.loader import Item, LoadedImage, Reader, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.items import Answer, cached_answer
+from facetag.pipeline.loader import Item, LoadedImage, Reader, ReadSettings, read
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.pipeline.workers import in_parallel
 from facetag.results import FaceRecord, ImageRecord, Status
 from facetag.tagger import Tagger
 
@@ -115,20 +115,6 @@ class Cascade:
         return replace(found, faces=tuple(compress(found.faces, large)))
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
-
-    Attributes:
-        reused: the journal knew the record.
-    """
-
-    record: ImageRecord
-    image: LoadedImage | None = None
-    source: Source | None = None
-    reused: bool = False
-
-
 def answers(
     paths: Iterable[str],
     cascade: Cascade,
@@ -136,33 +122,10 @@ def answers(
     clock: Stopwatch | None = None,
     reader: Reader = read,
 ) -> Iterator[Answer]:
-    """One answer per path, in order; see `answered_batches`."""
-    for batch in answered_batches(paths, cascade, settings, clock, reader):
+    """One answer per path, in order; see `engine.answered_batches`."""
+    engine = Engine(settings, None, lambda: (cascade, settings))
+    for batch in answered_batches(paths, engine, clock or Stopwatch(), reader):
         yield from batch
-
-
-def answered_batches(
-    paths: Iterable[str],
-    cascade: Cascade,
-    settings: ReadSettings,
-    clock: Stopwatch | None = None,
-    reader: Reader = read,
-) -> Generator[list[Answer], None, None]:
-    """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
-
-    While no path comes there is an empty batch now and then, so that whoever iterates can end the run.
-
-    Args:
-        paths: may be lazy, slow and endless; iterated in a thread of its own.
-        clock: told where the time goes.
-        reader: from a path to its photograph, or at once to its record; called by several threads.
-    """
-    clock = clock or Stopwatch()
-    size = BatchSize(settings.batch)
-    gathered = batches(read_ahead(paths, settings, size, clock, reader), size, settings)
-    yield from in_parallel(
-        gathered, partial(answer_batch, cascade=cascade, size=size, clock=clock), settings.inference_workers
-    )
 
 
 def answer_batch(
@@ -176,11 +139,7 @@ def answer_batch(
 
 def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
     """Of one that was read; `records` are those of the photographs."""
-    if isinstance(item, LoadedImage):
-        return Answer(next(records), item, item.source)
-    if isinstance(item, CachedResult):
-        return Answer(item.record, source=item.source, reused=item.reused)
-    return Answer(item)
+    return Answer(next(records), item, item.source) if isinstance(item, LoadedImage) else cached_answer(item)
 
 
 def _records(images: Sequence[LoadedImage], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:

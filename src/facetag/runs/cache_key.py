@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facetag.errors import DataError
-from facetag.model import Model
-from facetag.pipeline.loader import ReadSettings
-from facetag.pipeline.stages import Cascade, Tagging
+from facetag.pipeline.question import Question
 from facetag.results import Decider, ImageResult
 from facetag.settings import settings_from
 
@@ -75,43 +73,24 @@ class CacheKey:
         return hashlib.sha256(_canonical(_asked(values)).encode()).digest()
 
 
-def cache_key_of(
-    command: str,
-    model: Model,
-    cascade: Cascade,
-    reading: ReadSettings,
-    faces: str,
-    boxes: str = "",
-    precision: str = "float32",
-    written: Decider | None = None,
-) -> CacheKey:
-    """The cache key of a run.
-
-    Args:
-        faces: all, thorough, dominant or aligned; of no account with `boxes`, the digest of the user's.
-        written: what is written of the answers; None = all that the cascade answers.
-    """
-    tag = cascade.tag
-    chosen = _of_cascade(tag) if written is None and tag else written
+def cache_key_of(command: str, question: Question) -> CacheKey:
+    """The cache key of a run that asks this question."""
+    chosen = question.decide if question.chosen else None
+    usual = "aligned" if question.aligned else question.faces
     return CacheKey(
         command=command,
-        model=model.fingerprint,
-        faces="boxes" if boxes else faces,
-        boxes=boxes,
-        attributes=chosen.names if tag and chosen else None,
-        thresholds=chosen.present_from if tag and chosen else (),
-        unsure_from=chosen.unsure_from if tag and chosen else (),
-        min_face=float(cascade.min_face),
-        max_pixels=reading.max_pixels,
-        strict=reading.strict,
-        precision=precision,
-        raw=reading.raw,
+        model=question.model.fingerprint,
+        faces="boxes" if question.given else usual,
+        boxes=question.given.digest if question.given else "",
+        attributes=chosen.names if chosen else None,
+        thresholds=chosen.present_from if chosen else (),
+        unsure_from=chosen.unsure_from if chosen else (),
+        min_face=float(question.min_face),
+        max_pixels=question.reading.max_pixels,
+        strict=question.reading.strict,
+        precision=question.precision,
+        raw=question.reading.raw,
     )
-
-
-def _of_cascade(tag: Tagging) -> Decider:
-    edges = tag.thresholds, tag.thresholds if tag.unsure_from is None else tag.unsure_from
-    return Decider(tag.names, *(tuple(float(each[index]) for index in tag.chosen) for each in edges))
 
 
 def _asked(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Recall:
         suffices: whether a known record need not be made again.
         stored: attributes that the journal keeps; an answer that lacks one is made again, and what it has beyond them
             is dropped. None when faces are only located.
+        whole: from how a file is read to how it is decoded, which may need what a run without new images does not.
     """
 
     journal: Journal
@@ -32,6 +33,7 @@ class Recall:
     by_path: bool
     suffices: Callable[[ImageRecord], bool]
     stored: Sequence[str] | None = None
+    whole: Callable[[ReadSettings], ReadSettings] = lambda settings: settings
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
         known, location = self.journal.known(path), settings.location(path)
@@ -45,7 +47,7 @@ class Recall:
         reused = self._reusable(answer.record) if answer and _holds(answer, file) else None
         if reused and self.suffices(renamed := replace(reused, path=path)):
             return CachedResult(renamed, source, reused=True)
-        return _decoded(path, file, source, settings)
+        return _decoded(path, file, source, self.whole(settings))
 
     def unopened(self, path: str, settings: ReadSettings) -> CachedResult | None:
         """The answer to a path whose file need not be opened; None when it has to be read."""

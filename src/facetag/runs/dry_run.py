@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from facetag.formats.destination import is_regular, next_to
-from facetag.pipeline.loader import ReadSettings
-from facetag.pipeline.stages import Cascade
+from facetag.pipeline.engine import Engine
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal
@@ -25,7 +24,7 @@ class Prospect(StrEnum):
 
 
 def dry_run(
-    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, out: str, cache_key: CacheKey, settings: RunSettings
+    paths: Iterable[str], engine: Engine, out: str, cache_key: CacheKey, settings: RunSettings
 ) -> Iterator[tuple[str, Prospect]]:
     """Each path of the shard with what a run at this output would do with it.
 
@@ -42,10 +41,9 @@ def dry_run(
         locked(next_to(out, LOCK), out, settings.lock_wait) as for_sqlite,
         Journal(path, cache_key, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
     ):
-        stored = cascade.tag.names if cascade.tag else None
-        recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), stored)
+        recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:
-            if recall.unopened(each, reading):
+            if recall.unopened(each, engine.start):
                 yield each, Prospect.KEPT
             else:
                 yield each, Prospect.CHANGED if journal.had(each) else Prospect.NEW

@@ -370,7 +370,7 @@ class Journal:
             (application,) = self._base.execute("PRAGMA application_id").fetchone()
             (schema,) = self._base.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION:
-                raise JournalError(f"{self.path} belongs to another program", "choose another --out, or move it away")
+                raise _of_another_program(self.path)
             if schema not in (1, SCHEMA):
                 raise JournalError(
                     f"{self.path} was made by another version of facetag", "use that version, or --overwrite"
@@ -523,6 +523,25 @@ def refuse_strange_files(path: str) -> None:
         return
     if strange:
         raise JournalError(f"{path}-journal names another file, which SQLite would delete", "move it away")
+
+
+def refuse_other_programs(path: str) -> None:
+    """Before a journal is removed or replaced: a database that another program keeps there is not facetag's to remove.
+
+    Raises:
+        JournalError: it is one.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            head = stream.read(72)
+    except OSError:
+        return  # nothing is there, or removing it says what is wrong
+    if head.startswith(_MAGIC) and int.from_bytes(head[68:72]) != APPLICATION:
+        raise _of_another_program(path)
+
+
+def _of_another_program(path: str) -> JournalError:
+    return JournalError(f"{path} belongs to another program", "choose another --out, or move it away")
 
 
 def _is_whole(path: str) -> bool:

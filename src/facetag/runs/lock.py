@@ -94,13 +94,28 @@ def _open(path: str) -> tuple[int, bool]:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644), True
         except FileExistsError:
             with suppress(FileNotFoundError):  # it went meanwhile
-                return os.open(path, flags), False
+                return _open_existing(path, flags), False
+
+
+def _open_existing(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # a link, a folder, a socket
+            raise _not_ours(path) from error
+        raise
+
+
+def _not_ours(path: str) -> FacetagError:
+    return FacetagError(f"{path} is not facetag's lock", "move it away, or choose another --out")
 
 
 def _hold(path: str, handle: int, made: bool) -> Held | None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise _not_ours(path)
     content = b"" if made else os.pread(handle, _MOST, 0)
-    if not stat.S_ISREG(os.fstat(handle).st_mode) or (content and not content.startswith(_MARK)):
-        raise FacetagError(f"{path} is not facetag's lock", "move it away, or choose another --out")
+    if content and not content.startswith(_MARK):
+        raise _not_ours(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,10 +146,21 @@ def _hold_softly(path: str, handle: int, made: bool, content: bytes) -> Held | N
     return None
 
 
-def knows_record_locks(handle: int) -> bool:
-    """Whether the file system of an open file has the locks of fcntl, which SQLite uses."""
+def knows_locks(handle: int) -> bool:
+    """Whether the file system of an open file has the locks of flock, which keep runs apart."""
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    except OSError as error:
+        return error.errno not in UNKNOWN
+    return True
+
+
+def knows_record_locks(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Whether the file system of an open file has the locks of fcntl, which SQLite uses; of one that is open to be read
+    alone, by LOCK_SH."""
+    try:
+        fcntl.lockf(handle, kind | fcntl.LOCK_NB)
         fcntl.lockf(handle, fcntl.LOCK_UN)
     except OSError as error:
         return error.errno not in UNKNOWN

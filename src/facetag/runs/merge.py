@@ -4,24 +4,31 @@ import os
 from collections.abc import Iterable, Sequence
 
 from facetag.errors import UsageError, writing
-from facetag.formats.destination import is_regular, next_to, refuse_to_replace
+from facetag.formats.destination import is_regular, next_to, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
-from facetag.runs.journal import ENDING, Journal, remove_journal
+from facetag.runs.journal import ENDING, Journal, refuse_other_programs, remove_journal
 from facetag.runs.lock import locked
 from facetag.runs.run import LOCK, Document, publish
+from facetag.runs.run_report import ENDING as REPORT
+from facetag.runs.run_report import is_record
 from facetag.runs.shard_journals import Part, Row, check_parts, merged, read_part
 
 _COMMIT = 1000  #: rows
 
 
-def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait: float = 0.0) -> int:
+def merge(
+    outputs: Sequence[str], out: str, format: str | None = None, lock_wait: float = 0.0, overwrite: bool = False
+) -> int:
     """Write the document of the whole run that these outputs are the shards of; answers how many inputs it has.
 
     A regular file gets its journal too, so that the run's command without --shard goes on from it.
 
+    Args:
+        overwrite: also a file that facetag did not write.
+
     Raises:
-        UsageError: the outputs are not all the shards of one run, the format is unknown, or a picture would be
-            replaced.
+        UsageError: the outputs are not all the shards of one run, the format is unknown, or a picture, or a file that
+            facetag did not write, would be replaced.
         JournalError: a journal is missing, damaged or of a run that did not end.
         OutputLocked: a run writes this file.
         FacetagError: it cannot be written.
@@ -37,17 +44,20 @@ def merge(outputs: Sequence[str], out: str, format: str | None = None, lock_wait
     if path in {next_to(output, ENDING) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
     refuse_to_replace(out)
-    with locked(next_to(out, LOCK), out, lock_wait):
-        _write(parts, document, path)
+    with locked(next_to(out, LOCK), out, lock_wait) as for_sqlite:
+        if not overwrite:
+            refuse_foreign(out, is_record(next_to(out, REPORT)), path)
+        refuse_other_programs(path)
+        _write(parts, document, path, for_sqlite)
     return first.inputs
 
 
-def _write(parts: Sequence[Part], document: Document, path: str) -> None:
+def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: bool) -> None:
     """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
     new = f"{path}.new"
     remove_journal(new)
     try:
-        with Journal(new, parts[0].cache_key) as journal:
+        with Journal(new, parts[0].cache_key, locks=for_sqlite) as journal:
             _fill(journal, merged(parts))
             publish(journal.records(), document)
             journal.finish(parts[0].inputs, parts[0].digest)

@@ -6,23 +6,28 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from itertools import count
+from typing import TYPE_CHECKING
 
 from facetag.errors import writing
 from facetag.formats.destination import Passing, is_regular, next_to, open_output, refuse_foreign, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
-from facetag.pipeline.drawing import NOT_DRAWN, Drawer
-from facetag.pipeline.failures import remarked
-from facetag.pipeline.loader import ReadSettings, read
-from facetag.pipeline.stages import Answer, Cascade, answered_batches
+from facetag.pipeline.engine import Engine, answered_batches
+from facetag.pipeline.failures import NOT_DRAWN, remarked
+from facetag.pipeline.items import Answer
+from facetag.pipeline.loader import read
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageRecord
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
-from facetag.runs.journal import ENDING, Journal, Stopped, remove_journal
+from facetag.runs.journal import ENDING, Journal, Stopped, refuse_other_programs, remove_journal
 from facetag.runs.lock import locked
 from facetag.runs.run_report import ENDING as REPORT
+from facetag.runs.run_report import is_record
 from facetag.runs.shards import WHOLE, Enumeration, Shard
+
+if TYPE_CHECKING:
+    from facetag.pipeline.drawing import Drawer
 
 LOCK = ".lock"  #: ending of the lock's name, after the output's
 
@@ -99,7 +104,7 @@ class Observers:
         at: passed each point at which the run's death must do no harm (see `formats.destination`, `runs.journal`).
     """
 
-    draw: Drawer | None = None
+    draw: "Drawer | None" = None
     seen: Callable[[ImageRecord, Fate], None] = lambda record, fate: None
     stop: Callable[[], bool] = lambda: False
     clock: Stopwatch = field(default_factory=Stopwatch)
@@ -126,8 +131,7 @@ class Outcome:
 
 def run(
     paths: Iterable[str],
-    cascade: Cascade,
-    reading: ReadSettings,
+    engine: Engine,
     document: Document,
     cache_key: CacheKey,
     settings: RunSettings | None = None,
@@ -139,7 +143,8 @@ def run(
     when every path has been met. All else is written as answers come.
 
     Args:
-        cache_key: all that answers depend on; that of the cascade and the reading.
+        engine: loaded when there is an image that must be looked at.
+        cache_key: all that answers depend on; that of the engine.
 
     Raises:
         OutputLocked: another run writes this file.
@@ -150,13 +155,14 @@ def run(
     """
     settings, observers = settings or RunSettings(), observers or Observers()
     if not is_regular(document.out):
-        return _stream(filter(settings.shard.keeps, paths), cascade, reading, document, observers)
+        return _stream(filter(settings.shard.keeps, paths), engine, document, observers)
     with locked(next_to(document.out, LOCK), document.out, settings.lock_wait, observers.stop) as for_sqlite:
         path = next_to(document.out, ENDING)
         if settings.overwrite:
+            refuse_other_programs(path)
             remove_journal(path)
         else:
-            refuse_foreign(document.out, path, next_to(document.out, REPORT))
+            refuse_foreign(document.out, is_record(next_to(document.out, REPORT)), path)
         with Journal(
             path,
             cache_key,
@@ -167,7 +173,7 @@ def run(
             for_sqlite,
         ) as journal:
             try:
-                return _go_on(journal, paths, cascade, reading, document, settings, observers)
+                return _go_on(journal, paths, engine, document, settings, observers)
             except Stopped:
                 return Outcome(False)
 
@@ -175,18 +181,17 @@ def run(
 def _go_on(
     journal: Journal,
     paths: Iterable[str],
-    cascade: Cascade,
-    reading: ReadSettings,
+    engine: Engine,
     document: Document,
     settings: RunSettings,
     observers: Observers,
 ) -> Outcome:
     """Answer what the journal does not know, and write the document from it."""
-    stored = cascade.tag.names if cascade.tag else None
-    recall = Recall(journal, settings.rehash, journal.cache_key.by_path, suffices(settings, observers.draw), stored)
+    enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
+    recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
     free = journal.begin(settings.append)
     whole = Enumeration(paths, settings.shard, _indices(journal, free) if settings.append else None)
-    outcome = _answer(whole, cascade, reading, document, recall, observers)
+    outcome = _answer(whole, engine, document, recall, observers)
     if not outcome.finished:
         return outcome
     observers.before_writing()
@@ -211,15 +216,14 @@ def _indices(journal: Journal, free: int) -> Callable[[str], int]:
 
 def _answer(
     whole: Enumeration,
-    cascade: Cascade,
-    reading: ReadSettings,
+    engine: Engine,
     document: Document,
     recall: Recall,
     observers: Observers,
 ) -> Outcome:
     """Note the answer to every path of the shard in the journal, a commit a batch."""
     journal, reused, unread = recall.journal, 0, 0
-    batches = answered_batches(whole, cascade, reading, observers.clock, recall)
+    batches = answered_batches(whole, engine, observers.clock, recall)
     with closing(batches):
         for batch in batches:
             with observers.clock.stage(Stage.WRITE):
@@ -246,7 +250,7 @@ def _fate(journal: Journal, answer: Answer) -> Fate:
     return Fate.CHANGED if journal.had(answer.record.path) else Fate.NEW
 
 
-def _drawn(answer: Answer, document: Document, draw: Drawer | None) -> Answer:
+def _drawn(answer: Answer, document: Document, draw: "Drawer | None") -> Answer:
     """Without its photograph, which is drawn where that is asked for; one that cannot be has a remark."""
     image, record = answer.image, answer.record
     if draw and image:
@@ -261,7 +265,7 @@ def _note(journal: Journal, index: int, answer: Answer) -> None:
         journal.add(index, answer.record, answer.source)
 
 
-def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
+def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRecord], bool]:
     """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
     be."""
 
@@ -287,12 +291,11 @@ def publish(records: Iterable[ImageRecord], document: Document, at: Passing = un
             writer.finish()
 
 
-def _stream(
-    paths: Iterable[str], cascade: Cascade, reading: ReadSettings, document: Document, observers: Observers
-) -> Outcome:
+def _stream(paths: Iterable[str], engine: Engine, document: Document, observers: Observers) -> Outcome:
     """Answers straight to the document, which is ended properly when the run is stopped."""
     finished = True
-    batches = answered_batches(paths, cascade, reading, observers.clock, read)
+    engine.loaded()
+    batches = answered_batches(paths, engine, observers.clock, read)
     with closing(batches), open_output(document.out) as stream:
         with writing(document.name):
             writer = writer_of(document.format, stream, document.attributes, document.layout)

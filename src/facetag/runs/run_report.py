@@ -1,7 +1,9 @@
 """The run's record, OUT.run.json: what ran on what, how it was set, what came of it and how long it took."""
 
 import json
+import os
 import platform
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from facetag import __version__
-from facetag.errors import writing
+from facetag.errors import UsageError, writing
 from facetag.formats.destination import open_output
 
 #: Packages whose version may change an answer or the time that it takes.
@@ -18,6 +20,7 @@ LIBRARIES = ("torch", "numpy", "opencv-python", "pillow", "safetensors")
 FORMAT = 1  #: of the record; another number means that a field is gone or means something else
 
 ENDING = ".run.json"  #: of the record's name, after the output's
+_LARGEST = 1 << 22  #: bytes of a record that are read
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class RunRecord:
         versions: of facetag, Python and LIBRARIES.
         system: as Python names it.
         model: its name and digest.
-        device: what the nets ran on.
+        device: what the nets ran on; none when every answer was known.
         options: all of the command's, by name, wherever they came from.
         cache_key, basis_digest: all that the answers depend on (`runs.cache_key`), and its SHA-256.
         counts: inputs by status, all statuses.
@@ -97,6 +100,27 @@ def text_of(record: RunRecord) -> str:
         ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     ]
     return "; ".join(parts)
+
+
+def is_record(path: str) -> bool:
+    """Whether what lies there is a run's record; no link to one."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            said = json.loads(stream.read(_LARGEST)) if stat.S_ISREG(status.st_mode) else None
+    except (OSError, RecursionError, ValueError):
+        return False
+    return isinstance(said, dict) and {"command", "outcome", "versions"} <= set(said)
+
+
+def refuse_other_files(path: str) -> None:
+    """See, long before the record is written, that it replaces nothing else.
+
+    Raises:
+        UsageError: something that is no record lies there.
+    """
+    if os.path.lexists(path) and not is_record(path):
+        raise UsageError(f"{path} is no run's record and would be replaced", "move it away, or choose another --out")
 
 
 def write_record(record: RunRecord, path: str) -> None:

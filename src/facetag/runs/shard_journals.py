@@ -1,5 +1,6 @@
 """Shards of one run, by the journals beside their outputs, read and not changed."""
 
+import fcntl
 import heapq
 import json
 import sqlite3
@@ -24,6 +25,7 @@ from facetag.runs.journal import (
     refuse_strange_tables,
     row_result,
 )
+from facetag.runs.lock import knows_record_locks
 from facetag.runs.shards import Shard
 from facetag.settings import settings_from
 
@@ -154,8 +156,10 @@ def _reading(out: str) -> Iterator[sqlite3.Connection]:
         raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
     refuse_strange_files(str(path))
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as base:
+        with path.open("rb") as stream:
+            locks = "" if knows_record_locks(stream.fileno(), fcntl.LOCK_SH) else "&vfs=unix-none"
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{locks}", uri=True, timeout=1)) as base:
             base.execute("PRAGMA trusted_schema = OFF")
             yield base
-    except (OverflowError, sqlite3.Error, TypeError, ValueError) as error:
+    except (OSError, OverflowError, sqlite3.Error, TypeError, ValueError) as error:
         raise JournalError(f"the journal beside {out} cannot be read ({error})", _AGAIN) from error

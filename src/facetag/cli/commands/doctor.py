@@ -102,27 +102,36 @@ def _writing(setup: Setup) -> Iterator[str]:
 
     with writing(setup.folder), TemporaryDirectory(prefix=".facetag.", dir=setup.folder) as folder:
         _try_run(f"{folder}/tags.csv")
+        limits = list(_limits(folder))
     yield f"files, locks and journals in {setup.folder.absolute()}"
+    yield from limits
+
+
+def _limits(folder: str) -> Iterator[str]:
+    """Whether the file system syncs and locks; runs do without where it does not."""
+    from facetag.formats.destination import sync_folder
+    from facetag.runs.lock import knows_locks, knows_record_locks
+
+    yield "fsync works" if sync_folder(folder) else "fsync is unknown there: a power cut may take the last file"
+    with open(f"{folder}/lock", "wb") as stream:
+        files, records = knows_locks(stream.fileno()), knows_record_locks(stream.fileno())
+    yield "flock works" if files else "flock is unknown there: a lock file alone keeps other runs away"
+    yield "fcntl works" if records else "fcntl is unknown there: our own lock guards the journal"
 
 
 def _try_run(out: str) -> None:
     """Do with an output what a run does."""
-    import sqlite3
-
     from facetag.formats.destination import open_output
+    from facetag.runs.cache_key import CacheKey
+    from facetag.runs.journal import ENDING, Journal
     from facetag.runs.lock import locked
 
-    with locked(f"{out}.lock", out), open_output(out) as stream:
-        stream.write("path\r\n")
-    database = sqlite3.connect(f"{out}.sqlite")
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE tried (place INTEGER)")
-        database.commit()
-    except sqlite3.Error as error:
-        raise FacetagError(f"no journal can be kept there: {error}", "choose a folder on another disk") from error
-    finally:
-        database.close()
+    with locked(f"{out}.lock", out) as for_sqlite:
+        with open_output(out) as stream:
+            stream.write("path\r\n")
+        with Journal(out + ENDING, CacheKey("predict", "no model"), locks=for_sqlite) as journal:
+            journal.begin()
+            journal.finish(0, "")
 
 
 #: What is looked at, in order. A new check is a function here and a line there.

@@ -3,7 +3,7 @@
 import typer
 
 from facetag.cli.options import OF_PREDICT, Options, filled, inputs_of
-from facetag.cli.request import request_of, tagger_of
+from facetag.cli.request import Asked, request_of
 from facetag.cli.thresholds import Decisions
 
 
@@ -26,5 +26,5 @@ def localize(context: typer.Context, options: Options) -> None:
 
     from facetag.cli.execute import carry_out
 
-    tagger = tagger_of(options, Decisions(attributes=()))
-    raise typer.Exit(carry_out("localize", request, inputs, tagger))
+    asked = Asked(options, Decisions(attributes=()))
+    raise typer.Exit(carry_out("localize", request, inputs, asked))

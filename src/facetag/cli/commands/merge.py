@@ -6,10 +6,15 @@ import typer
 
 from facetag.cli import options
 from facetag.cli.console import say
+from facetag.formats.path_encoding import one_line
 
 Outputs = Annotated[
     list[str],
     typer.Argument(metavar="OUTPUT", help="What each shard wrote; its journal lies beside it.", show_default=False),
+]
+
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace --out also where facetag did not write it.", show_default=False)
 ]
 
 
@@ -18,6 +23,7 @@ def merge(
     out: options.Out = "-",
     format: options.Format = None,
     lock_wait: options.LockWait = 0,
+    overwrite: Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Merge the outputs of all shards of a run: the same bytes as if one run had written them.
@@ -32,6 +38,6 @@ def merge(
     """
     from facetag.runs.merge import merge as merge_outputs
 
-    count = merge_outputs(outputs, out, format, lock_wait)
+    count = merge_outputs(outputs, out, format, lock_wait, overwrite)
     if not quiet and out != "-":
-        say(f"wrote {out}: {count} inputs of {len(outputs)} shards")
+        say(f"wrote {one_line(out)}: {count} inputs of {len(outputs)} shards")

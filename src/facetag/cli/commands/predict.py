@@ -1,13 +1,18 @@
 """`facetag predict PATH...`: faces and their attributes."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from facetag.cli.companions import Companions
 from facetag.cli.console import say
 from facetag.cli.options import Options, filled, inputs_of
-from facetag.cli.request import request_of, tagger_of
+from facetag.cli.request import Asked, Request, request_of
 from facetag.cli.thresholds import decisions_of
 from facetag.errors import UsageError
+
+if TYPE_CHECKING:
+    from facetag.pipeline.face_sources import GivenBoxes
 
 
 @filled()
@@ -31,13 +36,21 @@ def predict(context: typer.Context, options: Options) -> None:
 
     from facetag.cli.execute import carry_out, foresee
 
-    tagger = tagger_of(options, decisions)
+    asked = Asked(options, decisions)
     if options.dry_run:
-        raise typer.Exit(foresee("predict", request, inputs, tagger))
-    companions = Companions(options.sidecar, options.crop_dir, tagger.reading.location)
-    code = companions.conclude(carry_out("predict", request, inputs, tagger, companions), options.fail_on)
-    unused = tagger.given.unused if tagger.given else ()
-    if unused and request.how.shard.count == 1:  # else another shard may have asked
-        images, were = ("image", "was") if len(unused) == 1 else ("images", "were")
-        say(f"{len(unused)} {images} named in {options.boxes} {were} not among the inputs")
+        raise typer.Exit(foresee("predict", request, inputs, asked))
+    companions = Companions(options.sidecar, options.crop_dir, asked.question.reading.location)
+    code = companions.conclude(carry_out("predict", request, inputs, asked, companions), options.fail_on)
+    if asked.question.given:
+        _tell_strangers(asked.question.given, request)
     raise typer.Exit(code)
+
+
+def _tell_strangers(given: "GivenBoxes", request: Request) -> None:
+    """How many inputs and how many of the user's boxes did not find each other."""
+    boxes, unnamed, unused = request.options.boxes, given.unnamed, len(given.unused)
+    if unnamed:
+        say(f"{unnamed} input{'s are' if unnamed > 1 else ' is'} not named in {boxes}", unnamed=unnamed)
+    if unused and request.how.shard.count == 1:  # else another shard may have asked
+        images, were = ("image", "was") if unused == 1 else ("images", "were")
+        say(f"{unused} {images} named in {boxes} {were} not among the inputs", unused=unused)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Literal
 
 from facetag.errors import FacetagError, SidecarError, writing
+from facetag.formats.destination import sync
 from facetag.formats.keywords import keywords_of
 from facetag.formats.xmp.keywords import set_keywords
 from facetag.formats.xmp.packet import MAX_BYTES, Packet
@@ -196,7 +197,7 @@ def _put(path: str, packet: Packet, before: bytes | None) -> None:
                     os.fchmod(stream.fileno(), mode)
                     _give_to_owner(stream.fileno(), path)
                 stream.flush()
-                os.fsync(stream.fileno())
+                sync(stream.fileno())
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):

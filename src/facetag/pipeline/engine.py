@@ -1,0 +1,109 @@
+"""What answers images, loaded when the first one has to be looked at: a run whose answers are all known loads no
+network, and none of the libraries that networks need."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from facetag.pipeline.batch_size import BatchSize
+from facetag.pipeline.items import Answer, cached_answer
+from facetag.pipeline.loader import MOST_ITEMS, Item, LoadedImage, Reader, ReadSettings, batches, read_ahead
+from facetag.pipeline.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from facetag.pipeline.stages import Cascade
+
+
+class Engine:
+    """A cascade, and how images are read for it. Threads share one.
+
+    Attributes:
+        early: how images are read, as far as that is known before anything is loaded.
+        stored: attributes that its answers have; None when faces are only located.
+    """
+
+    def __init__(
+        self,
+        early: ReadSettings,
+        stored: tuple[str, ...] | None,
+        load: "Callable[[], tuple[Cascade, ReadSettings]]",
+    ) -> None:
+        """`load` is called once, by whichever thread has the first image to decode; what it raises ends the run."""
+        self.early, self.stored, self._load = early, stored, load
+        self._loaded: tuple[Cascade, ReadSettings] | None = None
+        self._error: Exception | None = None
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, cascade: "Cascade", reading: ReadSettings) -> Self:
+        """One that is loaded already."""
+        return cls(reading, cascade.tag.names if cascade.tag else None, lambda: (cascade, reading))
+
+    def loaded(self) -> "tuple[Cascade, ReadSettings]":
+        """The cascade and all of how images are read for it."""
+        with self._lock:
+            if self._error:
+                raise self._error
+            try:
+                self._loaded = self._loaded or self._load()
+            except Exception as error:
+                self._error = error  # no other thread is to try again while the run ends
+                raise
+            return self._loaded
+
+    @property
+    def start(self) -> ReadSettings:
+        """How images are read as far as that is known now."""
+        return self._loaded[1] if self._loaded else self.early
+
+    def reading(self, early: ReadSettings) -> ReadSettings:
+        """How an image is to be decoded that a thread was to read in the early way."""
+        return replace(self.loaded()[1], claim=early.claim)
+
+
+def answered_batches(
+    paths: Iterable[str], engine: Engine, clock: Stopwatch, reader: Reader
+) -> Generator[list[Answer], None, None]:
+    """One answer per path, in order, in the batches that were looked at together; meanwhile others are decoded.
+
+    While no path comes there is an empty batch now and then, so that whoever iterates can end the run.
+
+    Args:
+        paths: may be lazy, slow and endless; iterated in a thread of its own.
+        engine: loaded when there is the first image, if the reader did not do so before (`Engine.reading`).
+        clock: told where the time goes.
+        reader: from a path to its image, or at once to its record; called by several threads.
+    """
+    size = BatchSize(engine.start.batch)
+    with closing(read_ahead(paths, engine.start, size, clock, reader)) as items:
+        known: list[Answer] = []
+        for item in items:
+            if isinstance(item, LoadedImage):
+                break
+            known += [] if item is None else [cached_answer(item)]
+            if item is None or len(known) >= MOST_ITEMS * size.now:
+                yield known
+                known = []
+        else:
+            item = None
+        if known:
+            yield known
+        if item is not None:
+            first, item = iter([item]), None  # which nobody keeps once it was looked at
+            yield from _inferred(chain(first, items), engine, size, clock)
+
+
+def _inferred(
+    items: Iterator[Item | None], engine: Engine, size: BatchSize, clock: Stopwatch
+) -> Generator[list[Answer], None, None]:
+    from facetag.pipeline.stages import answer_batch
+    from facetag.pipeline.workers import in_parallel
+
+    cascade, reading = engine.loaded()
+    size.widen(reading.batch)
+    infer = partial(answer_batch, cascade=cascade, size=size, clock=clock)
+    yield from in_parallel(batches(items, size, reading), infer, reading.inference_workers)
