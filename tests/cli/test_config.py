@@ -93,9 +93,10 @@ def every_option(command, path=()):
 
 #: What a file that nobody named may not set: a new option belongs here or into config.HARMLESS.
 HARMFUL = {
-    "append", "boxes", "card", "copy", "crop-dir", "data", "device", "draw", "dry-run", "files-from", "follow-links",
-    "format", "html", "image", "images", "install-completion", "json", "max-time", "model", "out", "overwrite",
-    "prune", "recipe", "relative-to", "resume", "run", "sheet", "show-completion", "sidecar",
+    "against", "append", "boxes", "card", "copy", "crop-dir", "data", "device", "draw", "dry-run", "files-from",
+    "follow-links", "format", "html", "image", "images", "install-completion", "json", "labels", "max-time", "model",
+    "out", "overwrite", "picture", "prune", "recipe", "relative-to", "resume", "run", "sheet", "show-completion",
+    "sidecar",
 }  # fmt: skip
 
 

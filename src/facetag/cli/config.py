@@ -37,7 +37,7 @@ PREFIX = "FACETAG"  #: of environment variables
 #: Options that FILE may set although nobody named it. A new option is not among them until it is written here.
 HARMLESS = frozenset({
     "aligned", "attributes", "batch", "columns", "count", "debug", "exclude", "exclude-attributes",
-    "explode", "ext", "faces", "fail-on", "half", "hidden", "limit", "lock-wait", "log-format", "max-pixels",
+    "explode", "ext", "faces", "fail-on", "groups", "half", "hidden", "limit", "lock-wait", "log-format", "max-pixels",
     "min-face", "mode", "no-recursive", "no-thumbnails", "null", "partition", "precision", "print0", "quiet", "raw",
     "rehash", "repeats", "retry-failed", "seed", "shard", "status", "strict", "tag", "threshold", "unsure", "verbose",
     "without", "workers",

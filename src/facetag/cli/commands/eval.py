@@ -1,4 +1,5 @@
-"""`facetag eval attributes|tags|robustness|localization|speed|convention`: what the model is worth, measured."""
+"""`facetag eval attributes|tags|robustness|localization|speed|convention`: what the model is worth, measured; with the
+paper's figures of eval_figures."""
 
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from facetag.cli.app import App
+from facetag.cli.commands import eval_figures
 from facetag.cli.commands.measuring import (
     about,
     answer,
@@ -289,3 +291,7 @@ def convention(
         write_text(json, report.to_json({**facts, "half": half, **report.box_calibration_json(fitted)}))
     if str(json) != "-":
         print(report.box_calibration_toml(fitted))
+
+
+for _figure in eval_figures.COMMANDS:
+    app.command()(_figure)
