@@ -42,6 +42,9 @@ FORMER = {
     "commoner": "majority",
     "unfound": "missed",
     "beside": "next to, sidecar, extra, concurrent",
+    **dict.fromkeys(("student", "students"), "center localizer"),
+    "kept": "reused",
+    "wanted": "targets",
     "words": "options",
 }
 
@@ -56,6 +59,11 @@ ALLOWED = {
     "photographs": ("training/card",),
     "words": ("datasets/tables",),  # of a line
     "by_words": ("cli/progress",),
+    "kept": ("",),  # what stays of several, not an answer that is used again
+    "_is_kept": ("images/metadata",),
+    "_first_kept": ("cli/commands/diff",),
+    "wanted": ("",),  # what somebody asks for, not what a net learns
+    "colours_wanted": ("cli/console",),
 }
 
 

@@ -32,7 +32,7 @@ class Layer:
     def position(self, row: int, column: int) -> tuple[float, float]:
         """The middle of a cell, in pixels of the picture.
 
-        >>> Layer(np.zeros((4, 4)), x=10.0, y=20.0, step=2.0, scale=1.0).place(row=1, column=3)
+        >>> Layer(np.zeros((4, 4)), x=10.0, y=20.0, step=2.0, scale=1.0).position(row=1, column=3)
         (16.0, 22.0)
         """
         return self.x + column * self.step, self.y + row * self.step

@@ -44,7 +44,7 @@ class Recall:
             return CachedResult(file)
         source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
         answer = self._answer_to(source, known)
-        reused = self._kept(answer.record) if answer and _holds(answer, file) else None
+        reused = self._reusable(answer.record) if answer and _holds(answer, file) else None
         if reused and self.suffices(renamed := replace(reused, path=path)):
             return CachedResult(renamed, source, reused=True)
         return _decoded(path, file, source, self.whole(settings))
@@ -55,7 +55,7 @@ class Recall:
 
     def _unopened(self, known: Known | None, location: str) -> CachedResult | None:
         if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(location, known.source):
-            reused = self._kept(known.record)
+            reused = self._reusable(known.record)
             if reused and self.suffices(reused):
                 # a row that changes is written again
                 return CachedResult(reused, None if reused is known.record else known.source, reused=True)
@@ -70,7 +70,7 @@ class Recall:
         # memory that ran out over one file is no answer to its copy
         return None if other and (other.record.status is Status.FAILED or wants_memory(other.record)) else other
 
-    def _kept(self, record: ImageRecord) -> ImageRecord | None:
+    def _reusable(self, record: ImageRecord) -> ImageRecord | None:
         """The record with the attributes that this run stores, the very same where it has just these; None where it
         lacks one."""
         if self.stored is None or all(list(face.probabilities) == list(self.stored) for face in record.faces):

@@ -143,8 +143,8 @@ def center_loss(maps: Tensor, targets: Tensor, box_weight: float) -> Tensor:
     miss = -(1 - center) * (1 - heat).pow(4) * probability.square() * F.logsigmoid(-logit)
     focal = (heat_weight * (hit + miss)).sum() / center.sum().clamp_min(1)
     chosen = near > 0
-    found, wanted, weight = (values.movedim(1, -1)[chosen] for values in (maps[:, 1:], targets[:, 3:], targets[:, 2:3]))
-    wrong = 1 - box_iou(found, wanted) + (found[:, 2:] - wanted[:, 2:]).abs().mean(1)
+    found, target, weight = (values.movedim(1, -1)[chosen] for values in (maps[:, 1:], targets[:, 3:], targets[:, 2:3]))
+    wrong = 1 - box_iou(found, target) + (found[:, 2:] - target[:, 2:]).abs().mean(1)
     return focal + box_weight * (weight[:, 0] * wrong).sum() / near.sum().clamp_min(1)
 
 
