@@ -2,13 +2,18 @@
 
 Accuracy alone misleads: 15 of the 40 entries of the paper's Table 1 lie below the constant predictor. So the
 majority baseline, balanced accuracy, F1, average precision and calibration error stand beside it.
+
+scikit-learn measures what it can. This file says where a value is not defined; there scikit-learn warns and answers 0
+or 1. Calibration error is by hand: scikit-learn's curve does not say how many faces each bin holds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
 
 Values = NDArray[np.float64]
 
@@ -83,9 +88,7 @@ def balanced_accuracy(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> 
     >>> balanced_accuracy(np.array([[True], [True], [False]]), np.array([[True], [False], [False]])).tolist()
     [0.75]
     """
-    recall = _ratio((present & labels).sum(axis=0), labels.sum(axis=0))
-    specificity = _ratio((~present & ~labels).sum(axis=0), (~labels).sum(axis=0))
-    return (recall + specificity) / 2
+    return _by_attribute(balanced_accuracy_score, present, labels, both=True)
 
 
 def f1(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
@@ -94,9 +97,7 @@ def f1(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
     >>> f1(np.array([[True], [True], [False]]), np.array([[True], [True], [True]])).tolist()
     [0.8]
     """
-    positives = labels.sum(axis=0)
-    score = _ratio(2 * (present & labels).sum(axis=0), present.sum(axis=0) + positives)
-    return np.where(positives > 0, score, np.nan)
+    return _by_attribute(f1_score, present, labels)
 
 
 def average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> Values:
@@ -105,8 +106,7 @@ def average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[
     >>> average_precision(np.array([[0.9], [0.8], [0.1]]), np.array([[True], [False], [True]])).round(4).tolist()
     [0.8333]
     """
-    columns = zip(probabilities.T, labels.T, strict=True)
-    return np.array([_average_precision(p, truth) for p, truth in columns], dtype=np.float64)
+    return _by_attribute(average_precision_score, probabilities, labels)
 
 
 def calibration_error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_], bins: int = 15) -> Values:
@@ -119,30 +119,26 @@ def calibration_error(probabilities: NDArray[np.floating[Any]], labels: NDArray[
     gap = probabilities.astype(np.float64) - labels
     bin_of = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     total = sum(np.abs(np.where(bin_of == index, gap, 0.0).sum(axis=0)) for index in range(bins))
-    return _ratio(np.asarray(total), np.full(labels.shape[1], len(labels)))
+    return np.asarray(total) / (len(labels) or np.nan)
 
 
-def _average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> float:
-    if not labels.any():
-        return float("nan")
-    order = np.argsort(-probabilities, kind="stable")
-    ranked = probabilities[order]
-    last_of_ties = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    true_positives = np.cumsum(labels[order])[last_of_ties]
-    precision = true_positives / (last_of_ties + 1)
-    gain = np.diff(true_positives, prepend=0) / true_positives[-1]
-    return float((precision * gain).sum())
+def _by_attribute(
+    metric: Callable[..., float], answers: NDArray[Any], labels: NDArray[np.bool_], both: bool = False
+) -> Values:
+    """A metric of scikit-learn, which takes labels and answers, of each attribute that has positives, and negatives
+    too if it needs `both`; nan of the others."""
+    columns = zip(answers.T, labels.T, strict=True)
+    values = [metric(truth, given) if _is_defined(truth, both) else np.nan for given, truth in columns]
+    return np.array(values, np.float64)
+
+
+def _is_defined(truth: NDArray[np.bool_], both: bool) -> bool:
+    return bool(truth.any()) and not (both and truth.all())
 
 
 def _fraction(hits: NDArray[np.bool_]) -> Values:
-    return _ratio(hits.sum(axis=0), np.full(hits.shape[1], len(hits)))
-
-
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Values:
-    """part / whole; nan where the whole is 0."""
-    ratio = np.full(whole.shape, np.nan)
-    np.divide(part, whole, out=ratio, where=whole > 0)
-    return ratio
+    fractions: Values = hits.sum(axis=0) / (len(hits) or np.nan)
+    return fractions
 
 
 def _mean_of_defined(values: Values) -> float:
