@@ -79,7 +79,11 @@ def nets_of(model: Model) -> list[nn.Module]:
 
 @contextmanager
 def counting(nets: Sequence[nn.Module]) -> Iterator[list[int]]:
-    """A list to which every call of a layer with weights adds its multiply-adds, as long as this lasts."""
+    """A list to which every call of a layer with weights adds its multiply-adds, as long as this lasts.
+
+    torch's FlopCounterMode counts the same, as a test holds, but in its own thread alone, where no real run looks at
+    images. What it does not know counts for nothing there, and here is an error.
+    """
     counted: list[int] = []
 
     def note(layer: nn.Module, _: object, output: Tensor) -> None:
