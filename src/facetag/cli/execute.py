@@ -17,7 +17,7 @@ from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.timing import Stopwatch
 from facetag.predictor import FaceTagger
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, cache_key_of
 from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.listing import Listing
@@ -30,7 +30,7 @@ def carry_out(
     request: Request,
     inputs: Discovery,
     tagger: FaceTagger,
-    note: Callable[[ImageRecord], None] = lambda record: None,
+    note: Callable[[ImageResult], None] = lambda record: None,
 ) -> ExitCode:
     """Run a command, say how it went, and write the run's record; `note` is told of each result too.
 
@@ -111,9 +111,9 @@ def _run(
     cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
-    note: Callable[[ImageRecord], None],
+    note: Callable[[ImageResult], None],
 ) -> Outcome:
-    def seen(record: ImageRecord, fate: Fate) -> None:
+    def seen(record: ImageResult, fate: Fate) -> None:
         watch.seen(record, fate)
         if tagger.given:
             tagger.given.note(record)

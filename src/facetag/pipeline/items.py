@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 _LARGEST = (1 << 63) - 1  #: that SQLite holds
 
@@ -39,6 +39,6 @@ class CachedResult:
         reused: the journal knew the answer.
     """
 
-    record: ImageRecord
+    record: ImageResult
     source: Source | None = None
     reused: bool = False

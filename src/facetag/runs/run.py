@@ -16,7 +16,7 @@ from facetag.pipeline.failures import remarked
 from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Answer, Cascade, answered_batches
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal, Stopped, remove_journal
@@ -68,7 +68,7 @@ class Document:
     out: str
     format: str
     attributes: Sequence[str] | None
-    decide: Callable[[ImageRecord], ImageRecord] = lambda record: record
+    decide: Callable[[ImageResult], ImageResult] = lambda record: record
     layout: Layout | None = None
 
     @property
@@ -100,7 +100,7 @@ class Observers:
     """
 
     draw: Drawer | None = None
-    seen: Callable[[ImageRecord, Fate], None] = lambda record, fate: None
+    seen: Callable[[ImageResult, Fate], None] = lambda record, fate: None
     stop: Callable[[], bool] = lambda: False
     clock: Stopwatch = field(default_factory=Stopwatch)
     at: Passing = unheeded
@@ -261,11 +261,11 @@ def _note(journal: Journal, index: int, answer: Answer) -> None:
         journal.add(index, answer.record, answer.source)
 
 
-def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecord], bool]:
+def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageResult], bool]:
     """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
     be."""
 
-    def is_enough(record: ImageRecord) -> bool:
+    def is_enough(record: ImageResult) -> bool:
         if settings.retry_failed and record.status.is_failure:
             return False
         if NOT_DRAWN in record.error:
@@ -275,7 +275,7 @@ def suffices(settings: RunSettings, draw: Drawer | None) -> Callable[[ImageRecor
     return is_enough
 
 
-def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:
+def publish(records: Iterable[ImageResult], document: Document, at: Passing = unheeded) -> None:
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):
