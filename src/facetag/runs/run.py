@@ -1,4 +1,4 @@
-"""A whole run: inputs in, a document out, an eye kept on it."""
+"""A whole run: inputs in, a document out. After a kill the same run goes on with what its journal holds."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
