@@ -25,7 +25,7 @@ from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade, answers
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.predictor import FaceTagger
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 IOU = 0.5
 
@@ -50,7 +50,7 @@ class Compared:
     images: float
 
 
-def looked(photographs: Sequence[AnnotatedImage], cascade: Cascade, side: int) -> tuple[list[ImageRecord], Stopwatch]:
+def looked(photographs: Sequence[AnnotatedImage], cascade: Cascade, side: int) -> tuple[list[ImageResult], Stopwatch]:
     clock = Stopwatch()
     paths = [str(each.path) for each in photographs]
     records = [each.record for each in answers(paths, cascade, ReadSettings(workers=1, min_size=side), clock)]
@@ -59,8 +59,8 @@ def looked(photographs: Sequence[AnnotatedImage], cascade: Cascade, side: int) -
 
 def compare(
     photographs: Sequence[AnnotatedImage],
-    whole: Sequence[ImageRecord],
-    records: Sequence[ImageRecord],
+    whole: Sequence[ImageResult],
+    records: Sequence[ImageResult],
     clock: Stopwatch,
 ) -> Compared:
     hits = truths = faces = 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 from facetag.errors import FacetagError
 from facetag.geometry import Box
@@ -140,7 +140,3 @@ class ImageResult:
             "image_height": self.height or None,
             "faces": [face.to_dict() for face in self.faces],
         }
-
-
-FaceRecord: TypeAlias = FaceResult  # the names before FaceTagger came
-ImageRecord: TypeAlias = ImageResult

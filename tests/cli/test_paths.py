@@ -8,20 +8,20 @@ from documents import written
 from facetag import cli
 from facetag.errors import ExitCode
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 NAMES = ("Blurry", "Smiling")
 
 
 def face(*tags):
-    return FaceRecord(Box(0, 0, 9, 9), 0.9, dict.fromkeys(NAMES, 0.5), tags)
+    return FaceResult(Box(0, 0, 9, 9), 0.9, dict.fromkeys(NAMES, 0.5), tags)
 
 
 RECORDS = [
-    ImageRecord(os.fsdecode(b"a\n\xff\\.jpg"), Status.OK, "", 64, 48, (face("Smiling"), face("Blurry"))),
-    ImageRecord("b.jpg", Status.OK, "", 64, 48, (face("Blurry", "Smiling"),)),
-    ImageRecord("c.jpg", Status.NO_FACE, "", 64, 48),
-    ImageRecord("d.jpg", Status.UNREADABLE, "no"),
+    ImageResult(os.fsdecode(b"a\n\xff\\.jpg"), Status.OK, "", 64, 48, (face("Smiling"), face("Blurry"))),
+    ImageResult("b.jpg", Status.OK, "", 64, 48, (face("Blurry", "Smiling"),)),
+    ImageResult("c.jpg", Status.NO_FACE, "", 64, 48),
+    ImageResult("d.jpg", Status.UNREADABLE, "no"),
 ]
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 from facetag.errors import UsageError
 from facetag.formats.readers import read_records
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 
 def record(path, *tags, status=Status.OK):
-    faces = (FaceRecord(Box(0, 0, 9, 9), 0.9, dict.fromkeys(tags, 0.9), tags),) if tags else ()
-    return ImageRecord(path, status, "", 64, 48, faces)
+    faces = (FaceResult(Box(0, 0, 9, 9), 0.9, dict.fromkeys(tags, 0.9), tags),) if tags else ()
+    return ImageResult(path, status, "", 64, 48, faces)
 
 
 def test_a_row_has_its_source_file_first_and_lists_as_fields():

@@ -14,11 +14,11 @@ from facetag.formats.json_schema import json_schema
 from facetag.formats.path_encoding import escape
 from facetag.formats.writers.csv import columns
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.shards import shard_key
 
 SCHEMA = Draft202012Validator(json_schema())
-FACE = FaceRecord(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2])
+FACE = FaceResult(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2])
 
 
 def lines(records, attributes=NAMES):
@@ -40,8 +40,8 @@ def test_all_json_that_is_written_is_valid(given_records):
 
 
 def test_all_forty_attributes_may_be_answered():
-    every = FaceRecord(Box(0, 0, 1, 1), 1.0, dict.fromkeys(ATTRIBUTES, 1.0), ATTRIBUTES)
-    (line,) = lines([ImageRecord("a", Status.OK, "", 1, 1, (every,))])
+    every = FaceResult(Box(0, 0, 1, 1), 1.0, dict.fromkeys(ATTRIBUTES, 1.0), ATTRIBUTES)
+    (line,) = lines([ImageResult("a", Status.OK, "", 1, 1, (every,))])
     SCHEMA.validate(line)
     names = {*line, *line["faces"][0], *line["faces"][0]["probabilities"]}
     assert set(columns(ATTRIBUTES)) - {"face"} == names - {"probabilities"}
@@ -55,7 +55,7 @@ def test_all_forty_attributes_may_be_answered():
     ],
 )  # fmt: skip
 def test_what_we_do_not_write_is_not_valid(change):
-    (line,) = lines([ImageRecord("a", Status.OK, "", 64, 48, (FACE,))])
+    (line,) = lines([ImageResult("a", Status.OK, "", 64, 48, (FACE,))])
     assert SCHEMA.is_valid(line) and not SCHEMA.is_valid(line | change)
 
 
@@ -67,13 +67,13 @@ def test_what_we_do_not_write_is_not_valid(change):
     ],
 )  # fmt: skip
 def test_nor_are_such_faces(change):
-    (line,) = lines([ImageRecord("a", Status.OK, "", 64, 48, (FACE,))])
+    (line,) = lines([ImageResult("a", Status.OK, "", 64, 48, (FACE,))])
     assert not SCHEMA.is_valid(line | {"faces": [line["faces"][0] | change]})
 
 
 @pytest.mark.parametrize("name", ["x", "score", "tags", "unsure", "probabilities"])
 def test_a_face_lacks_nothing_and_is_tagged_wholly_or_not_at_all(name):
-    (line,) = lines([ImageRecord("a", Status.OK, "", 64, 48, (FACE,))])
+    (line,) = lines([ImageResult("a", Status.OK, "", 64, 48, (FACE,))])
     assert not SCHEMA.is_valid(
         line | {"faces": [{key: line["faces"][0][key] for key in line["faces"][0] if key != name}]}
     )

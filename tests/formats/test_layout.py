@@ -15,16 +15,16 @@ from facetag.errors import DataError, UsageError
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import EXTRA, WRITERS, Layout, layout_of
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 FACES = tuple(
-    FaceRecord(Box(1, 2, 3, 4), 0.9, {"Smiling": share, "Young": 0.5}, tags, ("Young",))
+    FaceResult(Box(1, 2, 3, 4), 0.9, {"Smiling": share, "Young": 0.5}, tags, ("Young",))
     for share, tags in ((0.75, ("Smiling",)), (0.25, ()))
 )
 RECORDS = [
-    ImageRecord("a/b/one.jpg", Status.OK, "", 64, 48, FACES),
-    ImageRecord("two.jpg", Status.NO_FACE, "", 64, 48),
-    ImageRecord("/c/three.jpg", Status.UNREADABLE, "no"),
+    ImageResult("a/b/one.jpg", Status.OK, "", 64, 48, FACES),
+    ImageResult("two.jpg", Status.NO_FACE, "", 64, 48),
+    ImageResult("/c/three.jpg", Status.UNREADABLE, "no"),
 ]
 
 

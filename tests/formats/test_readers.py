@@ -10,13 +10,13 @@ from facetag.errors import DataError, UsageError
 from facetag.formats.readers import READERS, read_records
 from facetag.formats.writers import WRITERS
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
-SURE = FaceRecord(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2])
+SURE = FaceResult(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2])
 RECORDS = [
-    ImageRecord("a.jpg", Status.OK, "", 64, 48, (SURE, SURE)),
-    ImageRecord("b.jpg", Status.NO_FACE, "", 64, 48),
-    ImageRecord("c.jpg", Status.UNREADABLE, "not an image"),
+    ImageResult("a.jpg", Status.OK, "", 64, 48, (SURE, SURE)),
+    ImageResult("b.jpg", Status.NO_FACE, "", 64, 48),
+    ImageResult("c.jpg", Status.UNREADABLE, "not an image"),
 ]
 
 

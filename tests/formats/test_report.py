@@ -22,7 +22,7 @@ from facetag.formats.report.changes import Totals, changes
 from facetag.formats.report.page import write_report
 from facetag.formats.report.summary import Summary
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 NAMES = ("Male", "Smiling")
 EVIL = '</script><img src=x onerror="alert(1)">&{{7*7}}.jpg'
@@ -31,19 +31,19 @@ EVIL = '</script><img src=x onerror="alert(1)">&{{7*7}}.jpg'
 def face(x=0, score=0.9, unsure=(), **shares):
     shares = {"Male": 0.2, "Smiling": 0.8} | shares
     tags = tuple(name for name, share in shares.items() if share >= 0.5 and name not in unsure)
-    return FaceRecord(Box(x, 0, 40, 40), score, shares, tags, unsure)
+    return FaceResult(Box(x, 0, 40, 40), score, shares, tags, unsure)
 
 
 def ok(path, *faces):
-    return ImageRecord(path, Status.OK, "", 120, 90, faces)
+    return ImageResult(path, Status.OK, "", 120, 90, faces)
 
 
 RECORDS = [
     ok("a.jpg", face(), face(50, 0.4, Male=0.9)),
     ok(EVIL, face(0, 0.6, ("Smiling",), Smiling=0.5)),
-    ImageRecord("c.jpg", Status.NO_FACE, "truncated JPEG", 64, 48),
-    ImageRecord("d.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
-    ImageRecord("e.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
+    ImageResult("c.jpg", Status.NO_FACE, "truncated JPEG", 64, 48),
+    ImageResult("d.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
+    ImageResult("e.jpg", Status.UNREADABLE, "damaged <b>JPEG</b> file"),
 ]
 
 
@@ -87,13 +87,13 @@ def test_nothing_of_a_record_is_markup_and_no_other_script_may_run():
 
 
 def test_an_output_of_localize_and_one_of_nothing_have_pages():
-    assert "Attributes" not in html([ok("a.jpg", FaceRecord(Box(0, 0, 9, 9), 0.9))])
+    assert "Attributes" not in html([ok("a.jpg", FaceResult(Box(0, 0, 9, 9), 0.9))])
     assert "0 inputs" in html([])
 
 
 def test_more_names_than_a_page_holds_are_counted_and_not_listed(monkeypatch):
     monkeypatch.setattr(pages, "PACKED", 400)
-    text = html([ImageRecord(os.urandom(16).hex(), Status.NO_FACE, "", 5, 4) for _ in range(50)])
+    text = html([ImageResult(os.urandom(16).hex(), Status.NO_FACE, "", 5, 4) for _ in range(50)])
     assert re.search(r"The first \d\d? inputs are listed by name; counts are of all", text)
 
 
@@ -123,11 +123,11 @@ def test_changes_between_two_outputs():
     new = [
         ok("b.jpg", face()),
         ok("a.jpg", face(50, 0.4, Male=0.4), face(2), face(100)),
-        ImageRecord("c.jpg", Status.UNREADABLE, "no"),
+        ImageResult("c.jpg", Status.UNREADABLE, "no"),
     ]
     old = [
         ok("a.jpg", face(), face(58, Male=0.9), face(200)),
-        ImageRecord("c.jpg", Status.NO_FACE),
+        ImageResult("c.jpg", Status.NO_FACE),
         ok("z.jpg", face()),
     ]
     totals = Totals()
@@ -190,9 +190,9 @@ def test_the_filter_works_in_a_real_browser_without_a_word_of_complaint(tags, fi
 @pytest.mark.parametrize("width", [400, 1200])
 def test_nothing_sticks_out_of_the_page(tags, width):
     """A narrow frame, for no browser window is as narrow as a telephone."""
-    found = FaceRecord(Box(0, 0, 9, 9), 0.9, dict.fromkeys(ATTRIBUTES, 0.9), ATTRIBUTES)
+    found = FaceResult(Box(0, 0, 9, 9), 0.9, dict.fromkeys(ATTRIBUTES, 0.9), ATTRIBUTES)
     wide = [ok(f"{'folder/' * 20}{number}.jpg", found) for number in range(9)]
-    tags.write_bytes(written("csv", [*wide, ImageRecord("x" * 200, Status.FAILED, "y" * 200)], ATTRIBUTES))
+    tags.write_bytes(written("csv", [*wide, ImageResult("x" * 200, Status.FAILED, "y" * 200)], ATTRIBUTES))
     cli.run(["report", "tags.csv", "-q"])
     frame = tags.parent / "frame.html"
     frame.write_text(

@@ -13,7 +13,7 @@ from facetag.formats.destination import open_output
 from facetag.formats.writers import WRITERS, format_of
 from facetag.formats.writers.parquet import ROWS
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 NAMES = ("Smiling", "Young")
 
@@ -24,15 +24,15 @@ def text(name, records, attributes=NAMES):
 
 def face(x=1.0, score=0.9, unsure=(), **probabilities):
     tags = tuple(name for name, share in probabilities.items() if share > 0.5 and name not in unsure)
-    return FaceRecord(Box(x, -2.0, 30.5, 40.0), score, probabilities, tags, unsure)
+    return FaceResult(Box(x, -2.0, 30.5, 40.0), score, probabilities, tags, unsure)
 
 
 def records():
     faces = face(Smiling=0.75, Young=0.6), face(7.0, unsure=("Young",), Smiling=0.0, Young=0.52)
     return [
-        ImageRecord("a, b.jpg", Status.OK, "", 640, 480, faces),
-        ImageRecord("c\t.jpg", Status.NO_FACE, "truncated JPEG", 5, 4),
-        ImageRecord('d"\n.jpg', Status.UNREADABLE, 'not an "image"'),
+        ImageResult("a, b.jpg", Status.OK, "", 640, 480, faces),
+        ImageResult("c\t.jpg", Status.NO_FACE, "truncated JPEG", 5, 4),
+        ImageResult('d"\n.jpg', Status.UNREADABLE, 'not an "image"'),
     ]
 
 
@@ -59,7 +59,7 @@ def test_a_tsv_has_the_same_fields_unquoted():
 
 
 def test_a_table_of_located_faces_has_no_tags():
-    located = [ImageRecord("a", Status.OK, "", 64, 48, (face(),)), ImageRecord("b", Status.FAILED, "no")]
+    located = [ImageResult("a", Status.OK, "", 64, 48, (face(),)), ImageResult("b", Status.FAILED, "no")]
     assert text("csv", located, None) == (
         "schema_version,path,status,error,image_width,image_height,face,faces,x,y,width,height,score\r\n"
         "1,a,ok,,64,48,1,1,1.0,-2.0,30.5,40.0,0.9000\r\n"
@@ -68,7 +68,7 @@ def test_a_table_of_located_faces_has_no_tags():
 
 
 def test_json_says_the_same_nested():
-    record = ImageRecord("é\n", Status.OK, "", 64, 48, (face(Smiling=0.75, Young=0.25),))
+    record = ImageResult("é\n", Status.OK, "", 64, 48, (face(Smiling=0.75, Young=0.25),))
     expected = {
         "schema_version": 1, "path": "é\\x0a", "status": "ok", "error": "", "image_width": 64, "image_height": 48,
         "faces": [
@@ -80,7 +80,7 @@ def test_json_says_the_same_nested():
     assert [json.loads(line) for line in text("jsonl", [record, record]).splitlines()] == [expected, expected]
     located = json.loads(text("jsonl", [record], None))["faces"][0]
     assert set(located) == {"x", "y", "width", "height", "score"}
-    assert json.loads(text("jsonl", [ImageRecord("x", Status.TOO_LARGE)]))["image_width"] is None
+    assert json.loads(text("jsonl", [ImageResult("x", Status.TOO_LARGE)]))["image_width"] is None
 
 
 def test_parquet_is_the_table_with_types_and_nulls():
@@ -97,7 +97,7 @@ def test_parquet_is_the_table_with_types_and_nulls():
 
 
 def test_a_long_parquet_file_is_written_as_it_comes_and_the_same_every_time():
-    many = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 5, 4) for number in range(2 * ROWS + 1)]
+    many = [ImageResult(f"{number}.jpg", Status.NO_FACE, "", 5, 4) for number in range(2 * ROWS + 1)]
     data = written("parquet", many)
     groups = parquet.ParquetFile(io.BytesIO(data)).metadata
     assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [ROWS, ROWS, 1]

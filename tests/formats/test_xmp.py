@@ -20,18 +20,18 @@ from facetag.formats.xmp.sidecar import SidecarNames, Sidecars, sidecars_of, tag
 from facetag.geometry import Box
 from facetag.images.header import stored_orientation
 from facetag.images.orient import INVERSE, is_turned, stored_box, upright
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 PHOTO = "photo.jpg"
 
 
 def face(*tags, box=(64, 48, 80, 96)):
-    return FaceRecord(Box(*box), 0.9, dict.fromkeys(tags, 0.9), tags)
+    return FaceResult(Box(*box), 0.9, dict.fromkeys(tags, 0.9), tags)
 
 
 def record(*faces, status=Status.OK, width=640, height=480):
-    return ImageRecord(PHOTO, status, "", width, height, faces)
+    return ImageResult(PHOTO, status, "", width, height, faces)
 
 
 def sidecar(*properties, about="", head="", inside=""):
@@ -145,7 +145,7 @@ def test_a_sidecar_of_facetags_own_goes_when_it_has_nothing_else_and_stays_when_
 
 
 def test_an_image_without_faces_loses_its_tags_and_gets_no_new_sidecar(path):
-    nothing = ImageRecord(PHOTO, Status.NO_FACE, "", 640, 480)
+    nothing = ImageResult(PHOTO, Status.NO_FACE, "", 640, 480)
     tag_sidecar(str(path), nothing, 1)
     assert not path.exists()
     path.write_text(sidecar(bag(SUBJECT, "Paris")))
@@ -315,8 +315,8 @@ def test_a_run_tells_of_each_image_what_went_wrong_and_goes_on(tmp_path):
     (tmp_path / "link.jpg.xmp").symlink_to("good.jpg")
     sidecars = Sidecars("xmp", lambda name: str(tmp_path / name), said.append)
     for name in ("good.jpg", "link.jpg", "gone.jpg", "other.jpg"):
-        sidecars(ImageRecord(name, Status.OK, "", 48, 64, (face("Bald", box=(0, 0, 24, 32)),)))
-    sidecars(ImageRecord("failed.jpg", Status.UNREADABLE, "no"))
+        sidecars(ImageResult(name, Status.OK, "", 48, 64, (face("Bald", box=(0, 0, 24, 32)),)))
+    sidecars(ImageResult("failed.jpg", Status.UNREADABLE, "no"))
     assert (sidecars.written, sidecars.refused) == (2, 2)
     assert [line.split(": ", 1)[1] for line in said] == [
         "a link, folder or device has its name; move it away", "No such file or directory"
@@ -335,8 +335,8 @@ def test_orientation_is_read_without_pixels(tmp_path):
 
 
 def test_keywords_come_once_in_the_order_of_the_attributes():
-    first = FaceRecord(Box(0, 0, 1, 1), 1, {"Bald": 0.1, "Male": 0.9, "Young": 0.8}, ("Male",))
-    second = FaceRecord(Box(0, 0, 1, 1), 1, {"Bald": 0.9, "Male": 0.9, "Young": 0.8}, ("Bald", "Male"))
+    first = FaceResult(Box(0, 0, 1, 1), 1, {"Bald": 0.1, "Male": 0.9, "Young": 0.8}, ("Male",))
+    second = FaceResult(Box(0, 0, 1, 1), 1, {"Bald": 0.9, "Male": 0.9, "Young": 0.8}, ("Bald", "Male"))
     assert keywords_of(record(first, second)) == ["Bald", "Male"]
 
 

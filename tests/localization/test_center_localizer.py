@@ -17,9 +17,9 @@ from facetag.geometry import Box
 from facetag.images.resample import resize
 from facetag.localization.center_localizer import (
     MOST_TOGETHER,
+    CachedImage,
     CenterLocalizer,
     CenterLocalizerSettings,
-    InMemory,
     localizer_of,
     together,
 )
@@ -81,7 +81,7 @@ def test_what_lies_beyond_the_picture_is_no_face():
 @example(300, 1, 256)
 def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    view, scale, _ = localizer(replace(SETTINGS, input_size=side)).view(InMemory(image), side)
+    view, scale, _ = localizer(replace(SETTINGS, input_size=side)).view(CachedImage(image), side)
     shown = round(width / scale[0]), round(height / scale[1])
     assert max(shown) == side
     assert min(shown) == max(round(min(width, height) * (side / max(width, height))), 1)
@@ -93,7 +93,7 @@ def test_a_picture_is_seen_whole_in_its_proportions(width, height, side):
 
 def test_few_shapes_are_met():
     finder = localizer(replace(SETTINGS, input_size=256))
-    shapes = {finder.view(InMemory(np.zeros((60, width, 3), np.uint8)), 256)[0].shape for width in range(1, 240)}
+    shapes = {finder.view(CachedImage(np.zeros((60, width, 3), np.uint8)), 256)[0].shape for width in range(1, 240)}
     assert len(shapes) == 7  # four upright, the square one among them, and three lying
 
 
@@ -406,7 +406,7 @@ def test_the_close_look_has_a_border_and_boxes_in_pixels_of_the_picture(width, h
     found = localizer(replace(CLOSE, least=9.0), tall=96.0)([np.full((height, width, 3), 255, np.uint8)])[0]
     heights = {round(face.box.height / longer * 128, 1) for face in found}
     assert all(value == pytest.approx(96, rel=0.01) for value in heights) and heights
-    pixels, scale, around = localizer(CLOSE).view(InMemory(np.full((height, width, 3), 9, np.uint8)), 192, 0.25)
+    pixels, scale, around = localizer(CLOSE).view(CachedImage(np.full((height, width, 3), 9, np.uint8)), 192, 0.25)
     assert around == 32 and max(pixels.shape) == 192
     assert scale[0 if width >= height else 1] == pytest.approx(longer / 128)
 

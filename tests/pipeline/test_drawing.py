@@ -14,7 +14,7 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
 from facetag.pipeline.drawing import PANEL_SIZE, Drawer, file_name
 from facetag.pipeline.loader import LoadedImage
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from models import center_model, random_model
 
 
@@ -23,8 +23,8 @@ def photo(path="a.jpg", width=120, height=90):
 
 
 def record(*boxes, path="a.jpg"):
-    faces = tuple(FaceRecord(Box(*box), 0.5, {"Smiling": 0.7}, ("Smiling",)) for box in boxes)
-    return ImageRecord(path, Status.OK if faces else Status.NO_FACE, "", 120, 90, faces)
+    faces = tuple(FaceResult(Box(*box), 0.5, {"Smiling": 0.7}, ("Smiling",)) for box in boxes)
+    return ImageResult(path, Status.OK if faces else Status.NO_FACE, "", 120, 90, faces)
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (12, 12)])

@@ -13,7 +13,7 @@ from facetag.pipeline.failures import OUT_OF_MEMORY
 from facetag.pipeline.items import CachedResult
 from facetag.pipeline.loader import LoadedImage, ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 
 
 def photo(path, width=4, height=3):
@@ -58,7 +58,7 @@ def test_every_error_of_an_image_is_its_record(monkeypatch, error, status, words
         raise error
 
     monkeypatch.setattr(reading, "read_file", fail)
-    assert read("x.jpg", ReadSettings()) == ImageRecord("x.jpg", status, words.strip())
+    assert read("x.jpg", ReadSettings()) == ImageResult("x.jpg", status, words.strip())
 
 
 def ahead(paths, settings, reader=at_once):
@@ -134,7 +134,7 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
         tried.append(path)
         if path != "5" or turn.is_set():
             return photo(path, 10, 10)
-        record = ImageRecord(path, Status.TOO_LARGE, "not enough memory to decode the image")
+        record = ImageResult(path, Status.TOO_LARGE, "not enough memory to decode the image")
         return CachedResult(record) if settled else record
 
     size = BatchSize(8)
@@ -148,7 +148,7 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
 
 
 def test_an_image_that_memory_never_suffices_for_says_so():
-    record = ImageRecord("a", Status.TOO_LARGE, "not enough memory to read the file")
+    record = ImageResult("a", Status.TOO_LARGE, "not enough memory to read the file")
     assert list(ahead(["a"], ReadSettings(), lambda path, settings: record)) == [record]
     assert next(ahead(["a"], ReadSettings(), lambda path, settings: CachedResult(record))).record == record
 
@@ -210,7 +210,7 @@ def test_a_batch_is_full_by_number_or_by_pixels():
 
 
 def test_few_photographs_among_many_records_still_share_a_batch():
-    known = ImageRecord("x", Status.OK)
+    known = ImageResult("x", Status.OK)
     items = [known, photo("a"), known, known, photo("b"), known, *[known] * 9]
     sizes = [len(batch) for batch in batches(items, BatchSize(2), ReadSettings(batch=2))]
     assert sizes == [5, 8, 2]

@@ -20,7 +20,7 @@ from facetag.pipeline.failures import OUT_OF_MEMORY, is_out_of_memory
 from facetag.pipeline.loader import LoadedImage, ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.tagger import Tagger
 from models import GREY, random_model, tiny_model
 
@@ -65,7 +65,7 @@ def test_records_hold_what_is_written(cascade):
 
 def test_boxes_have_no_negative_zero():
     (record,) = Cascade(found(((-0.04, 0.06, 10.25, 9), 0.12345)))(photos((90, 120)))
-    assert str(record.faces[0]) == str(FaceRecord(Box(0.0, 0.1, 10.2, 9.0), 0.1235))
+    assert str(record.faces[0]) == str(FaceResult(Box(0.0, 0.1, 10.2, 9.0), 0.1235))
 
 
 def test_only_chosen_attributes_are_answered_by_the_thresholds_given(model):
@@ -96,7 +96,7 @@ def test_small_faces_are_left_out():
 def test_remarks_of_reading_and_finding_share_a_line():
     photo = replace(photos((9, 9))[0], warning="truncated JPEG")
     (record,) = Cascade(found(warning="not in boxes.csv"))([photo])
-    assert record == ImageRecord("0.png", Status.NO_FACE, "truncated JPEG; not in boxes.csv", 9, 9)
+    assert record == ImageResult("0.png", Status.NO_FACE, "truncated JPEG; not in boxes.csv", 9, 9)
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), UnreadableImage("odd")])
@@ -106,7 +106,7 @@ def test_only_the_photograph_at_fault_fails(error):
             raise error
         return found(((1, 2, 3, 4), 0.5))(batch, clock)
 
-    batch = [*photos((9, 9), (8, 7), (9, 9)), ImageRecord("x", Status.UNREADABLE, "no")]
+    batch = [*photos((9, 9), (8, 7), (9, 9)), ImageResult("x", Status.UNREADABLE, "no")]
     results = answer_batch(batch, Cascade(find))
     assert [answer.record.status for answer in results][::2] == [Status.OK, Status.OK]
     assert [answer.image for answer in results] == [*batch[:3], None]
@@ -161,7 +161,7 @@ def test_one_photograph_too_large_fails_alone():
     failing = Failing(Cascade(found()), 99, MemoryError(), vast=["5.png"])
     records = [answer.record for answer in answer_batch(batch, failing)]
     assert [record.status for record in records].count(Status.NO_FACE) == 7
-    assert records[5] == ImageRecord("5.png", Status.FAILED, OUT_OF_MEMORY, 9, 9)
+    assert records[5] == ImageResult("5.png", Status.FAILED, OUT_OF_MEMORY, 9, 9)
 
 
 def test_the_batch_grows_again_when_memory_suffices_for_a_while():

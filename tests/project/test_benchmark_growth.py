@@ -21,7 +21,7 @@ from facetag.datasets.webfaces import AnnotatedImage
 from facetag.geometry import Box
 from facetag.model import save_model
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from models import CARD, center_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -47,13 +47,13 @@ def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_answers_are_compared_face_by_face() -> None:
-    def face(x: float, smiling: float) -> FaceRecord:
+    def face(x: float, smiling: float) -> FaceResult:
         probabilities = dict.fromkeys(ATTRIBUTES, 0.0) | {"Smiling": smiling}
-        return FaceRecord(Box(x, 0, 10, 10), 0.9, probabilities, ("Smiling",) if smiling >= 0.5 else ())
+        return FaceResult(Box(x, 0, 10, 10), 0.9, probabilities, ("Smiling",) if smiling >= 0.5 else ())
 
     photographs = [AnnotatedImage(Path(name), [Box(0, 0, 10, 10)], "tune") for name in "ab"]
-    whole = [ImageRecord(name, Status.OK, faces=(face(0, 0.6),)) for name in "ab"]
-    other = [ImageRecord("a", Status.OK, faces=(face(0, 0.4),)), ImageRecord("b", Status.NO_FACE)]
+    whole = [ImageResult(name, Status.OK, faces=(face(0, 0.6),)) for name in "ab"]
+    other = [ImageResult("a", Status.OK, faces=(face(0, 0.4),)), ImageResult("b", Status.NO_FACE)]
     clock = Stopwatch()
     with clock.stage(Stage.DECODE):
         pass

@@ -19,7 +19,7 @@ from facetag.formats.path_encoding import one_line
 from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.geometry import Box
 from facetag.pipeline.items import Source
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.cache_key import AT_WRITING, CacheKey
 from facetag.runs.journal import Journal, remove_journal
 from facetag.runs.shards import Shard
@@ -27,7 +27,7 @@ from facetag.runs.shards import Shard
 BASIS = CacheKey("predict", "a model", attributes=("Male", "Young"), thresholds=(0.5, 0.25), unsure_from=(0.4, 0.25))
 REAL = st.floats(allow_nan=False, allow_infinity=False)
 FACES = st.builds(
-    FaceRecord,
+    FaceResult,
     st.builds(Box, REAL, REAL, REAL, REAL),
     REAL,
     st.dictionaries(st.sampled_from(ATTRIBUTES), REAL),
@@ -36,7 +36,7 @@ FACES = st.builds(
 )
 PATHS = st.binary(min_size=1).filter(lambda path: b"\0" not in path).map(os.fsdecode)
 RECORDS = st.builds(
-    ImageRecord,
+    ImageResult,
     PATHS,
     st.sampled_from(Status),
     st.text().map(one_line),
@@ -47,8 +47,8 @@ RECORDS = st.builds(
 
 
 def record(path="a.jpg", **changes):
-    face = FaceRecord(Box(1.0, 2.5, 30.1, 40.0), 0.75, {"Male": 0.1, "Young": 1.0}, ("Young",))
-    return replace(ImageRecord(path, Status.OK, "", 120, 90, (face,)), **changes)
+    face = FaceResult(Box(1.0, 2.5, 30.1, 40.0), 0.75, {"Male": 0.1, "Young": 1.0}, ("Young",))
+    return replace(ImageResult(path, Status.OK, "", 120, 90, (face,)), **changes)
 
 
 def source(number=1):

@@ -18,7 +18,7 @@ from facetag.errors import ExitCode, JournalError, OutputLocked, UsageError
 from facetag.formats.destination import next_to
 from facetag.formats.writers import WRITERS
 from facetag.pipeline.items import Source
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
@@ -26,7 +26,7 @@ from facetag.runs.run import Document, publish
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 BASIS = CacheKey("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
-RECORDS = [ImageRecord(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
+RECORDS = [ImageResult(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
 
 
 def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
@@ -79,7 +79,7 @@ def rows(out):
 
 
 def test_the_merged_journal_is_that_of_one_run(tmp_path):
-    records = [*RECORDS, ImageRecord("gone.jpg", Status.UNREADABLE, "No such file or directory")]
+    records = [*RECORDS, ImageResult("gone.jpg", Status.UNREADABLE, "No such file or directory")]
     one = shard_run(tmp_path / "one.csv", records)
     merge(shards(tmp_path, 3, records), str(tmp_path / "merged.csv"))
     assert rows(tmp_path / "merged.csv") == rows(one)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from facetag.attributes import ATTRIBUTES
 from facetag.formats.writers import WRITERS
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 #: The attributes that the faces of `some_records` have.
 NAMES = ATTRIBUTES[:3]
@@ -27,7 +27,7 @@ def written(name, records, attributes=NAMES):
 
 def _face(box, score, shares, decided):
     tags, unsure = (tuple(name for name, word in zip(NAMES, decided, strict=True) if word == at) for at in (1, 2))
-    return FaceRecord(Box(*box), score, dict(zip(NAMES, shares, strict=True)) if shares else {}, tags, unsure)
+    return FaceResult(Box(*box), score, dict(zip(NAMES, shares, strict=True)) if shares else {}, tags, unsure)
 
 
 _paths = st.binary(min_size=1).map(os.fsdecode)
@@ -44,10 +44,10 @@ def _records(faces):
     failures = [status for status in Status if status.is_failure]
     some = st.lists(faces, min_size=1, max_size=3).map(tuple)
     return st.one_of(
-        st.builds(ImageRecord, _paths, st.just(Status.OK), _errors, _sizes, _sizes, some),
-        st.builds(ImageRecord, _paths, st.just(Status.NO_FACE), _errors, _sizes, _sizes),
-        st.builds(ImageRecord, _paths, st.sampled_from(failures), _errors, _sizes, _sizes),
-        st.builds(ImageRecord, _paths, st.sampled_from(failures), _errors),
+        st.builds(ImageResult, _paths, st.just(Status.OK), _errors, _sizes, _sizes, some),
+        st.builds(ImageResult, _paths, st.just(Status.NO_FACE), _errors, _sizes, _sizes),
+        st.builds(ImageResult, _paths, st.sampled_from(failures), _errors, _sizes, _sizes),
+        st.builds(ImageResult, _paths, st.sampled_from(failures), _errors),
     )
 
 

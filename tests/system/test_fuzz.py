@@ -42,7 +42,7 @@ from facetag.model import FILES, _digest, load_model
 from facetag.pipeline.face_sources import GivenBoxes
 from facetag.pipeline.items import Source
 from facetag.pipeline.loader import LoadedImage, ReadSettings, read
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.shard_journals import check_parts, merged, read_part
@@ -344,11 +344,11 @@ def test_configurations(folder, changes):
 
 DOCUMENTS = {
     name: written(name, [
-        ImageRecord("a.jpg", Status.OK, "truncated", 64, 48, (FaceRecord(
+        ImageResult("a.jpg", Status.OK, "truncated", 64, 48, (FaceResult(
             Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(NAMES, 0.25), NAMES[:1], NAMES[1:2]
         ),) * 2),
-        ImageRecord("b\n.jpg", Status.NO_FACE, "", 64, 48),
-        ImageRecord("c.jpg", Status.UNREADABLE, "not an image"),
+        ImageResult("b\n.jpg", Status.NO_FACE, "", 64, 48),
+        ImageResult("c.jpg", Status.UNREADABLE, "not an image"),
     ])
     for name in READERS
 }  # fmt: skip
@@ -365,7 +365,7 @@ def test_our_own_documents(folder, name, changes):
 
 
 BASIS = CacheKey("localize", "a model")
-RECORD = ImageRecord("a.jpg", Status.NO_FACE, "", 64, 48)
+RECORD = ImageResult("a.jpg", Status.NO_FACE, "", 64, 48)
 
 
 def use_journal(out):
@@ -379,7 +379,7 @@ def use_journal(out):
                 journal.keep(place, name)
             else:
                 journal.add(place, replace(RECORD, path=name), Source(1, 2, name[:1].encode() * 32))
-        journal.add(3, ImageRecord("gone.jpg", Status.UNREADABLE, "No such file"), None)
+        journal.add(3, ImageResult("gone.jpg", Status.UNREADABLE, "No such file"), None)
         journal.commit()
         journal.refuse_emptying(out)
         list(journal.records())
@@ -460,13 +460,13 @@ SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www
 @more
 @given(edits)
 def test_sidecars(folder, changes):
-    path, face = folder / "photo.jpg.xmp", FaceRecord(Box(1, 2, 30, 40), 0.9, {"Bald": 0.9}, ("Bald",))
+    path, face = folder / "photo.jpg.xmp", FaceResult(Box(1, 2, 30, 40), 0.9, {"Bald": 0.9}, ("Bald",))
     path.write_bytes(SIDECAR)
-    tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+    tag_sidecar(os.fspath(path), ImageResult("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
     path.write_bytes(damaged := edited(path.read_bytes(), changes))
     with one_line_at_most(changes):
         untag_sidecar(os.fspath(path))
         damaged = path.read_bytes() if path.exists() else b""
-        tag_sidecar(os.fspath(path), ImageRecord("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
+        tag_sidecar(os.fspath(path), ImageResult("photo.jpg", Status.OK, "", 64, 48, (face,)), 6)
         damaged = path.read_bytes()
     assert not path.exists() or path.read_bytes() == damaged, "what is refused stays as it was"

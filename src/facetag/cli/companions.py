@@ -11,7 +11,7 @@ from facetag.formats.path_encoding import one_line
 if TYPE_CHECKING:
     from facetag.formats.xmp.sidecar import Sidecars
     from facetag.images.crops import Crops
-    from facetag.results import ImageRecord
+    from facetag.results import ImageResult
 
 
 class Companions:
@@ -26,7 +26,7 @@ class Companions:
         """`open_as` says where the image of a record's path lies."""
         self._parts = list(_parts(sidecar, crop_dir, open_as))
 
-    def __call__(self, record: "ImageRecord") -> None:
+    def __call__(self, record: "ImageResult") -> None:
         for part in self._parts:
             part(record)
 

@@ -110,7 +110,7 @@ def _run(
     cache_key: CacheKey,
     watch: Watch,
     clock: Stopwatch,
-    note: Callable[[ImageRecord], None],
+    note: Callable[[ImageResult], None],
 ) -> Outcome:
     question = asked.question
 

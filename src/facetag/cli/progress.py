@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from facetag.cli.console import complain, detail, is_verbose, say, warn
 from facetag.formats.path_encoding import escape
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 from facetag.runs.listing import Listing
 from facetag.runs.run import Fate
 
@@ -74,7 +74,7 @@ class Watch:
         """Whether there are inputs that were not answered yet."""
         return self.known_total is None or self.total < self.known_total
 
-    def seen(self, record: ImageRecord, fate: Fate) -> None:
+    def seen(self, record: ImageResult, fate: Fate) -> None:
         """Count one record and say what is to be said."""
         self.counts[record.status] += 1
         self.fates[fate] += 1
@@ -89,7 +89,7 @@ class Watch:
             self._said = self._moments[-1][0]
             say(f"{self.by_words()}; {self.rate:.1f} images/s; {self.ahead()}", **self.figures())
 
-    def _name(self, record: ImageRecord) -> None:
+    def _name(self, record: ImageResult) -> None:
         """Say of one input that it failed: all with `--verbose`, else the first few, and always what is not there."""
         path = escape(record.path) or "''"
         line, fields = f"{path}: {record.status}: {record.error}", {

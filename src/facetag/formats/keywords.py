@@ -1,6 +1,6 @@
 """Tags as photo managers file them."""
 
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 ROOT = "facetag"  #: above the attributes where keywords have levels
 
@@ -14,7 +14,7 @@ def keyword(attribute: str) -> str:
     return attribute.replace("_", " ")
 
 
-def keywords_of(record: ImageRecord) -> list[str]:
+def keywords_of(record: ImageResult) -> list[str]:
     """What is present in any face of an image, in the order of the attributes."""
     tags = {tag for face in record.faces for tag in face.tags}
     order = [name for face in record.faces[:1] for name in face.probabilities]

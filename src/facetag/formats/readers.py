@@ -14,7 +14,7 @@ from facetag.formats.writers import format_of
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
 from facetag.formats.writers.layout import EXTRA, LONG, PRESENT, VERSION
 from facetag.geometry import Box
-from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord, ImageResult, Status
+from facetag.results import SCHEMA_VERSION, FaceResult, ImageResult, Status
 
 #: What reading a document that is none of ours may raise; pyarrow's own errors are among them and OSError.
 _MALFORMED = (
@@ -40,7 +40,7 @@ def read_results(file: str | os.PathLike[str], attributes: Sequence[str] = ATTRI
     return list(read_records(os.fspath(file), None, attributes))
 
 
-def read_records(file: str, format: str | None = None, attributes: Sequence[str] = ATTRIBUTES) -> Iterator[ImageRecord]:
+def read_records(file: str, format: str | None = None, attributes: Sequence[str] = ATTRIBUTES) -> Iterator[ImageResult]:
     """The records of a document, in its order, as they are read.
 
     Args:
@@ -165,22 +165,22 @@ def _face_object(row: _Object) -> _Object:
     return {**row, "probabilities": {name: value for name, value in row.items() if _is_probability(name)}}
 
 
-def _record(value: _Object, attributes: Sequence[str]) -> ImageRecord:
+def _record(value: _Object, attributes: Sequence[str]) -> ImageResult:
     if int(value["schema_version"]) not in (SCHEMA_VERSION, VERSION):
         raise ValueError(f"of schema version {value['schema_version']}, not {SCHEMA_VERSION} or {VERSION}")
     width, height = (int(value[name] or 0) for name in ("image_width", "image_height"))
     path, error = _text(value["path"]), _text(value["error"] or "")
     faces = tuple(_face(face, attributes) for face in value["faces"])
-    return ImageRecord(unescape(path), Status(value["status"]), error, width, height, faces)
+    return ImageResult(unescape(path), Status(value["status"]), error, width, height, faces)
 
 
-def _face(value: _Object, attributes: Sequence[str]) -> FaceRecord:
+def _face(value: _Object, attributes: Sequence[str]) -> FaceResult:
     box = Box(*(_number(value[name]) for name in ("x", "y", "width", "height")))
     probabilities = {name: _number(probability) for name, probability in value.get("probabilities", {}).items()}
     decisions = {name: tuple(value.get(name, ())) for name in DECISIONS}
     if unknown := {*probabilities, *decisions["tags"], *decisions["unsure"]}.difference(attributes):
         raise ValueError(f"no attribute is called {min(map(str, unknown))}")
-    return FaceRecord(box, _number(value["score"]), probabilities, **decisions)
+    return FaceResult(box, _number(value["score"]), probabilities, **decisions)
 
 
 def _text(value: Any) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from facetag.formats.path_encoding import escape, unescape
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 
-def record_to_json(record: ImageRecord) -> str:
+def record_to_json(record: ImageResult) -> str:
     """A record as compact ASCII JSON; the path is spelt as in `formats.path_encoding`."""
     values = {
         "path": escape(record.path),
@@ -22,7 +22,7 @@ def record_to_json(record: ImageRecord) -> str:
     return json.dumps(values, separators=(",", ":"), allow_nan=False)
 
 
-def record_from_json(text: str) -> ImageRecord:
+def record_from_json(text: str) -> ImageResult:
     """The record that `record_to_json` wrote.
 
     Raises:
@@ -33,12 +33,12 @@ def record_from_json(text: str) -> ImageRecord:
         width, height = (_of(int, side) for side in values["size"])
         faces = tuple(_face(face) for face in _of(list, values["faces"]))
         path, error = unescape(_of(str, values["path"])), _of(str, values["error"])
-        return ImageRecord(path, Status(values["status"]), error, width, height, faces)
+        return ImageResult(path, Status(values["status"]), error, width, height, faces)
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError) as error:
         raise ValueError(f"no record of facetag: {error}") from error
 
 
-def _face_values(face: FaceRecord) -> dict[str, Any]:
+def _face_values(face: FaceResult) -> dict[str, Any]:
     box = face.box
     return {
         "box": [box.x, box.y, box.width, box.height],
@@ -49,11 +49,11 @@ def _face_values(face: FaceRecord) -> dict[str, Any]:
     }
 
 
-def _face(values: Mapping[str, Any]) -> FaceRecord:
+def _face(values: Mapping[str, Any]) -> FaceResult:
     x, y, width, height = (_real(side) for side in values["box"])
     probabilities = {name: _real(value) for name, value in values["probabilities"].items()}
     tags, unsure = (tuple(_of(str, name) for name in values[key]) for key in ("tags", "unsure"))
-    return FaceRecord(Box(x, y, width, height), _real(values["score"]), probabilities, tags, unsure)
+    return FaceResult(Box(x, y, width, height), _real(values["score"]), probabilities, tags, unsure)
 
 
 def _of(kind: type[Any], value: Any) -> Any:

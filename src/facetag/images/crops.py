@@ -15,7 +15,7 @@ from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 MARGIN = 1.3  #: how much larger than its box a face is cut out
 _QUALITY = 92
@@ -93,7 +93,7 @@ class Crops:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, record: ImageRecord) -> None:
+    def __call__(self, record: ImageResult) -> None:
         """Save the faces of one image."""
         if not record.faces:
             return

@@ -115,7 +115,7 @@ class CenterLocalizerSettings:
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
 
 
-class InMemory:
+class CachedImage:
     """A SizedImage whose pixels, once asked for, stay in memory, so that several looks cost one decoding.
 
     Args:
@@ -208,7 +208,7 @@ class CenterLocalizer(Localizer):
     def faces(self, images: Sequence[Image | SizedImage], minimum: float) -> list[list[Detection]]:
         """The faces of each image with at least this score, the surest first."""
         settings = self.settings
-        sources = [InMemory(image) if isinstance(image, np.ndarray) else image for image in images]
+        sources = [CachedImage(image) if isinstance(image, np.ndarray) else image for image in images]
         triggers = settings.triggers or (-inf,) * len(settings.finer_sizes)
         finer_passes = [FinerPass(*finer_pass) for finer_pass in zip(settings.finer_sizes, triggers, strict=True)]
         least = min(minimum, self._score_of(FAINT)) if settings.triggers else minimum
@@ -217,7 +217,7 @@ class CenterLocalizer(Localizer):
         # where every look is taken it is known beforehand, and few large pictures go through the net together anyway
         turns = [range(len(sources))] if settings.triggers else [range(i, i + 1) for i in range(len(sources))]
         for turn in turns:
-            held = {i: InMemory(sources[i]) for i in turn}
+            held = {i: CachedImage(sources[i]) for i in turn}
             for finer_pass in finer_passes:
                 again = [i for i in turn if self._is_worth(finer_pass, sources[i], found[i])]
                 answered = self._found([held[i] for i in again], finer_pass.input_size, False, least)

@@ -1,4 +1,4 @@
-"""Several views of one face: where they lie and how their features become one vector (paper, section 3.2)."""
+"""Several views of one face: where they lie (Eq. 5), how their features become one vector (paper, section 3.2)."""
 
 from typing import Any, Literal
 

@@ -17,7 +17,7 @@ from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
 from facetag.pipeline.loader import LoadedImage
-from facetag.results import FaceRecord, ImageRecord
+from facetag.results import FaceResult, ImageResult
 
 PANEL_SIZE = 640  #: pixels of the longer side of each panel
 _COLOURS = ((80, 255, 80), (255, 180, 60), (90, 180, 255), (255, 110, 200), (255, 255, 90))
@@ -43,7 +43,7 @@ class Drawer:
         with writing(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, image: LoadedImage, record: ImageRecord) -> None:
+    def __call__(self, image: LoadedImage, record: ImageResult) -> None:
         """Write the drawing of one photograph.
 
         Raises:
@@ -57,7 +57,7 @@ class Drawer:
         """Whether a drawing of this path lies in the folder."""
         return (self._folder / file_name(path)).exists()
 
-    def drawn(self, image: LoadedImage, record: ImageRecord) -> Image:
+    def drawn(self, image: LoadedImage, record: ImageResult) -> Image:
         """The panels side by side, RGB."""
         factor = PANEL_SIZE / max(image.width, image.height)
         width, height = max(round(image.width * factor), 1), max(round(image.height * factor), 1)
@@ -76,7 +76,7 @@ def file_name(path: str) -> str:
     return f"{readable}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.jpg"
 
 
-def with_faces(image: Image, record: ImageRecord, factor: float, size: float = 1.0) -> Image:
+def with_faces(image: Image, record: ImageResult, factor: float, size: float = 1.0) -> Image:
     """The picture with its boxes, their scores and tags; lines and letters so many times as large as on a panel."""
     drawn = image.copy()
     for number, face in enumerate(record.faces):
@@ -86,7 +86,7 @@ def with_faces(image: Image, record: ImageRecord, factor: float, size: float = 1
     return drawn
 
 
-def drawn_at_full_size(pixels: Image, record: ImageRecord) -> Image:
+def drawn_at_full_size(pixels: Image, record: ImageResult) -> Image:
     """The whole image (H, W, 3) with boxes and tags, in lines and letters that suit its size."""
     return with_faces(pixels, record, 1.0, max(*pixels.shape[:2], PANEL_SIZE) / PANEL_SIZE)
 
@@ -99,7 +99,7 @@ def heated(image: Image, response: Response) -> Image:
     return np.asarray(cv2.addWeighted(image, 0.35, np.ascontiguousarray(heat), 0.65, 0.0), np.uint8)
 
 
-def _draw_face(image: Image, face: FaceRecord, box: Box, colour: tuple[int, int, int], size: float) -> None:
+def _draw_face(image: Image, face: FaceResult, box: Box, colour: tuple[int, int, int], size: float) -> None:
     """The box may be of any size, anywhere: OpenCV takes no coordinates beyond 32 bits."""
     height, width = image.shape[:2]
     box = box.shifted(_BEYOND, _BEYOND).clipped(width + 2 * _BEYOND, height + 2 * _BEYOND).shifted(-_BEYOND, -_BEYOND)

@@ -12,7 +12,7 @@ from facetag.geometry import Box
 from facetag.localization.base import Detection, Localizer
 from facetag.pipeline.loader import LoadedImage
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
@@ -94,7 +94,7 @@ class GivenBoxes:
     def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, images))
 
-    def note(self, record: ImageRecord) -> None:
+    def note(self, record: ImageResult) -> None:
         """This input was answered, now or in an earlier run: its name in the file has been asked for."""
         name = self._name(record.path)
         self.unnamed += name is None

@@ -11,7 +11,7 @@ import cv2
 
 from facetag.errors import FacetagError, ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.formats.path_encoding import one_line
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,7 @@ class Trouble(Enum):
     OTHER = auto()  #: some photograph in it is at fault
 
 
-def attempt(path: str, work: Callable[[], Result]) -> Result | ImageRecord:
+def attempt(path: str, work: Callable[[], Result]) -> Result | ImageResult:
     """What `work` returns, or a record that says why it could not; the run goes on.
 
     An error that nobody foresaw is `failed` with its type and words; its traceback goes to the log (`--debug`).
@@ -46,14 +46,14 @@ def attempt(path: str, work: Callable[[], Result]) -> Result | ImageRecord:
     try:
         return work()
     except ImageError as error:
-        return ImageRecord(path, _STATUS.get(type(error), Status.FAILED), one_line(str(error)))
+        return ImageResult(path, _STATUS.get(type(error), Status.FAILED), one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - one image never ends the run of a million
         _log.debug("%r failed", path, exc_info=True)
         reason = OUT_OF_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
-        return ImageRecord(path, Status.FAILED, one_line(reason))
+        return ImageResult(path, Status.FAILED, one_line(reason))
 
 
-def remarked(record: ImageRecord, trouble: str, work: Callable[[], object]) -> ImageRecord:
+def remarked(record: ImageResult, trouble: str, work: Callable[[], object]) -> ImageResult:
     """The record of an answered image, with a remark (`trouble` and why) where further work on it fails."""
     try:
         work()
@@ -75,7 +75,7 @@ def attempt_together(work: Callable[[], Result]) -> Result | Trouble:
         return Trouble.MEMORY if is_out_of_memory(error) else Trouble.OTHER
 
 
-def wants_memory(record: ImageRecord) -> bool:
+def wants_memory(record: ImageResult) -> bool:
     """Whether it says that memory ran out; with more of it free, another attempt may succeed."""
     return record.status.is_failure and record.error.startswith(_OUT_OF_MEMORY)
 

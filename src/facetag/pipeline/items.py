@@ -4,7 +4,7 @@ answers."""
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 if TYPE_CHECKING:
     from facetag.pipeline.loader import LoadedImage
@@ -44,7 +44,7 @@ class CachedResult:
         reused: the journal knew the answer.
     """
 
-    record: ImageRecord
+    record: ImageResult
     source: Source | None = None
     reused: bool = False
 

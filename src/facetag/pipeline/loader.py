@@ -23,7 +23,7 @@ from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.image_memory import ImageMemory
 from facetag.pipeline.items import CachedResult, Source
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
 CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
@@ -137,7 +137,7 @@ class LoadedImage:
 
 
 #: What became of reading one input: its pixels, or already its record.
-Item = LoadedImage | ImageRecord | CachedResult
+Item = LoadedImage | ImageResult | CachedResult
 
 #: Reads one input; threads call it, several at a time.
 Reader = Callable[[str, ReadSettings], Item]
@@ -402,4 +402,4 @@ def _ran_out(item: Item) -> bool:
     """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
     if isinstance(item, CachedResult):
         return not item.reused and wants_memory(item.record)
-    return isinstance(item, ImageRecord) and wants_memory(item)
+    return isinstance(item, ImageResult) and wants_memory(item)

@@ -48,7 +48,7 @@ class Tagging:
         """Of the attributes answered."""
         return tuple(self.tagger.model.attributes[index] for index in self.chosen)
 
-    def __call__(self, images: Sequence[LoadedImage], found: Sequence[Found]) -> list[tuple[FaceRecord, ...]]:
+    def __call__(self, images: Sequence[LoadedImage], found: Sequence[Found]) -> list[tuple[FaceResult, ...]]:
         """The faces of each photograph with their attributes; faces go through ANet FACES at a time."""
         boxes = [[face.box for face in each.faces] for each in found]
         pairs = zip(images, boxes, strict=True)
@@ -61,7 +61,7 @@ class Tagging:
         while piece := list(islice(regions, FACES)):
             yield from np.round(self.tagger(piece).probabilities, 4)
 
-    def _face(self, face: Detection, probabilities: NDArray[np.float64]) -> FaceRecord:
+    def _face(self, face: Detection, probabilities: NDArray[np.float64]) -> FaceResult:
         present = probabilities >= self.thresholds
         unsure = ~present & (probabilities >= (self.thresholds if self.unsure_from is None else self.unsure_from))
         each = list(zip(self.names, self.chosen, strict=True))
@@ -97,7 +97,7 @@ class Cascade:
     tag: Tagging | None = None
     min_face: float = 0.0
 
-    def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch | None = None) -> list[ImageRecord]:
+    def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch | None = None) -> list[ImageResult]:
         """One record a photograph, in order; the stages' time goes to the clock."""
         clock = clock or Stopwatch()
         located = zip(images, self.find(images, clock), strict=True)
@@ -137,15 +137,15 @@ def answer_batch(
     return [_answer(item, records) for item in batch]
 
 
-def _answer(item: Item, records: Iterator[ImageRecord]) -> Answer:
+def _answer(item: Item, records: Iterator[ImageResult]) -> Answer:
     """Of one that was read; `records` are those of the photographs."""
     return Answer(next(records), item, item.source) if isinstance(item, LoadedImage) else cached_answer(item)
 
 
-def _records(images: Sequence[LoadedImage], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageRecord]:
+def _records(images: Sequence[LoadedImage], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageResult]:
     """As many at once as memory allows; when that fails, one by one, so that only the photograph at fault does. One
     that memory does not suffice for is looked at again while nobody looks at others."""
-    records: list[ImageRecord] = []
+    records: list[ImageResult] = []
     while part := images[len(records) : len(records) + size.now]:
         with size.exclusive.joined():
             together = attempt_together(partial(cascade, part, clock))
@@ -169,26 +169,26 @@ def _alone(exclusive: ExclusiveSection) -> Iterator[None]:
         yield
 
 
-def _record(image: LoadedImage, cascade: Cascade, clock: Stopwatch) -> ImageRecord:
+def _record(image: LoadedImage, cascade: Cascade, clock: Stopwatch) -> ImageResult:
     alone = attempt(image.path, lambda: cascade([image], clock)[0])
     return replace(alone, width=image.width, height=image.height)
 
 
-def untagged(face: Detection) -> FaceRecord:
+def untagged(face: Detection) -> FaceResult:
     """A face with its box to a tenth of a pixel and its score to four decimals, as they are written."""
-    return FaceRecord(_in_tenths(face.box), round(face.score, 4))
+    return FaceResult(_in_tenths(face.box), round(face.score, 4))
 
 
 def _tenths(value: float) -> float:
     return round(float(value), 1) + 0.0  # no negative zero
 
 
-def record_of(image: LoadedImage, found: Found, faces: tuple[FaceRecord, ...]) -> ImageRecord:
+def record_of(image: LoadedImage, found: Found, faces: tuple[FaceResult, ...]) -> ImageResult:
     """The record of a photograph that was looked at."""
     status = Status.OK if faces else Status.NO_FACE
     remarks = one_line("; ".join(filter(None, (image.warning, found.warning))))
     written = tuple(replace(face, box=_in_tenths(_shown(face.box, image, found))) for face in faces)
-    return ImageRecord(image.path, status, remarks, image.width, image.height, written)
+    return ImageResult(image.path, status, remarks, image.width, image.height, written)
 
 
 def _shown(box: Box, image: LoadedImage, found: Found) -> Box:

@@ -10,7 +10,7 @@ from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.items import CachedResult, Source
 from facetag.pipeline.loader import Item, ReadSettings, decoded_image
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.journal import Journal, Known
 
 
@@ -31,7 +31,7 @@ class Recall:
     journal: Journal
     rehash: bool
     by_path: bool
-    suffices: Callable[[ImageRecord], bool]
+    suffices: Callable[[ImageResult], bool]
     stored: Sequence[str] | None = None
     whole: Callable[[ReadSettings], ReadSettings] = lambda settings: settings
 
@@ -40,7 +40,7 @@ class Recall:
         if cached := self._unopened(known, location):
             return cached
         file = attempt(path, lambda: read_file(location, raw=settings.raw))
-        if isinstance(file, ImageRecord):
+        if isinstance(file, ImageResult):
             return CachedResult(file)
         source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
         answer = self._answer_to(source, known)
@@ -70,7 +70,7 @@ class Recall:
         # memory that ran out over one file is no answer to its copy
         return None if other and (other.record.status is Status.FAILED or wants_memory(other.record)) else other
 
-    def _reusable(self, record: ImageRecord) -> ImageRecord | None:
+    def _reusable(self, record: ImageResult) -> ImageResult | None:
         """The record with the attributes that this run stores, the very same where it has just these; None where it
         lacks one."""
         if self.stored is None or all(list(face.probabilities) == list(self.stored) for face in record.faces):
@@ -80,7 +80,7 @@ class Recall:
         return replace(record, faces=tuple(_with_attributes(face, self.stored) for face in record.faces))
 
 
-def _with_attributes(face: FaceRecord, names: Sequence[str]) -> FaceRecord:
+def _with_attributes(face: FaceResult, names: Sequence[str]) -> FaceResult:
     tags, unsure = (tuple(name for name in each if name in names) for each in (face.tags, face.unsure))
     return replace(face, probabilities={name: face.probabilities[name] for name in names}, tags=tags, unsure=unsure)
 
@@ -105,4 +105,4 @@ def _is_unchanged(path: str, source: Source) -> bool:
 
 def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:
     item = attempt(path, lambda: decoded_image(path, file, settings, source))
-    return CachedResult(item, source) if isinstance(item, ImageRecord) else item
+    return CachedResult(item, source) if isinstance(item, ImageResult) else item

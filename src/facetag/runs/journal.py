@@ -36,7 +36,7 @@ from facetag.formats.destination import Passing, unheeded
 from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, key_of_version_1
 from facetag.runs.shards import WHOLE, Shard
 
@@ -128,7 +128,7 @@ class Known:
     """What the journal knows of a path: the file as it was, the answer to it, and the decoder that read it."""
 
     source: Source
-    record: ImageRecord
+    record: ImageResult
     decoder: int
 
 
@@ -254,7 +254,7 @@ class Journal:
             return None
         return Known(Source(*row[1:4]), record, row[5])
 
-    def _whole(self, row: Sequence[Any]) -> ImageRecord | None:
+    def _whole(self, row: Sequence[Any]) -> ImageResult | None:
         try:
             return record_from_json(row[6])
         except ValueError:
@@ -269,7 +269,7 @@ class Journal:
                 raise self._damaged("a row is gone")
             self._see(index, name, row[0], None)
 
-    def add(self, index: int, record: ImageRecord, source: Source | None, decoder: int = DECODER_VERSION) -> None:
+    def add(self, index: int, record: ImageResult, source: Source | None, decoder: int = DECODER_VERSION) -> None:
         """An input is seen and answered; without a source it could not be read, and what is known of it stays."""
         text, path = record_to_json(record), os.fsencode(record.path)
         with self._handled():
@@ -326,7 +326,7 @@ class Journal:
             self._base.execute("PRAGMA journal_mode = DELETE")
         return forgotten
 
-    def records(self) -> Iterator[ImageRecord]:
+    def records(self) -> Iterator[ImageResult]:
         """The result of every input seen, in the order of their places.
 
         Raises:
@@ -341,7 +341,7 @@ class Journal:
         if count != self._expected:
             raise self._damaged(f"it has {count} of {self._expected} inputs")
 
-    def _record(self, row: Sequence[Any]) -> ImageRecord:
+    def _record(self, row: Sequence[Any]) -> ImageResult:
         return row_result(row) or self._fail("a row was changed")
 
     def _fail(self, reason: str) -> NoReturn:
@@ -457,7 +457,7 @@ def _path_in(text: str | None) -> bytes | None:
         return None
 
 
-def row_result(row: Sequence[Any]) -> ImageRecord | None:
+def row_result(row: Sequence[Any]) -> ImageResult | None:
     """The result of one row of `RESULTS`; None of one that was changed."""
     index, path, number, failure, digest, *values = row
     if digest != _row_digest(index, path, number, failure):

@@ -1,4 +1,4 @@
-"""A whole run: inputs in, a document out, an eye kept on it."""
+"""A whole run: inputs in, a document out. After a kill the same run goes on with what its journal holds."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -17,7 +17,7 @@ from facetag.pipeline.failures import NOT_DRAWN, remarked
 from facetag.pipeline.items import Answer
 from facetag.pipeline.loader import read
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal, Stopped, refuse_other_programs, remove_journal
@@ -73,7 +73,7 @@ class Document:
     out: str
     format: str
     attributes: Sequence[str] | None
-    decide: Callable[[ImageRecord], ImageRecord] = lambda record: record
+    decide: Callable[[ImageResult], ImageResult] = lambda record: record
     layout: Layout | None = None
 
     @property
@@ -269,7 +269,7 @@ def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRec
     """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
     be."""
 
-    def is_enough(record: ImageRecord) -> bool:
+    def is_enough(record: ImageResult) -> bool:
         if settings.retry_failed and record.status.is_failure:
             return False
         if NOT_DRAWN in record.error:
@@ -279,7 +279,7 @@ def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRec
     return is_enough
 
 
-def publish(records: Iterable[ImageRecord], document: Document, at: Passing = unheeded) -> None:
+def publish(records: Iterable[ImageResult], document: Document, at: Passing = unheeded) -> None:
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
     with open_output(document.out, at) as stream:
         with writing(document.name):

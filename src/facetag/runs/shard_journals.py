@@ -13,7 +13,7 @@ from pathlib import Path
 from facetag.errors import DataError, JournalError, UsageError
 from facetag.formats.destination import next_to
 from facetag.pipeline.items import Source
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import (
     APPLICATION,
@@ -37,7 +37,7 @@ class Row:
     """An input of a part: its place in the order of the whole run, and what a Journal is told of it."""
 
     index: int
-    record: ImageRecord
+    record: ImageResult
     source: Source | None
     decoder: int
 

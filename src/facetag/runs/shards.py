@@ -40,7 +40,7 @@ class Shard:
         return cls(int(found[1]), int(found[2]))
 
     def keeps(self, path: str) -> bool:
-        """Whether this path (as in ImageRecord) belongs to the shard."""
+        """Whether this path (as in ImageResult) belongs to the shard."""
         return shard_key(path) % self.count == self.index - 1
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from facetag.cli.options import names_in
 from facetag.results import Status
 
 if TYPE_CHECKING:
-    from facetag.results import FaceRecord, ImageRecord
+    from facetag.results import FaceResult, ImageResult
 
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="What predict or localize wrote.", show_default=False)]
 Tag = Annotated[
@@ -51,10 +51,10 @@ def paths(
     sys.stdout.buffer.flush()
 
 
-def _has(record: "ImageRecord", wanted: set[str], unwanted: set[str]) -> bool:
+def _has(record: "ImageResult", wanted: set[str], unwanted: set[str]) -> bool:
     """Whether one and the same face has all that is wanted and nothing that is not."""
 
-    def suits(face: "FaceRecord") -> bool:
+    def suits(face: "FaceResult") -> bool:
         return wanted <= set(face.tags) and not unwanted & set(face.tags)
 
     return not (wanted or unwanted) or any(map(suits, record.faces))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord
+from facetag.results import FaceResult, ImageResult
 
 SAME = 0.5  #: intersection over union from which two boxes are of one face
 MOVED = 0.9  #: below it a box has moved
@@ -61,7 +61,7 @@ class Totals:
     tags: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def changes(old: Iterable[ImageRecord], new: Iterable[ImageRecord], totals: Totals) -> Iterator[Change]:
+def changes(old: Iterable[ImageResult], new: Iterable[ImageResult], totals: Totals) -> Iterator[Change]:
     """The changes, input by input, counted into `totals` as they come."""
     for before, after in _paired(old, new):
         for change in _of_input(before, after, totals):
@@ -72,11 +72,11 @@ def changes(old: Iterable[ImageRecord], new: Iterable[ImageRecord], totals: Tota
 
 
 def _paired(
-    old: Iterable[ImageRecord], new: Iterable[ImageRecord]
-) -> Iterator[tuple[ImageRecord | None, ImageRecord | None]]:
+    old: Iterable[ImageResult], new: Iterable[ImageResult]
+) -> Iterator[tuple[ImageResult | None, ImageResult | None]]:
     """The records of each path together. Both are read side by side, so that outputs of one order need no memory."""
-    waiting_old: dict[str, ImageRecord] = {}
-    waiting_new: dict[str, ImageRecord] = {}
+    waiting_old: dict[str, ImageResult] = {}
+    waiting_new: dict[str, ImageResult] = {}
     for before, after in zip_longest(old, new):
         if before and after and before.path == after.path:
             yield before, after
@@ -92,7 +92,7 @@ def _paired(
     yield from ((None, record) for record in waiting_new.values())
 
 
-def _of_input(before: ImageRecord | None, after: ImageRecord | None, totals: Totals) -> Iterator[Change]:
+def _of_input(before: ImageResult | None, after: ImageResult | None, totals: Totals) -> Iterator[Change]:
     if before is None or after is None:
         record = before or after
         assert record
@@ -114,7 +114,7 @@ def _of_input(before: ImageRecord | None, after: ImageRecord | None, totals: Tot
         yield Change(before.path, "face_gained", 0, number, new=_phrase(after.faces[number - 1].box))
 
 
-def _of_face(before: ImageRecord, after: ImageRecord, number: int, other: int) -> Iterator[Change]:
+def _of_face(before: ImageResult, after: ImageResult, number: int, other: int) -> Iterator[Change]:
     old, new = before.faces[number - 1], after.faces[other - 1]
     if old.box.iou(new.box) < MOVED:
         yield Change(before.path, "face_moved", number, other, "", _phrase(old.box), _phrase(new.box))
@@ -125,7 +125,7 @@ def _of_face(before: ImageRecord, after: ImageRecord, number: int, other: int) -
             yield Change(before.path, kind, number, other, name, *probabilities)
 
 
-def _matched(old: tuple[FaceRecord, ...], new: tuple[FaceRecord, ...]) -> dict[int, int]:
+def _matched(old: tuple[FaceResult, ...], new: tuple[FaceResult, ...]) -> dict[int, int]:
     """Old numbers -> new numbers of faces at the same place, the largest overlap first."""
     overlaps = sorted(
         (

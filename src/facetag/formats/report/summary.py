@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facetag.formats.path_encoding import escape
 from facetag.geometry import Box
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 
 BINS = 20  #: of an attribute's distribution
 SHOWN = 12  #: faces of highest and of lowest score that are shown
@@ -86,10 +86,10 @@ class Summary:
         self.codes = bytearray()
         self.counts = bytearray()
         self._decisions = bytearray()
-        self._chunk: list[tuple[str, int, FaceRecord]] = []
+        self._chunk: list[tuple[str, int, FaceResult]] = []
 
     @classmethod
-    def of(cls, records: Iterable[ImageRecord]) -> "Summary":
+    def of(cls, records: Iterable[ImageResult]) -> "Summary":
         """The summary of all records."""
         summary = cls()
         for record in records:
@@ -101,7 +101,7 @@ class Summary:
     def inputs(self) -> int:
         return len(self.codes)
 
-    def add(self, record: ImageRecord) -> None:
+    def add(self, record: ImageResult) -> None:
         """Count one input."""
         self.statuses[record.status] += 1
         self.warnings += bool(record.error and not record.status.is_failure)
@@ -133,7 +133,7 @@ class Summary:
         self.most_confident = {name: [] for name in attributes}
         self.borderline = {name: [] for name in attributes}
 
-    def _fail(self, record: ImageRecord) -> None:
+    def _fail(self, record: ImageResult) -> None:
         key = (record.status, record.error)
         if key not in self.failures and len(self.failures) >= REASONS:
             key = (record.status, "other reasons")
@@ -152,7 +152,7 @@ class Summary:
         self.faces += len(faces)
         self._chunk.clear()
 
-    def _count(self, faces: Sequence[FaceRecord]) -> None:
+    def _count(self, faces: Sequence[FaceResult]) -> None:
         indices = {name: index for index, name in enumerate(self.attributes)}
         probabilities = np.array([[face.probabilities[name] for name in self.attributes] for face in faces])
         decisions = np.zeros(probabilities.shape, np.uint8)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TextIO
 
 from facetag.formats.path_encoding import escape
-from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord
+from facetag.results import SCHEMA_VERSION, FaceResult, ImageResult
 
 
 class Writer(Protocol):
@@ -18,13 +18,13 @@ class Writer(Protocol):
 
     def __init__(self, stream: TextIO, attributes: Sequence[str] | None) -> None: ...
 
-    def write(self, record: ImageRecord) -> None: ...
+    def write(self, record: ImageResult) -> None: ...
 
     def finish(self) -> None:
         """End the document; the stream stays open."""
 
 
-def input_fields(record: ImageRecord) -> dict[str, Any]:
+def input_fields(record: ImageResult) -> dict[str, Any]:
     """What typed formats say of one input; a size that is unknown is None."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -36,7 +36,7 @@ def input_fields(record: ImageRecord) -> dict[str, Any]:
     }
 
 
-def located_fields(face: FaceRecord) -> dict[str, Any]:
+def located_fields(face: FaceResult) -> dict[str, Any]:
     """What typed formats say of where one face is."""
     box = face.box
     return {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": face.score}

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from facetag.formats.path_encoding import escape
 from facetag.formats.writers.base import Writer
-from facetag.results import SCHEMA_VERSION, FaceRecord, ImageRecord
+from facetag.results import SCHEMA_VERSION, FaceResult, ImageResult
 
 COLUMNS = (
     "schema_version", "path", "status", "error", "image_width", "image_height",
@@ -47,7 +47,7 @@ class CsvWriter(Writer):
         self._rows = csv.writer(stream, **self.dialect)
         self._rows.writerow(columns(attributes))
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         self._rows.writerows(_rows(record, self._attributes))
 
     def finish(self) -> None:
@@ -60,7 +60,7 @@ class TsvWriter(CsvWriter):
     dialect = TSV
 
 
-def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[list[str]]:
+def _rows(record: ImageResult, attributes: Sequence[str] | None) -> Iterator[list[str]]:
     """The rows of one input: one a face, at least one."""
     size = [str(record.width), str(record.height)] if record.width else ["", ""]
     start = [str(SCHEMA_VERSION), escape(record.path), record.status.value, record.error, *size]
@@ -71,7 +71,7 @@ def _rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[lis
         yield [*start, "", "" if record.status.is_failure else "0", *[""] * width]
 
 
-def _face_fields(face: FaceRecord, attributes: Sequence[str] | None) -> list[str]:
+def _face_fields(face: FaceResult, attributes: Sequence[str] | None) -> list[str]:
     box = [f"{side:.1f}" for side in (face.box.x, face.box.y, face.box.width, face.box.height)]
     located = [*box, f"{face.score:.4f}"]
     if attributes is None:

@@ -16,7 +16,7 @@ from facetag.formats.keywords import ROOT, keywords_of
 from facetag.formats.path_encoding import escape
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.csv import CSV
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 SEPARATOR = ", "  #: of a list in a field, for ExifTool's -sep
 _TAGS = ("XMP-dc:Subject", "XMP-lr:HierarchicalSubject", "XMP-digiKam:TagsList")
@@ -29,7 +29,7 @@ class ExiftoolCsvWriter(Writer):
         self._rows = csv.writer(stream, **CSV)
         self._rows.writerow(("SourceFile", *_TAGS))
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         self._rows.writerow([_file(record), *map(SEPARATOR.join, _lists(record))])
 
     def finish(self) -> None:
@@ -43,7 +43,7 @@ class ExiftoolJsonWriter(Writer):
         self._stream = stream
         self._before = "[\n"
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         tags = {name: texts for name, texts in zip(_TAGS, _lists(record), strict=True) if texts}
         values: dict[str, Any] = {"SourceFile": _file(record), **tags}
         self._stream.write(self._before + json.dumps(values, ensure_ascii=False))
@@ -53,12 +53,12 @@ class ExiftoolJsonWriter(Writer):
         self._stream.write("[]\n" if self._before == "[\n" else "\n]\n")
 
 
-def _lists(record: ImageRecord) -> tuple[list[str], list[str], list[str]]:
+def _lists(record: ImageResult) -> tuple[list[str], list[str], list[str]]:
     keywords = keywords_of(record)
     return keywords, [f"{ROOT}|{each}" for each in keywords], [f"{ROOT}/{each}" for each in keywords]
 
 
-def _file(record: ImageRecord) -> str:
+def _file(record: ImageResult) -> str:
     """The path itself, as ExifTool has to find it; one that UTF-8 cannot say is escaped, and found by none."""
     try:
         record.path.encode()

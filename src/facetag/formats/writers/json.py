@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from facetag.formats.writers.base import Writer, input_fields, located_fields
-from facetag.results import FaceRecord, ImageRecord
+from facetag.results import FaceResult, ImageResult
 
 
 class JsonLinesWriter(Writer):
@@ -18,7 +18,7 @@ class JsonLinesWriter(Writer):
         self._stream = stream
         self._tagged = attributes is not None
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         self._stream.write(_text(record, self._tagged) + "\n")
 
     def finish(self) -> None:
@@ -33,7 +33,7 @@ class JsonWriter(Writer):
         self._tagged = attributes is not None
         self._before = "[\n"
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         self._stream.write(self._before + _text(record, self._tagged))
         self._before = ",\n"
 
@@ -41,17 +41,17 @@ class JsonWriter(Writer):
         self._stream.write("[]\n" if self._before == "[\n" else "\n]\n")
 
 
-def _text(record: ImageRecord, tagged: bool) -> str:
+def _text(record: ImageResult, tagged: bool) -> str:
     """One input as one line of JSON."""
     return json.dumps(_object(record, tagged), ensure_ascii=False, allow_nan=False)
 
 
-def _object(record: ImageRecord, tagged: bool) -> dict[str, Any]:
+def _object(record: ImageResult, tagged: bool) -> dict[str, Any]:
     """One input as plain data; image_width and image_height are null when unknown."""
     return {**input_fields(record), "faces": [_face(face, tagged) for face in record.faces]}
 
 
-def _face(face: FaceRecord, tagged: bool) -> dict[str, Any]:
+def _face(face: FaceResult, tagged: bool) -> dict[str, Any]:
     located = located_fields(face)
     if not tagged:
         return located

@@ -16,7 +16,7 @@ from facetag.errors import UsageError
 from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
 from facetag.formats.writers.parquet import ParquetWriter
-from facetag.results import FaceRecord, ImageRecord
+from facetag.results import FaceResult, ImageResult
 
 VERSION = 2  #: of the schema
 EXTRA = ("decisions", "folder", "image_name")  #: what --columns knows
@@ -45,7 +45,7 @@ class Layout:
         decisions = [PRESENT + name for name in attributes] if "decisions" in self.extra else []
         return (*COLUMNS, *DECISIONS, *attributes, *decisions, *names)
 
-    def rows(self, record: ImageRecord, attributes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def rows(self, record: ImageResult, attributes: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The rows of one input; what is missing or None is empty."""
         fields = input_fields(record)
         folder, _, image_name = fields["path"].rpartition("/")
@@ -90,7 +90,7 @@ class LayoutCsvWriter(Writer):
         self._rows = csv.writer(stream, **self.dialect)
         self._rows.writerow(self._columns)
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         for row in self._layout.rows(record, self._attributes):
             self._rows.writerow([_text(name, row.get(name)) for name in self._columns])
 
@@ -120,7 +120,7 @@ class LayoutParquetWriter(ParquetWriter):
         names = self._layout.columns(attributes or ())
         return pyarrow.schema([(name, kinds.get(name, pyarrow.bool_())) for name in names])
 
-    def rows(self, record: ImageRecord) -> Iterator[dict[str, Any]]:
+    def rows(self, record: ImageResult) -> Iterator[dict[str, Any]]:
         return self._layout.rows(record, self.attributes or ())
 
 
@@ -128,7 +128,7 @@ class LayoutParquetWriter(ParquetWriter):
 WRITERS = {"csv": LayoutCsvWriter, "tsv": LayoutTsvWriter, "parquet": LayoutParquetWriter}
 
 
-def _answer(face: FaceRecord, name: str) -> tuple[str, float, bool | None]:
+def _answer(face: FaceResult, name: str) -> tuple[str, float, bool | None]:
     """An attribute, its probability, and whether it is present; None when unsure."""
     return name, face.probabilities[name], None if name in face.unsure else name in face.tags
 

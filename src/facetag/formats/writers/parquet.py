@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.formats.writers.csv import COLUMNS, DECISIONS, columns
-from facetag.results import FaceRecord, ImageRecord
+from facetag.results import FaceResult, ImageResult
 
 ROWS = 8192  #: of a row group, about; as many are held in memory
 _TEXT = ("path", "status", "error")
@@ -28,7 +28,7 @@ class ParquetWriter(Writer):
         self._held = io.BytesIO()  # pyarrow writes a last time when it is collected, which our stream may not outlive
         self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
-    def write(self, record: ImageRecord) -> None:
+    def write(self, record: ImageResult) -> None:
         self._rows.extend(self.rows(record))
         if len(self._rows) >= ROWS:
             self._write_group()
@@ -43,7 +43,7 @@ class ParquetWriter(Writer):
         """The columns and their types."""
         return _schema(attributes)
 
-    def rows(self, record: ImageRecord) -> Iterator[dict[str, Any]]:
+    def rows(self, record: ImageResult) -> Iterator[dict[str, Any]]:
         """The rows of one input."""
         return rows(record, self.attributes)
 
@@ -74,7 +74,7 @@ def _schema(attributes: Sequence[str] | None) -> Any:
     return pyarrow.schema([(name, kinds[name]) for name in columns(attributes)])
 
 
-def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+def rows(record: ImageResult, attributes: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     """The rows of one input, as in `writers.csv`; a column that is left out is null."""
     face_count = None if record.status.is_failure else len(record.faces)
     start = {**input_fields(record), "faces": face_count}
@@ -84,7 +84,7 @@ def rows(record: ImageRecord, attributes: Sequence[str] | None) -> Iterator[dict
         yield start
 
 
-def _face(face: FaceRecord, attributes: Sequence[str] | None) -> dict[str, Any]:
+def _face(face: FaceResult, attributes: Sequence[str] | None) -> dict[str, Any]:
     located = located_fields(face)
     if attributes is None:
         return located

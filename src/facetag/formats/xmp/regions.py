@@ -11,7 +11,7 @@ from facetag.formats.keywords import keyword
 from facetag.formats.xmp.packet import Element, Packet, array_of, child, drop, entries, field, name, structure
 from facetag.geometry import Box
 from facetag.images.orient import is_turned, stored_box
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 REGIONS, LIST, DIMENSIONS = "mwg-rs:Regions", "mwg-rs:RegionList", "mwg-rs:AppliedToDimensions"
 SAME = 0.5  #: intersection over union from which two regions are of one face
@@ -19,7 +19,7 @@ _SHAPE = 0.01  #: how far two ratios of width to height may be apart
 _EXTENSIONS, _MARK = "mwg-rs:Extensions", "facetag:digest"
 
 
-def set_regions(packet: Packet, record: ImageRecord, orientation: int) -> bool:
+def set_regions(packet: Packet, record: ImageResult, orientation: int) -> bool:
     """Replace our regions by those of an image's faces; without faces all that are ours go.
 
     Args:
@@ -141,7 +141,7 @@ def _area(item: Element) -> Box | None:
     return Box.around(x, y, width, height)
 
 
-def _fractions(box: Box, record: ImageRecord, orientation: int) -> Box | None:
+def _fractions(box: Box, record: ImageResult, orientation: int) -> Box | None:
     """The part of a box inside the stored image, as fractions of it; None where nothing is."""
     inside = box.clipped(record.width, record.height)
     if not inside.area:

@@ -15,7 +15,7 @@ from facetag.formats.xmp.keywords import set_keywords
 from facetag.formats.xmp.packet import MAX_BYTES, Packet
 from facetag.formats.xmp.regions import remove_regions, set_regions
 from facetag.images.header import stored_orientation
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 
 ENDING = ".xmp"
 Naming = Literal["xmp", "xmp-stem"]  #: IMG.jpg.xmp, or IMG.xmp where no other file is called IMG
@@ -23,7 +23,7 @@ Naming = Literal["xmp", "xmp-stem"]  #: IMG.jpg.xmp, or IMG.xmp where no other f
 _CREATED = "facetag:created"  #: of a file that facetag made, and that may go again when nothing is left in it
 
 
-def tag_sidecar(path: str, record: ImageRecord, orientation: int) -> bool:
+def tag_sidecar(path: str, record: ImageResult, orientation: int) -> bool:
     """Put an image's keywords and face regions into its sidecar, which is made where there is none.
 
     What others wrote stays, what facetag wrote earlier is replaced. An image without faces loses what is ours.
@@ -131,7 +131,7 @@ class Sidecars:
         self._open_as = open_as
         self._warn = warn
 
-    def __call__(self, record: ImageRecord) -> None:
+    def __call__(self, record: ImageResult) -> None:
         """Tag one image's sidecar; that of an image that could not be read stays as it is."""
         if record.status.is_failure:
             return
