@@ -9,13 +9,13 @@ from facetag.pipeline.engine import Engine, answered_batches
 from facetag.pipeline.items import CachedResult
 from facetag.pipeline.loader import LoadedImage, ReadSettings
 from facetag.pipeline.timing import Stopwatch
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 
 READING = ReadSettings(batch=2, workers=3)
 
 
 def record(path):
-    return ImageRecord(path, Status.NO_FACE, "", 4, 4)
+    return ImageResult(path, Status.NO_FACE, "", 4, 4)
 
 
 class Loading:

@@ -134,7 +134,7 @@ RUNS = """
 import sys
 from facetag.errors import FacetagError
 from facetag.pipeline.items import Source
-from facetag.results import ImageRecord, Status
+from facetag.results import ImageResult, Status
 from facetag.runs import merge, run
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
@@ -145,7 +145,7 @@ for known in (False, True):
         with Journal("one.csv" + ENDING, CacheKey("localize", "a model"), locks=for_sqlite) as journal:
             journal.begin()
             assert (journal.known("a.jpg") is not None) == known and not for_sqlite
-            journal.add(0, ImageRecord("a.jpg", Status.NO_FACE, "", 9, 9), Source(1, 2, b"3"))
+            journal.add(0, ImageResult("a.jpg", Status.NO_FACE, "", 9, 9), Source(1, 2, b"3"))
             run.publish(journal.records(), document)
             journal.finish(1, "digest")
 print(merge.merge(["one.csv"], "all.csv"))

@@ -18,7 +18,7 @@ from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.question import Question
 from facetag.pipeline.timing import Stopwatch
-from facetag.results import ImageRecord
+from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, cache_key_of
 from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.journal import ENDING as JOURNAL
@@ -32,7 +32,7 @@ def carry_out(
     request: Request,
     inputs: Discovery,
     asked: Asked,
-    note: Callable[[ImageRecord], None] = lambda record: None,
+    note: Callable[[ImageResult], None] = lambda record: None,
 ) -> ExitCode:
     """Run a command, say how it went, and write the run's record; `note` is told of each result too.
 
@@ -114,7 +114,7 @@ def _run(
 ) -> Outcome:
     question = asked.question
 
-    def seen(record: ImageRecord, fate: Fate) -> None:
+    def seen(record: ImageResult, fate: Fate) -> None:
         watch.seen(record, fate)
         if question.given:
             question.given.note(record)

@@ -98,7 +98,7 @@ def _ranked(cosines: Values, labels: Values, pairs: NDArray[np.bool_]) -> float:
     if pairs.sum() < 3:
         return float("nan")
     ranks = [np.argsort(np.argsort(each[pairs], kind="stable")) for each in (cosines, labels)]
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def _shuffled(

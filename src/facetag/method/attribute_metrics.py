@@ -88,7 +88,7 @@ def balanced_accuracy(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> 
     >>> balanced_accuracy(np.array([[True], [True], [False]]), np.array([[True], [False], [False]])).tolist()
     [0.75]
     """
-    return _by_attribute(balanced_accuracy_score, present, labels, labels.any(axis=0) & ~labels.all(axis=0))
+    return _by_attribute(balanced_accuracy_score, present, labels, both=True)
 
 
 def f1(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
@@ -97,7 +97,7 @@ def f1(present: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Values:
     >>> f1(np.array([[True], [True], [False]]), np.array([[True], [True], [True]])).tolist()
     [0.8]
     """
-    return _by_attribute(f1_score, present, labels, labels.any(axis=0))
+    return _by_attribute(f1_score, present, labels)
 
 
 def average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> Values:
@@ -106,7 +106,7 @@ def average_precision(probabilities: NDArray[np.floating[Any]], labels: NDArray[
     >>> average_precision(np.array([[0.9], [0.8], [0.1]]), np.array([[True], [False], [True]])).round(4).tolist()
     [0.8333]
     """
-    return _by_attribute(average_precision_score, probabilities, labels, labels.any(axis=0))
+    return _by_attribute(average_precision_score, probabilities, labels)
 
 
 def calibration_error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.bool_], bins: int = 15) -> Values:
@@ -123,15 +123,22 @@ def calibration_error(probabilities: NDArray[np.floating[Any]], labels: NDArray[
 
 
 def _by_attribute(
-    metric: Callable[..., float], answers: NDArray[Any], labels: NDArray[np.bool_], is_defined: NDArray[np.bool_]
+    metric: Callable[..., float], answers: NDArray[Any], labels: NDArray[np.bool_], both: bool = False
 ) -> Values:
-    """A metric of scikit-learn, which takes labels and answers, of each attribute where it is defined; else nan."""
-    columns = zip(answers.T, labels.T, is_defined, strict=True)
-    return np.array([metric(truth, given) if defined else np.nan for given, truth, defined in columns], np.float64)
+    """A metric of scikit-learn, which takes labels and answers, of each attribute that has positives, and negatives
+    too if it needs `both`; nan of the others."""
+    columns = zip(answers.T, labels.T, strict=True)
+    values = [metric(truth, given) if _is_defined(truth, both) else np.nan for given, truth in columns]
+    return np.array(values, np.float64)
+
+
+def _is_defined(truth: NDArray[np.bool_], both: bool) -> bool:
+    return bool(truth.any()) and not (both and truth.all())
 
 
 def _fraction(hits: NDArray[np.bool_]) -> Values:
-    return hits.sum(axis=0) / (len(hits) or np.nan)
+    fractions: Values = hits.sum(axis=0) / (len(hits) or np.nan)
+    return fractions
 
 
 def _mean_of_defined(values: Values) -> float:

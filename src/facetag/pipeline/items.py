@@ -57,13 +57,13 @@ class Answer:
         reused: the journal knew the record.
     """
 
-    record: ImageRecord
+    record: ImageResult
     image: "LoadedImage | None" = None
     source: Source | None = None
     reused: bool = False
 
 
-def cached_answer(item: ImageRecord | CachedResult) -> Answer:
+def cached_answer(item: ImageResult | CachedResult) -> Answer:
     """The answer to an input that nobody has to look at."""
     if isinstance(item, CachedResult):
         return Answer(item.record, source=item.source, reused=item.reused)

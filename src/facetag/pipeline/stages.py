@@ -21,7 +21,7 @@ from facetag.pipeline.failures import Trouble, attempt, attempt_together
 from facetag.pipeline.items import Answer, cached_answer
 from facetag.pipeline.loader import Item, LoadedImage, Reader, ReadSettings, read
 from facetag.pipeline.timing import Stage, Stopwatch
-from facetag.results import FaceRecord, ImageRecord, Status
+from facetag.results import FaceResult, ImageResult, Status
 from facetag.tagger import Tagger
 
 FACES = 256  #: that are tagged at once, so that thousands in one photograph take no more memory

@@ -105,7 +105,7 @@ class Observers:
     """
 
     draw: "Drawer | None" = None
-    seen: Callable[[ImageRecord, Fate], None] = lambda record, fate: None
+    seen: Callable[[ImageResult, Fate], None] = lambda record, fate: None
     stop: Callable[[], bool] = lambda: False
     clock: Stopwatch = field(default_factory=Stopwatch)
     at: Passing = unheeded
@@ -265,7 +265,7 @@ def _note(journal: Journal, index: int, answer: Answer) -> None:
         journal.add(index, answer.record, answer.source)
 
 
-def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRecord], bool]:
+def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageResult], bool]:
     """Whether a known record is kept: failures are tried again when asked, and what was not drawn yet is, or could not
     be."""
 
