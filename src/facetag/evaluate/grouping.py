@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 
 from facetag.errors import UsageError
 
-SHUFFLES = 1000
+SHUFFLES = 2000
 FEWEST = 20  #: images in which both of two attributes are known, for their correlation
 
 Values = NDArray[np.float64]
@@ -80,7 +80,7 @@ def label_correlations(values: NDArray[np.int8]) -> Values:
     first, second = present.T @ known, known.T @ present
     spread = first * (count - first) * second * (count - second)
     usable = (spread > 0) & (count >= FEWEST)
-    result = np.full(spread.shape, np.nan)
+    result: Values = np.full(spread.shape, np.nan)
     np.divide(count * both - first * second, np.sqrt(spread), out=result, where=usable)
     return result
 
@@ -97,8 +97,8 @@ def _mean(values: Values) -> float:
 def _ranked(cosines: Values, labels: Values, pairs: NDArray[np.bool_]) -> float:
     if pairs.sum() < 3:
         return float("nan")
-    ranks = [np.argsort(np.argsort(each[pairs], kind="stable")) for each in (cosines, labels)]
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+    first, second = (np.argsort(np.argsort(each[pairs], kind="stable")) for each in (cosines, labels))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _shuffled(

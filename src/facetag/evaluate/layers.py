@@ -94,8 +94,8 @@ def measure_layers(
     scores = {name: _scores(answers, values, usable, identities, seed) for name, answers in layers.items()}
     probes = {name: _probe(layers[name].shape[1], each, values) for name, each in scores.items()}
     known = values >= 0
-    shares = ratio(((values == 1) & known).sum(0).astype(float), known.sum(0).astype(float))
-    majority = np.where(usable, np.maximum(shares, 1 - shares), np.nan)
+    fractions = ratio(((values == 1) & known).sum(0).astype(float), known.sum(0).astype(float))
+    majority = np.where(usable, np.maximum(fractions, 1 - fractions), np.nan)
     return LayersReport(len(values), persons, probes, majority, _gains(scores, values, identities, seed))
 
 

@@ -39,14 +39,14 @@ RecipeName = Annotated[str, typer.Option("--recipe", help="The run's recipe.")]
 Clusters = Annotated[int, typer.Option("--groups", min=2, help="How many groups k-means makes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of folds, draws and k-means.")]
 
-_CELEBA, _PHOTOS = Path("data"), Path()
+_CELEBA, _FOLDER = Path("data"), Path()
 
 
 def grouping(
     data: Data = _CELEBA,
     partition: Part = "val",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = None,
     groups: Clusters = 6,
     seed: Seed = 0,
@@ -82,7 +82,7 @@ def layers(
     data: Data = _CELEBA,
     partition: Part = "val",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = None,
     mode: Mode = "cascade",
     run: Run = None,
@@ -124,7 +124,7 @@ def neurons(
     data: Data = _CELEBA,
     partition: Part = "val",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = None,
     mode: Mode = "cascade",
     run: Run = None,
@@ -167,7 +167,7 @@ def regions(
     data: Data = _CELEBA,
     partition: Part = "val",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = 200,
     mode: Mode = "cascade",
     model: ModelName = None,
@@ -205,7 +205,7 @@ def reliability(
     data: Data = _CELEBA,
     partition: Part = "test",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = None,
     mode: Mode = "cascade",
     model: ModelName = None,
@@ -246,7 +246,7 @@ def compare(
     data: Data = _CELEBA,
     partition: Part = "test",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = None,
     mode: Mode = "cascade",
     seed: Seed = 0,
@@ -290,7 +290,7 @@ def figures(
     data: Data = _CELEBA,
     partition: Part = "val",
     labels: Labels = None,
-    images: Images = _PHOTOS,
+    images: Images = _FOLDER,
     limit: Limit = 1000,
     mode: Mode = "cascade",
     run: Run = None,
