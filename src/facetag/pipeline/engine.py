@@ -80,21 +80,24 @@ def answered_batches(
     """
     size = BatchSize(engine.start.batch)
     with closing(read_ahead(paths, engine.start, size, clock, reader)) as items:
-        known: list[Answer] = []
+        known: list[Item] = []
         for item in items:
+            known += [] if item is None else [item]
             if isinstance(item, LoadedImage):
                 break
-            known += [] if item is None else [cached_answer(item)]
             if item is None or len(known) >= MOST_ITEMS * size.now:
-                yield known
+                yield _cached_answers(known)
                 known = []
         else:
-            item = None
-        if known:
-            yield known
-        if item is not None:
-            first, item = iter([item]), None  # which nobody keeps once it was looked at
-            yield from _inferred(chain(first, items), engine, size, clock)
+            if known:
+                yield _cached_answers(known)
+            return
+        first, known, item = iter(known), [], None  # nobody keeps the image once it was looked at
+        yield from _inferred(chain(first, items), engine, size, clock)
+
+
+def _cached_answers(items: Iterable[Item]) -> list[Answer]:
+    return [cached_answer(item) for item in items if not isinstance(item, LoadedImage)]
 
 
 def _inferred(
