@@ -4,8 +4,8 @@ python benchmarks/landmark_boxes.py --landmarks helen-landmarks --images data/ph
 python benchmarks/landmark_boxes.py --landmarks ground_truth_landmarks.txt --images data/cmumit --out cmumit.csv
 facetag eval localization --images data/photographs/helen --boxes helen.csv --half test
 
-Landmarks are a folder of .pts files with 68 points (300-W: AFW, Helen), or a file of lines "name, x and y of the left eye,
-right eye, nose, left, middle and right of the mouth" (CMU+MIT). In AFW a photograph NAME_1.jpg has its faces in
+Landmarks are a folder of .pts files with 68 points (300-W: AFW, Helen), or a file of lines "name, x and y of the left
+eye, right eye, nose, left, middle and right of the mouth" (CMU+MIT). In AFW a photograph NAME_1.jpg has its faces in
 NAME_1.pts, NAME_2.pts and so on. The rule is `box_of_points` of facetag.datasets.webfaces.
 """
 
