@@ -117,7 +117,7 @@ def test_a_table_over_a_value_of_the_base_is_refused(written):
     ("localizer_kind = 'nobody'", "localizer_kind"), ("[localizer_kind]\nx = 1", "localizer_kind"),
     ("[center_localizer]\ninput_size = 100", "input_size"),
     ("[center_localizer]\nscore = 2.0", "score"), ("[center_net]\nnet.widths = ['a']", "net.widths"),
-    ("[anet_attributes]\nstart = 'attributes'", "is for localizer_kind"),
+    ("[anet_attributes]\nstart = 'attributes'", "start"),
     ("tpyo = 1", "tpyo"), ("[lnet_o.loop]\nrate = 'fast'", "lnet_o.loop.rate"), ("[svm]\nfolds = 2.5", "svm.folds"),
     ("[lnet]\nnormalisation = 'none'", "lnet.normalisation"), ("lnet_o = 3", "lnet_o"), ("name = ", "mend its TOML"),
     ("name = 1", "name"), (b"name = '\xff'", "mend its TOML"), ("a = " + "[" * 5000, "mend its TOML"),

@@ -95,8 +95,9 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
         _start_from(run / "anet_identities", net, "anet")
-    elif stage.start == "attributes" and not options.resume:
-        _load(net, run / "anet_attributes", checkpoint.best_state(run / "anet_attributes"))
+    elif stage.start == "earlier" and not options.resume:
+        earlier = run / by_localizer("anet_attributes", recipe)
+        _load(net, earlier, checkpoint.best_state(earlier))
     boxes, view = face_boxes(run, recipe, options), (recipe.tagger, net.anet.frame, stage)
     examples: Faces | MixedFaces
     examples, validation = (
@@ -147,7 +148,8 @@ def _require_starts(run: Path, recipe: Recipe) -> None:
     Raises:
         DataError: one of them is not trained yet.
     """
-    anet = {"identities": "anet_identities", "attributes": "anet_attributes", "nothing": "nothing"}
+    earlier = by_localizer("anet_attributes", recipe)
+    anet = {"identities": "anet_identities", "earlier": earlier, "nothing": "nothing"}
     lnets = {recipe.lnet_o.start, recipe.lnet_s.start} if recipe.needs_lnets else set()
     starts = {*lnets, anet[recipe.anet_attributes.start]}
     for name in sorted(starts - {"nothing", "lnet_o"}):

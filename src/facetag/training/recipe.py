@@ -143,8 +143,8 @@ class FaceStage:
     """Fine-tuning of ANet by attributes on the face regions that the LNets or the centre network propose.
 
     Attributes:
-        start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or behind a centre
-            network from the `attributes` that ANet was fine-tuned by on the LNets' faces, outputs and all.
+        start: from the ANet pre-trained on identities, from nothing (the paper's comparison), or from what an `earlier`
+            recipe's same stage left in the run, outputs and all.
         boxes: `located` = the faces that are proposed (the paper: by the LNets); `aligned` = the fixed box of the
             aligned frame, with a `jitter` as large as the LNets' errors; only `labeled_images` need a localizer then.
         input_sizes, head_regions: how LNet_o sees a training picture, which holds one large face, and how many of its
@@ -161,7 +161,7 @@ class FaceStage:
             tells nothing.
     """
 
-    start: Literal["identities", "nothing", "attributes"] = "identities"
+    start: Literal["identities", "nothing", "earlier"] = "identities"
     boxes: Literal["located", "aligned"] = "located"
     input_sizes: tuple[int, ...] = ()
     head_regions: int = 0
@@ -249,8 +249,7 @@ class Recipe:
         localizer_kind: what finds faces in the model: the `lnets`, or the `center_net`.
 
     Raises:
-        UsageError: ANet is to start from itself; photographs are all of the calibration, or none of it with faces of
-            UTKFace among them.
+        UsageError: photographs are all of the calibration, or none of it with faces of UTKFace among them.
     """
 
     name: str = "paper"
@@ -271,14 +270,10 @@ class Recipe:
 
     @property
     def needs_lnets(self) -> bool:
-        """Whether LNets are behind the model: they find its faces, or taught the ANet that its own goes on from."""
-        return self.localizer_kind == "lnets" or self.anet_attributes.start == "attributes"
+        """Whether LNets find the model's faces."""
+        return self.localizer_kind == "lnets"
 
     def __post_init__(self) -> None:
-        if self.localizer_kind == "lnets" and self.anet_attributes.start == "attributes":
-            raise UsageError(
-                'anet_attributes.start = "attributes" is for localizer_kind = "center_net"', "leave it out"
-            )
         if self.svm.utkface and not self.svm.labeled_images:
             raise UsageError("svm.utkface needs a fraction of the calibration", "set svm.labeled_images")
         if not 0 <= self.svm.labeled_images < 1:

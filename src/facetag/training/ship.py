@@ -173,10 +173,8 @@ def _stages_behind(recipe: Recipe) -> list[str]:
 
 
 def _settings_agree(run: Path, recipe: Recipe, name: str) -> bool:
-    """True when the stage's checkpoint says these settings; False when there is none any more, and of the ANet that a
-    centre network's goes on from, as how that was trained is for its own recipe to say."""
-    from_elsewhere = recipe.localizer_kind == "center_net" and name == "anet_attributes"
-    if from_elsewhere or not (run / name / checkpoint.CHECKPOINT).is_file():
+    """True when the stage's checkpoint says these settings; False when there is none any more."""
+    if not (run / name / checkpoint.CHECKPOINT).is_file():
         return False
     own: dict[str, Any] = {by_localizer("anet_attributes", recipe): recipe.anet_attributes}
     stage = own[name] if name in own else getattr(recipe, name)
