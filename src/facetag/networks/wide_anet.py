@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from facetag.networks.anet import FEATURES, ANetSettings, Frame, Maps
 from facetag.networks.center_net import Convolution, ResidualBlock
-from facetag.networks.locally_shared import LocallyShared
+from facetag.networks.locally_shared import LocallyShared, windows_of
 from facetag.networks.normalisation import fold_sequential
 
 STRIDE = 8  #: pixels between neighbouring cells of the shared map
@@ -86,7 +86,7 @@ class WideANet(nn.Module):
         """
         assert step == STRIDE, "views start on cells of the shared map"
         cells, context = self.shared(regions)
-        tiles = torch.stack([cells[:, :, y : y + ROWS, x : x + COLUMNS] for y, x in positions.tolist()], 1)
+        tiles = windows_of(cells, ROWS, COLUMNS, 1)[:, positions[:, 0], positions[:, 1]]
         local = self.local(tiles.flatten(0, 1), context)
         c3, c4 = (part.reshape(*tiles.shape[:2], *part.shape[1:]) for part in local[:2])
         return Maps(c3, c4, context[:, None].expand(-1, tiles.shape[1], -1, -1, -1))
