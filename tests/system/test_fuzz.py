@@ -38,7 +38,8 @@ from facetag.geometry import Box
 from facetag.images.decode import decode
 from facetag.images.discover import discover, files_from
 from facetag.localization.lnet_localizer import LNetLocalizer
-from facetag.model import FILES, _digest, load_model
+from facetag.model import load_model
+from facetag.model_folder import FILES, description_digest
 from facetag.pipeline.face_sources import GivenBoxes
 from facetag.pipeline.items import Source
 from facetag.pipeline.loader import LoadedImage, ReadSettings, read
@@ -275,7 +276,7 @@ def test_descriptions_of_models(model, model_folder, data, new, how):
     path = data.draw(st.sampled_from(list(paths_in(description))))
     changed = replaced(description, path, new, how)
     if isinstance(changed, dict) and isinstance(changed.get("sha256"), dict):
-        changed["sha256"]["model.json"] = _digest(changed)  # past the checksums
+        changed["sha256"]["model.json"] = description_digest(changed)  # past the checksums
     (model / "model.json").write_text(json.dumps(changed))
     with one_line_at_most():
         use(model)
@@ -297,7 +298,7 @@ def test_weights_of_models(model, model_folder, name, at, length, new):
     changed = weights[:at] + new + weights[at + length :]
     description = json.loads((model_folder / "model.json").read_text())
     description["sha256"][name] = hashlib.sha256(changed).hexdigest()
-    description["sha256"]["model.json"] = _digest(description)
+    description["sha256"]["model.json"] = description_digest(description)
     (model / "model.json").write_text(json.dumps(description))
     (model / name).write_bytes(changed)
     try:

@@ -93,7 +93,7 @@ def test_a_hundred_thousand_names_on_standard_input(tmp_path, tiny_folder):
     pictures = sorted((tmp_path / "few").iterdir())
     for name, picture in zip(names, cycle(pictures), strict=False):
         os.link(picture, tmp_path / name)
-    (tmp_path / "boxes.csv").write_text("file,x,y,width,height\nnone.jpg,1,1,9,9\n")
+    (tmp_path / "boxes.csv").write_text(f"file,x,y,width,height\n{names[0]},1,1,9,9\n")
     with running(["predict", "--files-from", "-", "--boxes", "boxes.csv"], tmp_path, tiny_folder) as process:
         writer = write_all(process.stdin, [name.encode() + b"\n" for name in names])
         assert json.loads(process.stdout.readline())["path"] == names[0]

@@ -20,6 +20,7 @@ def build_anet(settings: ANetSettings) -> AnyANet:
 class AttributeNet(nn.Module):
     """ANet with one sigmoid an attribute, as fine-tuned. Shape: faces (N, 3, 55, 47) -> logits (N, outputs).
 
+    >>> import torch
     >>> AttributeNet(40, ANetSettings())(torch.rand(2, 3, 55, 47)).shape
     torch.Size([2, 40])
     """
@@ -42,6 +43,7 @@ class IdentityNet(nn.Module):
     thousands of classes of a few images each, the first thing that is learned is to silence all features, which costs
     both losses least, and ReLU never lets them back.
 
+    >>> import torch
     >>> features, logits = IdentityNet(7, ANetSettings())(torch.rand(2, 3, 55, 47))
     >>> features.shape, logits.shape
     (torch.Size([2, 160]), torch.Size([2, 7]))
