@@ -83,7 +83,7 @@ def smiling(tmp_path):
 
 def test_every_block_of_the_page_is_run_here():
     assert [[language for language, _ in blocks] for blocks in RECIPES.values()] == [
-        ["sh"], ["sh"], ["cron"], ["ini", "ini"], ["sh"], ["sh", "python"], ["sh"], ["sh"], ["sh"], ["sh", "sh"],
+        ["sh"], ["sh"], ["cron"], ["ini", "ini"], ["ini"], ["sh"], ["sh", "python"], ["sh"], ["sh"], ["sh"], ["sh", "sh"],
         ["yaml"],
     ]  # fmt: skip
     tests = Path(__file__).read_text(encoding="utf-8")
@@ -120,6 +120,14 @@ def test_the_units_are_understood_and_their_command_runs(run, tmp_path):
     service, timer = map(unit, recipe("Every night by a systemd timer", "ini"))
     assert timer["Timer"]["OnCalendar"] and service["Service"]["Type"] == "oneshot"
     assert run(service["Service"]["ExecStart"].replace("%%", "%"))[0] == 0
+    assert len(records(tmp_path / "tags.csv")) == 4
+
+
+def test_a_watched_folder_is_answered_and_stopped_as_systemd_does(run, tmp_path):
+    (service,) = map(unit, recipe("A folder that fills", "ini"))
+    command = service["Service"]["ExecStart"]
+    stop = f"{command} & sleep 1; until [ -s {tmp_path}/tags.csv ]; do sleep 0.2; done; kill -TERM $!; wait $!"
+    assert run(stop)[0] == 0
     assert len(records(tmp_path / "tags.csv")) == 4
 
 

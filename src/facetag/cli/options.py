@@ -76,6 +76,14 @@ DryRun = Annotated[
         rich_help_panel=RUNS,
     ),
 ]
+KeepWatch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Go on: write --out again whenever its inputs changed and were quiet for five seconds, until a signal.",
+        rich_help_panel=RUNS,
+    ),
+]
 ModelName = Annotated[
     str | None,
     typer.Option(
@@ -347,6 +355,7 @@ class Options:
     rehash: Rehash = False
     prune: Prune = False
     dry_run: DryRun = False
+    watch: KeepWatch = False
     lock_wait: LockWait = 0
     shard: Part = "1/1"
     fail_on: FailOn = "any"
@@ -358,7 +367,7 @@ class Options:
 #: Options that `localize` has not.
 OF_PREDICT = (
     "boxes", "aligned", "attributes", "exclude_attributes", "threshold", "unsure", "columns", "explode", "sidecar",
-    "crop_dir", "dry_run",
+    "crop_dir", "dry_run", "watch",
 )  # fmt: skip
 
 _Command = Callable[[typer.Context, Options], None]

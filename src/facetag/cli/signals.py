@@ -48,11 +48,11 @@ class Signals:
     @contextmanager
     def stepping(self) -> Iterator[None]:
         """A loop takes steps here, and asks after each whether a signal came."""
-        self._stepping = True
+        around, self._stepping = self._stepping, True
         try:
             yield
         finally:
-            self._stepping = False
+            self._stepping = around
 
     @property
     def exit_code(self) -> ExitCode:

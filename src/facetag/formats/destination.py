@@ -19,6 +19,8 @@ from facetag.images.file_types import HEAD_BYTES, kind_of
 Passing = Callable[[str], None]
 
 
+HIDDEN = ".facetag."  #: what the names of files begin with that become an output when they are whole
+
 #: What a file system says that cannot sync a folder or a file.
 UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
 
@@ -214,7 +216,7 @@ def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
 
 def _leftover_prefix(target: str) -> str:
     """What the hidden names for one output begin with; short, for names have a limit."""
-    return f".facetag.{hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]}."
+    return f"{HIDDEN}{hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]}."
 
 
 def _temporary(target: str) -> tuple[str, int]:

@@ -15,7 +15,9 @@ from facetag.images.file_types import KINDS
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder in which writing is tried.")]
 
 #: extra -> the package that it brings
-EXTRAS = {"heic": "pillow-heif", "parquet": "pyarrow", "lfwa": "h5py", "figures": "matplotlib"}
+EXTRAS = {
+    "heic": "pillow-heif", "parquet": "pyarrow", "lfwa": "h5py", "figures": "matplotlib", "watch": "watchfiles",
+}  # fmt: skip
 
 #: What a broken installation may raise where it is tried.
 _BROKEN = (FacetagError, ImportError, OSError, RuntimeError, ValueError)

@@ -9,9 +9,10 @@ from facetag.cli.console import say
 from facetag.cli.options import Options, filled, inputs_of
 from facetag.cli.request import Asked, Request, request_of
 from facetag.cli.thresholds import decisions_of
-from facetag.errors import UsageError
+from facetag.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from facetag.images.discover import Discovery
     from facetag.pipeline.face_sources import GivenBoxes
 
 
@@ -34,16 +35,29 @@ def predict(context: typer.Context, options: Options) -> None:
     if sum((options.faces != "all", options.boxes is not None, options.aligned)) > 1:
         raise UsageError("--faces, --boxes and --aligned exclude each other", "use one of them")
 
-    from facetag.cli.execute import carry_out, foresee
+    from facetag.cli.execute import foresee
+    from facetag.cli.watching import refuse_unwatchable, run_and_watch
 
+    if options.watch:
+        refuse_unwatchable(options)
     asked = Asked(options, decisions)
     if options.dry_run:
         raise typer.Exit(foresee("predict", request, inputs, asked))
-    companions = Companions(options.sidecar, options.crop_dir, asked.question.reading.location)
-    code = companions.conclude(carry_out("predict", request, inputs, asked, companions), options.fail_on)
+    if options.watch:
+        raise typer.Exit(run_and_watch(request, lambda each: _run(each, inputs_of(options), asked)))
+    code = _run(request, inputs, asked)
     if asked.question.given:
         _tell_strangers(asked.question.given, request)
     raise typer.Exit(code)
+
+
+def _run(request: Request, inputs: "Discovery", asked: Asked) -> ExitCode:
+    """One run, with what is written for each image beside its answer."""
+    from facetag.cli.execute import carry_out
+
+    options = request.options
+    companions = Companions(options.sidecar, options.crop_dir, asked.question.reading.location)
+    return companions.conclude(carry_out("predict", request, inputs, asked, companions), options.fail_on)
 
 
 def _tell_strangers(given: "GivenBoxes", request: Request) -> None:
