@@ -49,11 +49,13 @@ def watched(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch)
                 steps()
             except BaseException as error:  # noqa: BLE001 - it is for the test's own thread
                 failed.append(error)
-            os.kill(os.getpid(), signal.SIGTERM)
+            if not ended.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
 
-        other = threading.Thread(target=take)
+        ended, other = threading.Event(), threading.Thread(target=take)
         other.start()
         code = cli.run(["predict", "in", "--watch", "--model", str(model_folder), "-q", *words])
+        ended.set()
         other.join()
         if failed:
             raise failed[0]
@@ -95,6 +97,21 @@ def test_a_broken_file_is_a_row_and_does_not_end_it(watched: Callable[..., ExitC
         wait_until(lambda: names(out) == {"a.png", "broken.jpg"})
         photo(tmp_path / "in" / "b.png", 2)
         wait_until(lambda: "b.png" in names(out))
+
+    assert watched(steps, "--out", "tags.csv") == ExitCode.OK
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
+def test_a_name_that_is_no_text_is_seen_too(watched: Callable[..., ExitCode], tmp_path: Path) -> None:
+    out, strange = tmp_path / "tags.csv", os.fsdecode(b"b \xff.png")
+    photo(tmp_path / "in" / "a.png", 1)
+
+    def steps() -> None:
+        wait_until(lambda: names(out) == {"a.png"})
+        photo(tmp_path / "in" / strange, 2)
+        wait_until(lambda: len(names(out)) == 2)
+        photo(tmp_path / "in" / "c.png", 3)
+        wait_until(lambda: len(names(out)) == 3)
 
     assert watched(steps, "--out", "tags.csv") == ExitCode.OK
 

@@ -83,8 +83,8 @@ def smiling(tmp_path):
 
 def test_every_block_of_the_page_is_run_here():
     assert [[language for language, _ in blocks] for blocks in RECIPES.values()] == [
-        ["sh"], ["sh"], ["cron"], ["ini", "ini"], ["ini"], ["sh"], ["sh", "python"], ["sh"], ["sh"], ["sh"], ["sh", "sh"],
-        ["yaml"],
+        ["sh"], ["sh"], ["cron"], ["ini", "ini"], ["ini"], ["sh"], ["sh", "python"], ["sh"], ["sh"], ["sh"],
+        ["sh", "sh"], ["yaml"],
     ]  # fmt: skip
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [heading for heading in RECIPES if f'recipe("{heading}"' not in tests] == []
@@ -127,7 +127,9 @@ def test_a_watched_folder_is_answered_and_stopped_as_systemd_does(run, tmp_path)
     (service,) = map(unit, recipe("A folder that fills", "ini"))
     command = service["Service"]["ExecStart"]
     stop = f"{command} & sleep 1; until [ -s {tmp_path}/tags.csv ]; do sleep 0.2; done; kill -TERM $!; wait $!"
-    assert run(stop)[0] == 0
+    code, _, err = run(stop)
+    assert code == 0, err
+    assert err.endswith("facetag: no longer watching\n")
     assert len(records(tmp_path / "tags.csv")) == 4
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from facetag.cli.console import say
@@ -64,10 +65,11 @@ def quiet_moments(paths: list[str], is_own: Callable[[str], bool], signals: "Sig
         UsageError: the extra is missing.
     """
     try:
-        from watchfiles import watch
+        import watchfiles
     except ImportError as error:
         raise UsageError("--watch needs watchfiles", "pip install 'facetag[watch]'") from error
-    seen = watch(
+    watch = partial(
+        watchfiles.watch,
         *paths,
         watch_filter=lambda _, path: not is_own(path),
         step=50,
@@ -77,7 +79,20 @@ def quiet_moments(paths: list[str], is_own: Callable[[str], bool], signals: "Sig
         stop_event=_Received(signals),
         raise_interrupt=False,
     )
-    yield from _settled(seen)
+    yield from _settled(_looks(watch))
+
+
+def _looks(watch: Callable[[], Iterator[Collection[object]]]) -> Iterator[Collection[object]]:
+    """What changed between one look and the next. watchfiles gives up at a name that is no UTF-8: something of that
+    name changed, so that counts, and it begins anew."""
+    while True:
+        try:
+            yield from watch()
+            return
+        except RuntimeError as error:
+            if "decode path" not in str(error):
+                raise
+            yield ("a name that is no UTF-8",)
 
 
 def _settled(seen: Iterator[Collection[object]]) -> Iterator[None]:
