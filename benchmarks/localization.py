@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environments import HAAR, MEDIAPIPE, Environment, Process, python_of
 
 from facetag.datasets.webfaces import AnnotatedImage
-from facetag.errors import DataError, FacetagError
-from facetag.evaluate.box_calibration import RATE, TURNS, medians, near
+from facetag.errors import FacetagError
+from facetag.evaluate.box_calibration import RATE
 from facetag.evaluate.image_batches import evenly, read_batches
 from facetag.evaluate.localization import (
     IOUS,
@@ -37,6 +37,8 @@ from facetag.evaluate.localization import (
     load_annotated_images,
     measure_localization,
 )
+from facetag.evaluate.peers import converted
+from facetag.evaluate.peers import fit_convention as fit
 from facetag.evaluate.report import Table, localization_json, plain_text, to_json
 from facetag.evaluate.speed import smooth_image
 from facetag.geometry import Box
@@ -170,43 +172,9 @@ def _progress(done: int, total: int) -> None:
     print(f"{done}/{total} photographs", file=sys.stderr, end="\n" if done == total else "\r", flush=True)
 
 
-def fit(examined: Sequence[Examined]) -> PeakSettings:
-    """The one global convention from a rival's boxes to the true ones, as `facetag eval convention` fits LNets'.
-
-    `height` is in heights of the rival's own box. On the surest boxes of photographs with one face.
-
-    Raises:
-        DataError: none of them lies near its face.
-    """
-    pairs = [(one.found[0].box, one.image.boxes[0]) for one in single(examined) if one.found]
-    ratio = float(np.median([truth.width / truth.height for _, truth in pairs])) if pairs else 1.0
-    settings = PeakSettings(height=1.0, ratio=ratio)
-    for _ in range(TURNS):
-        moved = [(convert(box, settings), truth) for box, truth in pairs]
-        close = [(box, truth) for box, truth in moved if near(box, truth)]
-        if not close:
-            raise DataError("a rival finds none of the faces to fit its boxes on", "take more photographs")
-        settings = medians(settings, close)
-    return settings
-
-
 def single(examined: Sequence[Examined]) -> list[Examined]:
     """Those of photographs with one face."""
     return [one for one in examined if len(one.image.boxes) == 1]
-
-
-def convert(box: Box, settings: PeakSettings) -> Box:
-    """A rival's box by the convention that was fitted for it."""
-    (x, y), tall = box.center, box.height * settings.height
-    return Box.around(x + settings.right * tall, y + settings.down * tall, tall * settings.ratio, tall)
-
-
-def converted(examined: Sequence[Examined], settings: PeakSettings) -> list[Examined]:
-    """All of a rival's boxes by the convention."""
-    return [
-        Examined(one.image, [Detection(convert(face.box, settings), face.score) for face in one.found], one.longer)
-        for one in examined
-    ]
 
 
 def figures(looked: LayersAndTruth) -> Figures:

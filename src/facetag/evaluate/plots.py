@@ -23,7 +23,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 UNITS = 8  #: whose mean faces are drawn
 DOTS = 130  #: an inch
 
-_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
+COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#000000")
 
 
 def check_figure(path: Path | None) -> None:
@@ -89,7 +89,7 @@ def draw_grouping(grouping: Grouping) -> Any:
         panel.set_yticks(range(len(names)), names, fontsize=8)
         panel.set_title(title)
     for label, index in zip(panels[0].get_yticklabels(), order, strict=True):
-        label.set_color(_COLORS[grouping.groups[index] % len(_COLORS)])
+        label.set_color(COLORS[grouping.groups[index] % len(COLORS)])
     figure.colorbar(image, ax=list(panels), shrink=0.7)
     return figure
 
@@ -102,7 +102,7 @@ def draw_layers(reports: Mapping[str, LayersReport]) -> Any:
         order = _by_group(report)
         for number, (layer, probe) in enumerate(report.probes.items()):
             spot = np.arange(len(order)) + 0.8 * (number + 0.5) / len(report.probes) - 0.4
-            width, color = 0.8 / len(report.probes), _COLORS[number]
+            width, color = 0.8 / len(report.probes), COLORS[number]
             panel.bar(spot, 100 * probe.auc[order], width, label=layer.upper(), color=color)
         border = sum(attribute_group(ATTRIBUTES[index]) == "identity-related" for index in order) - 0.5
         panel.axvline(border, color="black", linewidth=1)
@@ -139,9 +139,9 @@ def draw_neurons(report: NeuronsReport, found: Activations, net: str) -> Any:
     for row, kind in enumerate(("high", "medium", "low")):
         panels[row, 0].set_ylabel(f"{kind} responders", fontsize=9)
     left, right = below.subplots(1, 2)
-    left.hist(100 * (answers > 0).mean(1), bins=30, color=_COLORS[0])
+    left.hist(100 * (answers > 0).mean(1), bins=30, color=COLORS[0])
     left.set(xlabel="units of FC above 0 for a face, percent", ylabel="faces")
-    right.hist([100 * unit.active for unit in report.units], bins=30, range=(0, 100), color=_COLORS[1])
+    right.hist([100 * unit.active for unit in report.units], bins=30, range=(0, 100), color=COLORS[1])
     right.set(xlabel="faces for which a unit is above 0, percent", ylabel="units")
     return figure
 
@@ -158,7 +158,7 @@ def draw_reliability(report: Reliability) -> Any:
         fractions = report.counts[index] / report.counts[index].sum()
         panel.bar((np.arange(BINS) + 0.5) / BINS, fractions, 1 / BINS, color="#ccddee")
         filled = report.counts[index] >= 5
-        panel.plot(report.probability[index, filled], report.present[index, filled], ".-", color=_COLORS[0])
+        panel.plot(report.probability[index, filled], report.present[index, filled], ".-", color=COLORS[0])
         error = 100 * report.calibration_error[index]
         panel.set_title(f"{ATTRIBUTES[index]}\nerror {error:.1f} %", fontsize=8)
         panel.tick_params(labelsize=7)
@@ -181,8 +181,7 @@ def draw_comparison(report: ModelComparison, names: Sequence[str]) -> Any:
     panel = figure.subplots()
     rows = np.arange(len(order))
     colors = [
-        _COLORS[2] if least > 0 else _COLORS[1] if most < 0 else "#888888"
-        for least, most in zip(low, high, strict=True)
+        COLORS[2] if least > 0 else COLORS[1] if most < 0 else "#888888" for least, most in zip(low, high, strict=True)
     ]
     panel.hlines(rows, low, high, color=colors)
     panel.scatter(values, rows, color=colors, s=18)

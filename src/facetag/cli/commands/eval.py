@@ -1,5 +1,5 @@
 """`facetag eval attributes|tags|robustness|localization|speed|convention`: what the model is worth, measured; with the
-paper's figures of eval_figures."""
+paper's figures of eval_figures and eval_experiments."""
 
 import shlex
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from facetag.cli.app import App
-from facetag.cli.commands import eval_figures
+from facetag.cli.commands import eval_experiments, eval_figures
 from facetag.cli.commands.measuring import (
     about,
     answer,
@@ -293,5 +293,5 @@ def convention(
         print(report.box_calibration_toml(fitted))
 
 
-for _figure in eval_figures.COMMANDS:
+for _figure in (*eval_figures.COMMANDS, *eval_experiments.COMMANDS):
     app.command()(_figure)

@@ -1,0 +1,203 @@
+"""What each system answers for the test images, trained on the same CelebA (paper, Table 1 and Fig. 13).
+
+Nets learn from partition 0, SVMs on their features from partition 1, FaceTracer's from partition 0; the test is
+partition 2. All that takes long is kept in a folder.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetag.datasets.celeba import CelebA
+from facetag.evaluate.attributes import Locate, tag_images
+from facetag.evaluate.image_batches import Progress, evenly
+from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, found_regions
+from facetag.tagger import Tagger
+from facetag.training.competitors import facetracer, panda
+from facetag.training.competitors.kept import kept, key_of, names_of
+from facetag.training.competitors.linear import fit_calibrated
+from facetag.training.competitors.placement import FaceBoxes
+
+#: Progress of what is named.
+Report = Callable[[str], Progress]
+
+_FROZEN_COSTS = (0.0003, 0.003)
+_VERSION = 1  #: of what is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one system says of N test images.
+
+    Attributes:
+        name: of the system.
+        probabilities: (N, A); nan where it found no face.
+        present: (N, A) decisions; False where it found no face.
+        images: how many it learned from; 0 where that is not known here.
+    """
+
+    name: str
+    probabilities: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    images: int = 0
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(N,) whether it answered."""
+        return ~np.isnan(self.probabilities[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """The images that systems learn from and answer, and where what they learned is kept.
+
+    Attributes:
+        training: of partition 0, at most as many as were asked for.
+        fractions: (A,) of partition 0 in which each attribute is present.
+        fitting: partition 1.
+        test: of partition 2.
+    """
+
+    training: LabeledImages
+    fractions: NDArray[np.float64]
+    fitting: LabeledImages
+    test: LabeledImages
+    work: Path
+    report: Report
+
+    def first(self, count: int) -> NDArray[np.int64]:
+        """So many of the training images, spread evenly."""
+        return np.array(evenly(len(self.training.paths), count))
+
+
+def arena(
+    celeba: CelebA, fractions: NDArray[np.float64], test: CelebA, count: int, work: Path, report: Report
+) -> Arena:
+    """At most `count` training images, spread evenly over partition 0."""
+    training = celeba_images(celeba.subset(0))
+    chosen = training.select(np.array(evenly(len(training.paths), count)))
+    return Arena(chosen, fractions, celeba_images(celeba.subset(1)), celeba_images(test), work, report)
+
+
+def constant(given: Arena) -> Answers:
+    """The majority value of partition 0 for everybody."""
+    probabilities = np.tile(given.fractions, (len(given.test.paths), 1))
+    return Answers("constant", probabilities, probabilities > 0.5)
+
+
+def face_tracer(given: Arena, count: int | None = None) -> Answers:
+    """FaceTracer on so many training images, all of them for None."""
+    train, rows = _histograms(given, "train", given.training), given.first(count or len(given.training.paths))
+    columns = facetracer.block_columns(given.training.paths[0])
+    chosen = given.training.select(rows)
+    key = key_of(_VERSION, "facetracer", names_of(chosen.paths), names_of(given.test.paths))
+
+    def make() -> dict[str, NDArray[np.float64]]:
+        learned = facetracer.train_facetracer(train[rows], chosen.values == 1, chosen.identities, columns)
+        test = _histograms(given, "test", given.test)
+        return {"probabilities": learned.probabilities(test), "chosen": learned.chosen}
+
+    answers = kept(given.work / f"facetracer-{len(rows)}.npz", key, make)["probabilities"]
+    return Answers("FaceTracer", answers, answers >= 0.5, len(rows))
+
+
+def panda_parts(
+    given: Arena,
+    boxes: FaceBoxes | None = None,
+    count: int | None = None,
+    settings: panda.PandaSettings = panda.PandaSettings(),  # noqa: B008 (it is frozen)
+) -> Answers:
+    """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered."""
+    name, rows = "PANDA-w" if boxes else "PANDA-l", given.first(count or len(given.training.paths))
+    train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), given.fitting))
+    test, here = _boxed(given.test, boxes), _has_box(given.test, boxes)
+    lists = [names_of(each.paths) for each in (train, fitting, given.test)]
+    key = key_of(_VERSION, name, lists, boxes and boxes.usual, settings)
+
+    def make() -> dict[str, NDArray[np.float64]]:
+        crops = _crops(given, f"train-{len(rows)}", train, boxes)
+        nets = panda.train_panda(crops, train.values == 1, settings, given.report(f"steps of {name}"))
+        seen = [panda.panda_features(nets, _crops(given, *part, boxes)) for part in (("fit", fitting), ("test", test))]
+        svm = fit_calibrated(seen[0], fitting.values == 1, fitting.identities, costs=_FROZEN_COSTS)
+        answers = np.full(given.test.values.shape, np.nan)
+        answers[here] = svm.probabilities(seen[1])
+        return {"probabilities": answers}
+
+    answers = kept(given.work / f"{name}-{len(rows)}.npz", key, make)["probabilities"]
+    return Answers(name, answers, answers >= 0.5, len(train.paths))
+
+
+def model_answers(given: Arena, name: str, locate: Locate, tagger: Tagger, read_size: int) -> Answers:
+    """What a model says, as `facetag predict` would."""
+    key = key_of(_VERSION, tagger.model.fingerprint, name, names_of(given.test.paths))
+
+    def make() -> dict[str, NDArray[np.float64]]:
+        tagged = tag_images(given.test.paths, locate, tagger, given.report(f"images by {name}"), read_size)
+        return {"probabilities": tagged.probabilities, "present": tagged.present.astype(np.float64)}
+
+    found = kept(given.work / f"model-{tagger.model.fingerprint[:12]}-{key[:8]}.npz", key, make)
+    return Answers(name, found["probabilities"], found["present"] > 0)
+
+
+def frozen_svms(given: Arena, tagger: Tagger, locate: Locate, counts: Sequence[int]) -> list[Answers]:
+    """SVMs on a model's features, learned from so many images of partition 1 each; its nets stay as they are."""
+    fitting, test = (_features(given, part, tagger, locate) for part in (given.fitting, given.test))
+    answers = []
+    for count in counts:
+        rows = np.array(evenly(len(fitting[0]), count))
+        faces = given.fitting.select(fitting[0][rows])
+        svm = fit_calibrated(fitting[1][rows], faces.values == 1, faces.identities, costs=_FROZEN_COSTS)
+        found = np.full(given.test.values.shape, np.nan)
+        found[test[0]] = svm.probabilities(test[1])
+        answers.append(Answers(f"SVMs on {tagger.model.name}'s features", found, found >= 0.5, len(rows)))
+    return answers
+
+
+def _features(
+    given: Arena, images: LabeledImages, tagger: Tagger, locate: Locate
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """In which images a face was found, and its features."""
+    key = key_of(_VERSION, "features", tagger.model.fingerprint, locate.__name__, names_of(images.paths))
+
+    def make() -> dict[str, NDArray[np.generic]]:
+        rows: list[int] = []
+        features: list[NDArray[np.float32]] = []
+        for indices, regions in found_regions(images.paths, locate, tagger, given.report("images")):
+            rows += indices
+            features.append(tagger.extract(regions))
+        return {"rows": np.array(rows), "features": np.concatenate(features)}
+
+    found = kept(given.work / f"features-{key[:12]}.npz", key, make)
+    return found["rows"], found["features"]
+
+
+def _histograms(given: Arena, part: str, images: LabeledImages) -> NDArray[np.float32]:
+    key = key_of(_VERSION, "histograms", names_of(images.paths))
+    report = given.report(f"images by FaceTracer ({part})")
+
+    def make() -> dict[str, NDArray[np.float16]]:
+        return {"features": facetracer.describe_all(images.paths, report).astype(np.float16)}
+
+    return kept(given.work / f"histograms-{part}.npz", key, make)["features"].astype(np.float32)
+
+
+def _crops(given: Arena, part: str, images: LabeledImages, boxes: FaceBoxes | None) -> panda.Crops:
+    placed = None if boxes is None else (boxes.usual, [boxes.found(path) for path in images.paths])
+    key = key_of(_VERSION, "crops", names_of(images.paths), placed)
+    kind = "w" if boxes else "l"
+
+    def make() -> dict[str, panda.Crops]:
+        return {"crops": panda.part_crops(images.paths, boxes, given.report(f"images by PANDA-{kind} ({part})"))}
+
+    return kept(given.work / f"crops-{kind}-{part}.npz", key, make)["crops"]
+
+
+def _has_box(images: LabeledImages, boxes: FaceBoxes | None) -> NDArray[np.bool_]:
+    return np.array([boxes is None or boxes.found(path) is not None for path in images.paths])
+
+
+def _boxed(images: LabeledImages, boxes: FaceBoxes | None) -> LabeledImages:
+    return images.select(np.flatnonzero(_has_box(images, boxes)))
