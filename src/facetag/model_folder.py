@@ -166,12 +166,12 @@ def attributes_of(description: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapp
     groups = description.get("groups", GROUPS if attributes == ATTRIBUTES else {})
     are_lists = isinstance(groups, Mapping) and all(isinstance(names, list | tuple) for names in groups.values())
     members = [name for names in groups.values() for name in names] if are_lists else [None]
-    are_names = all(isinstance(name, str) and _is_name(name) for name in (*attributes, *members))
+    are_names = all(isinstance(name, str) and is_attribute_name(name) for name in (*attributes, *members))
     if not (attributes and are_names and len(set(attributes)) == len(attributes) and set(members) <= set(attributes)):
         raise ModelError("the attributes or groups in model.json are malformed", "install facetag again")
     return attributes, {name: tuple(names) for name, names in groups.items()}
 
 
-def _is_name(text: str) -> bool:
+def is_attribute_name(text: str) -> bool:
     """Whether it can be told from others on the command line and in a list of tags."""
     return text.isprintable() and text == text.strip() != "" and not set(text) & set(",;=")

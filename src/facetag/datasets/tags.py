@@ -57,7 +57,7 @@ def load_tags_csv(path: Path) -> TagLabels:
             raise DataError(f"{path}, line 1: no column is called like an attribute", _REMEDY)
         if row["file"] in labels:
             raise DataError(f"{path}, line {line}: {row['file']} has a row already", _REMEDY)
-        labels[row["file"]] = [_label(path, line, row.get(name, "")) for name in names]
+        labels[row["file"]] = [label_of(path, line, row.get(name, "")) for name in names]
     if not labels:
         raise DataError(f"{path} has no rows", _REMEDY)
     return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
@@ -81,7 +81,7 @@ def labeled_images_of(
     return labels.select(rows), [paths[row] for row in rows]
 
 
-def _label(path: Path, line: int, field: str) -> int:
+def label_of(path: Path, line: int, field: str) -> int:
     if field not in _VALUES:
         raise DataError(f"{path}, line {line}: {field!r} is no label", _REMEDY)
     return _VALUES[field]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from facetag.datasets.celeba import CelebA
 from facetag.evaluate.attributes import Locate, tag_images
 from facetag.evaluate.image_batches import Progress, evenly
-from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, found_regions
+from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, face_features
 from facetag.tagger import Tagger
 from facetag.training.competitors import facetracer, panda
-from facetag.training.competitors.kept import kept, key_of, names_of
+from facetag.training.competitors.kept import Arrays, kept, key_of, names_of
 from facetag.training.competitors.linear import fit_calibrated
 from facetag.training.competitors.placement import FaceBoxes
 
@@ -25,6 +25,8 @@ from facetag.training.competitors.placement import FaceBoxes
 Report = Callable[[str], Progress]
 
 _FROZEN_COSTS = (0.0003, 0.003)
+PANDA = panda.PandaSettings()
+
 _VERSION = 1  #: of what is kept
 
 
@@ -95,7 +97,7 @@ def face_tracer(given: Arena, count: int | None = None) -> Answers:
     chosen = given.training.select(rows)
     key = key_of(_VERSION, "facetracer", names_of(chosen.paths), names_of(given.test.paths))
 
-    def make() -> dict[str, NDArray[np.float64]]:
+    def make() -> Arrays:
         learned = facetracer.train_facetracer(train[rows], chosen.values == 1, chosen.identities, columns)
         test = _histograms(given, "test", given.test)
         return {"probabilities": learned.probabilities(test), "chosen": learned.chosen}
@@ -108,16 +110,17 @@ def panda_parts(
     given: Arena,
     boxes: FaceBoxes | None = None,
     count: int | None = None,
-    settings: panda.PandaSettings = panda.PandaSettings(),  # noqa: B008 (it is frozen)
+    settings: panda.PandaSettings | None = None,
 ) -> Answers:
     """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered."""
+    settings = settings or PANDA
     name, rows = "PANDA-w" if boxes else "PANDA-l", given.first(count or len(given.training.paths))
     train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), given.fitting))
     test, here = _boxed(given.test, boxes), _has_box(given.test, boxes)
     lists = [names_of(each.paths) for each in (train, fitting, given.test)]
     key = key_of(_VERSION, name, lists, boxes and boxes.usual, settings)
 
-    def make() -> dict[str, NDArray[np.float64]]:
+    def make() -> Arrays:
         crops = _crops(given, f"train-{len(rows)}", train, boxes)
         nets = panda.train_panda(crops, train.values == 1, settings, given.report(f"steps of {name}"))
         seen = [panda.panda_features(nets, _crops(given, *part, boxes)) for part in (("fit", fitting), ("test", test))]
@@ -134,7 +137,7 @@ def model_answers(given: Arena, name: str, locate: Locate, tagger: Tagger, read_
     """What a model says, as `facetag predict` would."""
     key = key_of(_VERSION, tagger.model.fingerprint, name, names_of(given.test.paths))
 
-    def make() -> dict[str, NDArray[np.float64]]:
+    def make() -> Arrays:
         tagged = tag_images(given.test.paths, locate, tagger, given.report(f"images by {name}"), read_size)
         return {"probabilities": tagged.probabilities, "present": tagged.present.astype(np.float64)}
 
@@ -162,13 +165,9 @@ def _features(
     """In which images a face was found, and its features."""
     key = key_of(_VERSION, "features", tagger.model.fingerprint, locate.__name__, names_of(images.paths))
 
-    def make() -> dict[str, NDArray[np.generic]]:
-        rows: list[int] = []
-        features: list[NDArray[np.float32]] = []
-        for indices, regions in found_regions(images.paths, locate, tagger, given.report("images")):
-            rows += indices
-            features.append(tagger.extract(regions))
-        return {"rows": np.array(rows), "features": np.concatenate(features)}
+    def make() -> Arrays:
+        rows, features = face_features(images.paths, locate, tagger, given.report("images"))
+        return {"rows": rows, "features": features}
 
     found = kept(given.work / f"features-{key[:12]}.npz", key, make)
     return found["rows"], found["features"]
@@ -178,7 +177,7 @@ def _histograms(given: Arena, part: str, images: LabeledImages) -> NDArray[np.fl
     key = key_of(_VERSION, "histograms", names_of(images.paths))
     report = given.report(f"images by FaceTracer ({part})")
 
-    def make() -> dict[str, NDArray[np.float16]]:
+    def make() -> Arrays:
         return {"features": facetracer.describe_all(images.paths, report).astype(np.float16)}
 
     return kept(given.work / f"histograms-{part}.npz", key, make)["features"].astype(np.float32)
@@ -189,7 +188,7 @@ def _crops(given: Arena, part: str, images: LabeledImages, boxes: FaceBoxes | No
     key = key_of(_VERSION, "crops", names_of(images.paths), placed)
     kind = "w" if boxes else "l"
 
-    def make() -> dict[str, panda.Crops]:
+    def make() -> Arrays:
         return {"crops": panda.part_crops(images.paths, boxes, given.report(f"images by PANDA-{kind} ({part})"))}
 
     return kept(given.work / f"crops-{kind}-{part}.npz", key, make)["crops"]

@@ -138,7 +138,7 @@ def _impossible(tagged: Tagged, values: NDArray[np.int8], first: str, second: st
     return Impossible(first, second, _mean(answered.all(1)), _mean((labeled == 1).all(1)))
 
 
-def _mean(hits: NDArray[np.bool_]) -> float:
+def _mean(hits: Any) -> float:
     return float(hits.mean()) if len(hits) else float("nan")
 
 

@@ -136,6 +136,24 @@ def found_regions(
         first += len(images)
 
 
+def face_features(
+    paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """In which of the images a face was found (M,), and what the SVMs see of it: h_a (M, D).
+
+    Raises:
+        DataError: an image cannot be read, or no face is found in any.
+    """
+    rows: list[int] = []
+    features: list[NDArray[np.float32]] = []
+    for indices, regions in found_regions(paths, locate, tagger, progress):
+        rows += indices
+        features.append(tagger.extract(regions))
+    if not rows:
+        raise DataError(f"no face was found in any of {len(paths)} images", "choose other images, or another model")
+    return np.array(rows), np.concatenate(features)
+
+
 def net_windows(tagger: Tagger, regions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """What ANet is trained to see, cut out of x_f at the scale nearest to 1: (N, H, W, 3)."""
     settings, frame = tagger.settings, tagger.model.anet.frame

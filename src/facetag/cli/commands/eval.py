@@ -1,5 +1,4 @@
-"""`facetag eval attributes|tags|robustness|localization|speed|convention`: what the model is worth, measured; with the
-paper's figures of eval_figures and eval_experiments."""
+"""`facetag eval attributes|tags|robustness|localization|speed|convention`, with the paper's figures of eval_figures."""
 
 import shlex
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from facetag.cli.app import App
-from facetag.cli.commands import eval_experiments, eval_figures
+from facetag.cli.commands import eval_experiments, eval_figures, eval_localization
+from facetag.cli.commands.eval_lfwa import Lfwa, Plus, attributes_of_lfwa
 from facetag.cli.commands.measuring import (
     about,
     answer,
@@ -60,6 +60,8 @@ def attributes(
         Literal["cascade", "crops"], typer.Option(help="Find the face first, or take the aligned pictures' fixed box.")
     ] = "cascade",
     limit: Limit = None,
+    lfwa: Lfwa = None,
+    plus: Plus = False,
     model: ModelName = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -71,12 +73,15 @@ def attributes(
 ) -> None:
     """Attributes of aligned CelebA, beside the majority.
 
-    Accuracy, balanced accuracy, F1, average precision and calibration error.
+    Accuracy, balanced accuracy, F1, average precision and calibration error; with --lfwa, on LFWA.
 
     \b
     Example:
       facetag eval attributes --data data --partition val --json attributes.json
     """
+    if lfwa:
+        attributes_of_lfwa(lfwa, plus, model, device, json, quiet)
+        return
     from facetag.evaluate import attributes as evaluate
     from facetag.evaluate import report
     from facetag.evaluate import sheet as sheets
@@ -85,10 +90,10 @@ def attributes(
     if card:
         check_card(model, limit, precision)
     fractions, part = celeba_part(data, partition, limit)
-    paths, labels = part.paths, part.attributes
+    paths, labels, report_progress = part.paths, part.attributes, progress("pictures", quiet)
     loaded, localizer, tagger = cascade_of(model, device, precision)
     locate = localizer.dominant if mode == "cascade" else evaluate.aligned_faces
-    tagged = evaluate.tag_images(paths, locate, tagger, progress("pictures", quiet), localizer.read_size)
+    tagged = evaluate.tag_images(paths, locate, tagger, report_progress, localizer.read_size)
     measured = evaluate.measure_attributes(tagged, labels, fractions)
     facts = {**about(loaded), "partition": partition, "mode": mode, "precision": precision}
     tables = report.attribute_tables(measured, evaluate.FITTED[partition])
@@ -293,5 +298,5 @@ def convention(
         print(report.box_calibration_toml(fitted))
 
 
-for _figure in (*eval_figures.COMMANDS, *eval_experiments.COMMANDS):
+for _figure in (*eval_figures.COMMANDS, *eval_experiments.COMMANDS, *eval_localization.COMMANDS):
     app.command()(_figure)

@@ -1,6 +1,6 @@
-"""`facetag eval table|sizes|groups|peers`: the paper's comparisons, and whom a model serves worse."""
+"""`facetag eval table|sizes|groups`: the paper's comparisons, and whom a model serves worse."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +10,6 @@ import typer
 from facetag.cli.commands.figure_options import (
     Data,
     FigureOptions,
-    Images,
     Limit,
     Output,
     Seed,
@@ -26,9 +25,7 @@ from facetag.cli.options import Device
 from facetag.errors import UsageError
 
 if TYPE_CHECKING:
-    from facetag.datasets.webfaces import AnnotatedImage
     from facetag.evaluate.competitors import Answers, Arena
-    from facetag.evaluate.peers import Curve
 
 SYSTEMS = ("constant", "PANDA-w", "FaceTracer", "PANDA-l")
 
@@ -53,6 +50,10 @@ class ContestOptions(Output):
     work: Work = Path("runs/table")
     system: Systems = None
     model: Models = None
+    mode: Annotated[
+        Literal["both", "cascade", "crops"],
+        typer.Option(help="Models in fixed boxes (crops), in those found, or both."),
+    ] = "both"
     boxes: FaceBoxCsv = None
     training_images: Annotated[int, typer.Option(min=1, help="Images of partition 0 to learn from, spread evenly.")] = (
         10000
@@ -85,7 +86,7 @@ def table(options: ContestOptions) -> None:
     deliver(options, facts, table_figure(measured))
 
 
-@figure_command(ContestOptions, ("boxes", "panda_w_images"))
+@figure_command(ContestOptions, ("boxes", "panda_w_images", "mode"))
 def sizes(options: ContestOptions) -> None:
     """Accuracy by the number of training images (Fig. 13).
 
@@ -102,8 +103,8 @@ def sizes(options: ContestOptions) -> None:
     check_figure_outputs(options)
     given, wanted = _arena(options), options.system or ["FaceTracer", "PANDA-l"]
     counts = sorted({*(options.sizes or (500, 2000)), len(given.training.paths)})
-    makers = {"FaceTracer": face_tracer, "PANDA-l": panda_parts}
-    answers = [maker(given, count=count) for name, maker in makers.items() if name in wanted for count in counts]
+    answers = [face_tracer(given, count) for count in counts if "FaceTracer" in wanted]
+    answers += [panda_parts(given, count=count) for count in counts if "PANDA-l" in wanted]
     for name in options.model or ():
         own = sorted({min(count, len(given.fitting.paths)) for count in counts})
         answers += frozen_svms(given, cascade_of(name, options.device)[2], aligned_faces, own)
@@ -133,9 +134,9 @@ def _arena(options: ContestOptions) -> "Arena":
     given = arena(
         celeba, fractions, test, options.training_images, options.work, lambda what: progress(what, options.quiet)
     )
-    for name, part in (("1", given.fitting), ("2", given.test)):
+    for number, part in (("1", given.fitting), ("2", given.test)):
         if not part.paths:
-            raise DataError(f"{options.data} has no image of partition {name}", "add it, see `facetag data arrange`")
+            raise DataError(f"{options.data} has no image of partition {number}", "add it, see `facetag data arrange`")
     return given
 
 
@@ -168,8 +169,10 @@ def _models(options: ContestOptions, given: "Arena") -> "Iterator[Answers]":
 
     for name in options.model or ():
         loaded, localizer, tagger = cascade_of(name, options.device)
-        yield model_answers(given, f"{loaded.name}, fixed boxes", aligned_faces, tagger, localizer.read_size)
-        yield model_answers(given, loaded.name, localizer.dominant, tagger, localizer.read_size)
+        if options.mode != "cascade":
+            yield model_answers(given, f"{loaded.name}, fixed boxes", aligned_faces, tagger, localizer.read_size)
+        if options.mode != "crops":
+            yield model_answers(given, loaded.name, localizer.dominant, tagger, localizer.read_size)
 
 
 @figure_command(FigureOptions, ("groups", "run", "recipe"), partition="test")
@@ -195,84 +198,4 @@ def groups(options: FigureOptions) -> None:
     deliver(options, facts, groups_figure(measured, fitted_warning(options)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PeerOptions(Output):
-    """Photographs with true boxes, models and peers."""
-
-    images: Images = Path("data/webfaces")
-    boxes: Annotated[Path | None, typer.Option(help="CSV of true boxes; else the WebFaces file among the images.")] = (
-        None
-    )
-    half: Annotated[Literal["tune", "test", "all"], typer.Option(help="Photographs to measure on, by content.")] = (
-        "test"
-    )
-    limit: Limit = None
-    model: Models = None
-    peer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="CSV of a peer's boxes with scores; may be repeated."),
-    ] = None
-    device: Device = "auto"
-
-
-@figure_command(PeerOptions)
-def peers(options: PeerOptions) -> None:
-    """Recall by IoU and false positives, beside peers' boxes (Fig. 7a).
-
-    Peers' CSVs have file, x, y, width, height, score (benchmarks/peer_boxes.py writes them). Their boxes are moved by
-    one global convention, fitted on the tuning half.
-
-    \b
-    Example:
-      facetag eval peers --model fast --model faithful --peer Haar=haar.csv --page peers.html
-    """
-    from facetag.evaluate.localization import examine
-    from facetag.evaluate.peers import measure_curve, peers_figure
-
-    check_figure_outputs(options)
-    chosen, tuning = _photographs(options)
-    curves = {name: _peer_curve(path, chosen, tuning) for name, path in _named_files(options.peer or ())}
-    for name in options.model or ():
-        loaded, localizer, _ = cascade_of(name, options.device)
-        curves[loaded.name] = measure_curve(examine(chosen, localizer, progress("photographs", options.quiet)))
-    if not curves:
-        raise UsageError("nobody to measure", "name a --model or a --peer")
-    deliver(options, {"half": options.half, "photographs": len(chosen)}, peers_figure(curves))
-
-
-def _photographs(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
-    """Those to measure on, and those to fit peers' conventions on: the tuning half, or the same where all are asked."""
-    from facetag.evaluate.image_batches import evenly
-    from facetag.evaluate.localization import load_annotated_images
-
-    found = load_annotated_images(options.images, options.boxes).chosen
-    chosen = [one for one in found if options.half in ("all", one.half)]
-    if not chosen:
-        raise UsageError(f"no photograph is of the half {options.half}", "use --half all")
-    tuning = found if options.half == "all" else [one for one in found if one.half == "tune"]
-    return [chosen[index] for index in evenly(len(chosen), options.limit)], tuning
-
-
-def _peer_curve(path: Path, chosen: "list[AnnotatedImage]", tuning: "list[AnnotatedImage]") -> "Curve":
-    """A peer's, by a convention fitted on what it has of the tuning photographs."""
-    from facetag.evaluate.peers import examined_by, fit_convention, load_detections, measure_curve
-
-    peer = load_detections(path)
-    known = [image for image in tuning if image.path.name in peer]
-    return measure_curve(examined_by(peer, chosen, path), fit_convention(examined_by(peer, known, path)))
-
-
-def _named_files(given: Sequence[str]) -> "Iterator[tuple[str, Path]]":
-    """The pairs of NAME=FILE.
-
-    Raises:
-        UsageError: one is not such a pair.
-    """
-    for text in given:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise UsageError(f"--peer {text} is not NAME=FILE", "write it as --peer Haar=haar.csv")
-        yield name, Path(file)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (table, sizes, groups, peers)
+COMMANDS: tuple[Callable[..., None], ...] = (table, sizes, groups)

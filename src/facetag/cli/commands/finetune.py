@@ -8,6 +8,8 @@ import typer
 from facetag.cli.app import App
 from facetag.cli.commands import stages
 from facetag.cli.console import say
+from facetag.cli.options import ModelName
+from facetag.errors import UsageError
 
 _HELP = """Fine-tune the LNets and ANet, train the centre network, fit the SVMs.
 
@@ -20,6 +22,12 @@ Examples:
 app = App(no_args_is_help=True, help=_HELP)
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
+
+NewAttributes = Annotated[
+    Path | None,
+    typer.Option("--attributes", help="CSV of your own attributes: file, then a column each; 1, 0 or empty."),
+]
+NewImages = Annotated[Path, typer.Option("--images", help="Folder of the images that --attributes names.")]
 
 stages.add_stage(
     app,
@@ -63,13 +71,24 @@ def svm(
     run: stages.Run = Path("runs/faithful"),
     recipe: stages.Recipe = "faithful",
     out: Out = None,
+    attributes: NewAttributes = None,
+    images: NewImages = Path(),
+    model: ModelName = None,
     device: stages.Device = "auto",
     quiet: stages.Quiet = False,
 ) -> None:
     """Fit the SVMs on identities that the nets never saw, and write the model folder.
 
-    Example: facetag finetune svm --run runs/faithful --out models/faithful
+    With --attributes it adds attributes of your own to a model: its nets stay, each of your columns gets an SVM.
+
+    \b
+    Examples:
+      facetag finetune svm --run runs/faithful --out models/faithful
+      facetag finetune svm --attributes beanies.csv --images photos --out models/mine
     """
+    if attributes:
+        _add_attributes(attributes, images, model, out, device, quiet)
+        return
     from facetag.training.recipe import load_recipe
     from facetag.training.ship import fit_svm
 
@@ -79,6 +98,35 @@ def svm(
     fitted = fit_svm(data, run, load_recipe(recipe), options, folder)
     chosen = f"C = {fitted.cost}, pull {fitted.pull}"
     say(f"{folder}: mean accuracy {fitted.accuracy:.4f}, cross-fitted by identity, {chosen}")
+
+
+def _add_attributes(labels: Path, images: Path, model: str | None, out: Path | None, device: str, quiet: bool) -> None:
+    """Write a model that answers the columns of a CSV too.
+
+    Raises:
+        UsageError: there is no --out, or it is a model already.
+    """
+    from dataclasses import replace
+
+    from facetag.cli.commands.measuring import cascade_of, progress
+    from facetag.datasets.new_attributes import load_new_attributes
+    from facetag.evaluate.labeled_faces import face_features
+    from facetag.model import save_model
+    from facetag.training.new_attributes import add_attributes, card_of
+
+    if out is None or (out / "model.json").exists():
+        raise UsageError("--attributes writes a new model", "name a new folder by --out")
+    given = load_new_attributes(labels, images)
+    loaded, localizer, tagger = cascade_of(model, device)
+    rows, features = face_features(given.paths, localizer.dominant, tagger, progress("images", quiet))
+    known, persons = given.values[rows], given.identities[rows]
+    larger, told = add_attributes(loaded, given.names, features, known, persons)
+    named = replace(larger, name=out.name)
+    save_model(named, out, card_of(named, loaded, told))
+    say(f"{out}: {len(rows)} of {len(given.paths)} images have a face")
+    for name, each in told.items():
+        figures = f"accuracy {each.accuracy:.3f} (majority {each.majority:.3f}), balanced {each.balanced_accuracy:.3f}"
+        say(f"{name}: {figures}, of {each.faces} faces, {each.positives} with it, cross-fitted")
 
 
 @app.command("all")

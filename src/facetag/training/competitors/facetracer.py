@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +61,7 @@ def gradients_of() -> Callable[..., NDArray[np.float64]]:
     return hog
 
 
-def block_gradients(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+def block_gradients(grey: NDArray[Any]) -> NDArray[np.float64]:
     """Histograms of oriented gradients of cells, normalised in blocks of 2x2 cells: (rows, columns, 2, 2, 9).
 
     scikit-image normalises block by block in Python, which takes most of its time. So it gets one block that holds all
@@ -68,7 +69,7 @@ def block_gradients(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     whole = (grey.shape[0] // CELL, grey.shape[1] // CELL)
     cells = gradients_of()(grey, ORIENTATIONS, (CELL, CELL), whole, "L1", feature_vector=False)[0, 0]
-    windows = np.lib.stride_tricks.sliding_window_view(cells, (2, 2), axis=(0, 1))  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(cells, (2, 2), axis=(0, 1))
     blocks = np.moveaxis(windows, 2, -1).reshape(*windows.shape[:2], -1)
     clipped = np.minimum(_normalised(blocks), 0.2)
     blocks = _normalised(clipped)
@@ -147,7 +148,7 @@ def boost(decisions: NDArray[np.bool_], labels: Labels, rounds: int = ROUNDS) ->
 
 
 def _normalised(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return blocks / np.sqrt(np.square(blocks).sum(-1, keepdims=True) + 1e-10)
+    return np.asarray(blocks / np.sqrt(np.square(blocks).sum(-1, keepdims=True) + 1e-10))
 
 
 def _local(block: Features, labels: Labels, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -175,4 +176,4 @@ def _gradients(cells: NDArray[np.float64], left: int, top: int, right: int, bott
 def _colours(region: Image) -> NDArray[np.float32]:
     """The square roots of the region's histogram, so that rare colours count too."""
     counts = cv2.calcHist([region], [0, 1, 2], None, list(BINS), [0, 180, 0, 256, 0, 256])
-    return np.sqrt(counts.ravel() / counts.sum()).astype(np.float32)
+    return np.asarray(np.sqrt(counts.ravel() / counts.sum()), np.float32)

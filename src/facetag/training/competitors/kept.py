@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from facetag.errors import writing
 Arrays = dict[str, NDArray[Any]]
 
 _KEY = "key"
-_DAMAGE = (OSError, ValueError, KeyError, EOFError)
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def key_of(*parts: object) -> str:
@@ -43,14 +44,15 @@ def kept(file: Path, key: str, make: Callable[[], Arrays]) -> Arrays:
         with writing(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(".part.npz")
-            np.savez(unfinished, **{_KEY: np.array(key)}, **found)
+            arrays: dict[str, Any] = {_KEY: np.array(key), **found}
+            np.savez(unfinished, **arrays)
             os.replace(unfinished, file)
     return found
 
 
 def _read(file: Path, key: str) -> Arrays | None:
     """None for another key, or a file that is none of ours."""
-    if not file.is_file():
+    if not zipfile.is_zipfile(file):
         return None
     try:
         with np.load(file, allow_pickle=False) as arrays:

@@ -30,11 +30,13 @@ class CalibratedSVM:
 
     Attributes:
         cost: C, chosen by cross-validation over identities.
+        unseen: (N, A) probabilities of the faces that it learned from, by SVMs that did not see the identity.
     """
 
     svm: LinearSVM
     calibration: Calibration
     cost: float
+    unseen: NDArray[np.float64]
 
     def probabilities(self, features: Features) -> NDArray[np.float64]:
         """Shape: (N, D) -> (N, A)."""
@@ -65,7 +67,7 @@ def fit_linear(
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    solver.step(closure)
+    solver.step(closure)  # type: ignore[no-untyped-call]
     return (weights * mask).detach().numpy().T.astype(np.float64), bias.detach().numpy().astype(np.float64)
 
 
@@ -87,7 +89,9 @@ def fit_calibrated(
     scores = {cost: _unseen(standard, labels, folds, cost, allowed) for cost in costs}
     cost = max(costs, key=lambda each: ((scores[each] >= 0) == labels).mean())
     weights, bias = fit_linear(standard, labels, cost, allowed)
-    return CalibratedSVM(LinearSVM(weights, bias, mean, scale), calibrate(scores[cost], labels), cost)
+    calibration = calibrate(scores[cost], labels)
+    unseen = calibration.probabilities(scores[cost])
+    return CalibratedSVM(LinearSVM(weights, bias, mean, scale), calibration, cost, unseen)
 
 
 def _unseen(

@@ -72,7 +72,7 @@ def part_crops(paths: Sequence[Path], boxes: FaceBoxes | None, report: Callable[
     """
     crops = np.zeros((len(paths), len(NAMES), SIDE, SIDE, 3), np.uint8)
     for index, path in enumerate(paths):
-        image, face = read_rgb(str(path)), boxes and boxes.found(path)
+        image, face = read_rgb(str(path)), None if boxes is None else boxes.found(path)
         for number, name in enumerate(NAMES):
             crops[index, number] = crop(image, _place(name, boxes, face), SIDE, SIDE)
         report(index + 1, len(paths))
@@ -88,7 +88,7 @@ def train_panda(
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    nets = [PartNet().to(memory_format=torch.channels_last) for _ in NAMES]
+    nets = [PartNet().to(memory_format=torch.channels_last) for _ in NAMES]  # type: ignore[call-overload]
     parameters = [each for net in nets for each in net.parameters()]
     optimizer = torch.optim.AdamW(parameters, settings.rate, weight_decay=settings.decay)
     steps = max(settings.epochs * len(crops) // settings.batch, settings.least_steps)

@@ -1,0 +1,139 @@
+"""`facetag eval peers|maps`: localization beside others, and what the nets respond to (Fig. 6, 7, 14)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facetag.cli.commands.figure_options import Images, Limit, Output, check_figure_outputs, deliver, figure_command
+from facetag.cli.commands.measuring import cascade_of, localizer_of_run, progress
+from facetag.cli.options import Device
+from facetag.errors import UsageError
+
+if TYPE_CHECKING:
+    from facetag.datasets.webfaces import AnnotatedImage
+    from facetag.evaluate.peers import Curve
+
+Models = Annotated[list[str] | None, typer.Option("--model", metavar="DIR|NAME", help="A model; may be repeated.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerOptions(Output):
+    """Photographs with true boxes, models and peers."""
+
+    images: Images = Path("data/webfaces")
+    boxes: Annotated[Path | None, typer.Option(help="CSV of true boxes; else the WebFaces file among the images.")] = (
+        None
+    )
+    half: Annotated[Literal["tune", "test", "all"], typer.Option(help="Photographs to measure on, by content.")] = (
+        "test"
+    )
+    limit: Limit = None
+    model: Models = None
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="CSV of a peer's boxes with scores; may be repeated."),
+    ] = None
+    device: Device = "auto"
+
+
+@figure_command(PeerOptions)
+def peers(options: PeerOptions) -> None:
+    """Recall by IoU and false positives, beside peers' boxes (Fig. 7a).
+
+    Peers' CSVs have file, x, y, width, height, score (benchmarks/peer_boxes.py writes them). Their boxes are moved by
+    one global convention, fitted on the tuning half.
+
+    \b
+    Example:
+      facetag eval peers --model fast --model faithful --peer Haar=haar.csv --page peers.html
+    """
+    from facetag.evaluate.localization import examine
+    from facetag.evaluate.peers import measure_curve, peers_figure
+
+    check_figure_outputs(options)
+    chosen, tuning = _photographs(options)
+    curves = {name: _peer_curve(path, chosen, tuning) for name, path in _named_paths("--peer", options.peer or ())}
+    for name in options.model or ():
+        loaded, localizer, _ = cascade_of(name, options.device)
+        curves[loaded.name] = measure_curve(examine(chosen, localizer, progress("photographs", options.quiet)))
+    if not curves:
+        raise UsageError("nobody to measure", "name a --model or a --peer")
+    deliver(options, {"half": options.half, "photographs": len(chosen)}, peers_figure(curves))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(Output):
+    """Photographs and localizers."""
+
+    paths: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs to look at.")]
+    model: Models = None
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="A training run's localizer, by a name; may be repeated."),
+    ] = None
+    recipe: Annotated[str, typer.Option(help="The runs' recipe.")] = "faithful"
+    device: Device = "auto"
+
+
+@figure_command(MapOptions)
+def maps(options: MapOptions) -> None:
+    """Response maps of localizers side by side (Fig. 6, 7b, 14).
+
+    \b
+    Example:
+      facetag eval maps a.jpg b.jpg --model faithful --run objects=runs/objects --page maps.html
+    """
+    from facetag.evaluate.response_pairs import measure_pair, pairs_figure
+
+    check_figure_outputs(options)
+    localizers = {}
+    for name in options.model or ():
+        loaded, localizer, _ = cascade_of(name, options.device)
+        localizers[loaded.name] = localizer
+    for name, run in _named_paths("--run", options.run or ()):
+        localizers[name] = localizer_of_run(run, options.recipe, options.device)[0]
+    if not localizers:
+        raise UsageError("nobody's maps to draw", "name a --model or a --run")
+    pairs = [measure_pair(path, localizers) for path in options.paths]
+    deliver(options, {"photographs": len(pairs)}, pairs_figure(pairs))
+
+
+def _photographs(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
+    """Those to measure on, and those to fit peers' conventions on: the tuning half, or the same where all are asked."""
+    from facetag.evaluate.image_batches import evenly
+    from facetag.evaluate.localization import load_annotated_images
+
+    found = load_annotated_images(options.images, options.boxes).chosen
+    chosen = [one for one in found if options.half in ("all", one.half)]
+    if not chosen:
+        raise UsageError(f"no photograph is of the half {options.half}", "use --half all")
+    tuning = found if options.half == "all" else [one for one in found if one.half == "tune"]
+    return [chosen[index] for index in evenly(len(chosen), options.limit)], tuning
+
+
+def _peer_curve(path: Path, chosen: "list[AnnotatedImage]", tuning: "list[AnnotatedImage]") -> "Curve":
+    """A peer's, by a convention fitted on what it has of the tuning photographs."""
+    from facetag.evaluate.peers import examined_by, fit_convention, load_detections, measure_curve
+
+    peer = load_detections(path)
+    known = [image for image in tuning if image.path.name in peer]
+    return measure_curve(examined_by(peer, chosen, path), fit_convention(examined_by(peer, known, path)))
+
+
+def _named_paths(option: str, given: Sequence[str]) -> "Iterator[tuple[str, Path]]":
+    """The pairs of NAME=PATH.
+
+    Raises:
+        UsageError: one is not such a pair.
+    """
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise UsageError(f"{option} {text} is not NAME=PATH", f"write it as {option} NAME=PATH")
+        yield name, Path(path)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (peers, maps)

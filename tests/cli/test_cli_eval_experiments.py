@@ -1,0 +1,164 @@
+import csv
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from commands import run_eval as run
+from lfwa_files import LABELS, NAMES, write_labels, write_split
+from small_celeba import BLOND, write_celeba
+from typer.testing import CliRunner
+
+from facetag.attributes import ATTRIBUTES
+from facetag.cli.commands.finetune import app as finetune
+from facetag.errors import DataError, UsageError
+from facetag.evaluate import competitors, plots
+from facetag.model import load_model
+from facetag.training.competitors.panda import PandaSettings
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_celeba(tmp_path_factory.mktemp("data") / "celeba", (60, 40, 24))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less of everything."""
+    monkeypatch.setattr(plots, "DOTS", 40)
+    monkeypatch.setattr(competitors, "PANDA", PandaSettings(epochs=1, least_steps=4, batch=16))
+
+
+def boxes_of(data: Path, path: Path) -> Path:
+    """A detector that finds all but the last face."""
+    names = sorted(each.name for each in (data / "img_align_celeba").iterdir())
+    rows = [f"{name},40,70,90,90,5" for name in names[:-1]] + [f"{names[-1]},,,,,"]
+    path.write_text("\n".join(["file,x,y,width,height,score", *rows]) + "\n")
+    return path
+
+
+def test_table_1_has_every_system_and_a_rerun_learns_nothing_anew(data, work, model_folder, tmp_path, monkeypatch):
+    boxes, page, numbers = boxes_of(data, tmp_path / "haar.csv"), tmp_path / "table.html", tmp_path / "table.csv"
+    asked = ("--data", data, "--work", work, "--model", model_folder, "--mode", "crops", "--boxes", boxes, "--quiet")
+    result = run("table", *asked, "--page", page, "--csv", numbers, "--json", tmp_path / "table.json")
+    assert result.exit_code == 0
+    found = json.loads((tmp_path / "table.json").read_text())
+    assert list(found["systems"]) == ["PANDA-w", "constant", "FaceTracer", "PANDA-l", "random, fixed boxes"]
+    assert [each["missed"] for each in found["systems"].values()] == [1, 0, 0, 0, 0]
+    assert found["persons"] == 8 and found["systems"]["PANDA-w"]["learned_from"] == 60
+    tracer = found["systems"]["FaceTracer"]
+    assert tracer["attributes"]["Blond_Hair"]["accuracy"] > 0.9
+    limits = tracer["intervals"]["accuracy"]
+    assert limits["low"] <= limits["value"] <= limits["high"]
+    assert found["systems"]["random, fixed boxes"]["behind_the_last"]["value"] == 0
+    rows = {row["name"]: row["value"] for row in csv.DictReader(numbers.open())}
+    assert float(rows["systems/constant/means/accuracy"]) == pytest.approx(
+        found["systems"]["constant"]["means"]["accuracy"], abs=1e-6
+    )
+    assert all(text.startswith(("data:", "#")) for text in re.findall(r'(?:src|href)="([^"]{,40})', page.read_text()))
+    for name in ("describe_all", "train_facetracer"):
+        monkeypatch.setattr(competitors.facetracer, name, None)
+    monkeypatch.setattr(competitors.panda, "train_panda", None)
+    again = run("table", *asked, "--json", "-")
+    assert json.loads(again.stdout)["systems"] == found["systems"]
+
+
+def test_accuracy_grows_with_the_training_set(data, work, model_folder, tmp_path):
+    options = ("--data", data, "--work", work, "--size", 10, "--quiet", "--picture", tmp_path / "sizes.png")
+    result = run("sizes", *options, "--model", model_folder, "--json", "-")
+    points = json.loads(result.stdout)["points"]
+    assert [(point["system"], point["images"]) for point in points] == [
+        ("FaceTracer", 10), ("FaceTracer", 60), ("PANDA-l", 10), ("PANDA-l", 60),
+        ("SVMs on random's features", 10), ("SVMs on random's features", 40),
+    ]  # fmt: skip
+    assert points[0]["accuracy"]["value"] < points[1]["accuracy"]["value"]
+    assert cv2.imread(str(tmp_path / "sizes.png")).shape[1] > 300
+
+
+def test_what_is_asked_for_must_be_there(data, work, tmp_path):
+    asked = ("--data", data, "--work", work, "--quiet")
+    with pytest.raises(UsageError, match="no system Panda; name one of constant"):
+        run("table", *asked, "--system", "Panda")
+    with pytest.raises(UsageError, match="PANDA-w takes its parts from a detector's boxes; give them by --boxes"):
+        run("table", *asked, "--system", "PANDA-w")
+    with pytest.raises(UsageError, match="nothing to compare"):
+        run("sizes", *asked, "--system", "constant")
+    with pytest.raises(DataError, match="no image of partition 1"):
+        run("table", "--data", write_celeba(tmp_path / "celeba", (3, 0, 3)), "--quiet")
+
+
+def test_errors_by_sex_and_age(data, model_folder, tmp_path):
+    where = ("--data", data, "--mode", "crops", "--quiet", "--page", tmp_path / "groups.html")
+    found = json.loads(run("groups", "--model", model_folder, *where, "--json", "-").stdout)
+    assert found["faces"]["women"] + found["faces"]["men"] == found["images"] == 24
+    assert set(found["attributes"]["Bald"]) >= {"women", "men", "aged", "young", "sex_gap", "sex_low", "age_high"}
+    assert found["impossible"][0].keys() == {"first", "second", "answered", "labeled"}
+
+
+def test_peers_stand_beside_a_model(photographs, model_folder, tmp_path):
+    peer = tmp_path / "peer.csv"
+    rows = [f"{seed}.png,30,20,80,80,{seed}" for seed in range(6)]
+    peer.write_text("\n".join(["file,x,y,width,height,score", *rows]) + "\n")
+    asked = ("--images", photographs, "--boxes", photographs / "boxes.csv", "--half", "all", "--quiet")
+    result = run("peers", *asked, "--model", model_folder, "--peer", f"Haar={peer}", "--json", "-")
+    found = json.loads(result.stdout)["detectors"]
+    assert list(found) == ["Haar", "random"]
+    assert found["Haar"]["recall_of_all_boxes"][-1] == 1  # moved by its convention, its boxes are the true ones
+    peer.write_text("\n".join(["file,x,y,width,height,score", *rows[:5]]) + "\n")
+    with pytest.raises(DataError, match=r"no row of 1 of the photographs, 5\.png among them"):
+        run("peers", *asked, "--peer", f"Haar={peer}")
+    with pytest.raises(UsageError, match=r"--peer haar\.csv is not NAME=PATH"):
+        run("peers", *asked, "--peer", "haar.csv")
+    with pytest.raises(UsageError, match="nobody to measure"):
+        run("peers", *asked)
+
+
+def test_response_maps_by_pairs(photographs, model_folder, center_folder, tmp_path):
+    page = tmp_path / "maps.html"
+    models = ("--model", model_folder, "--model", center_folder)
+    result = run("maps", photographs / "0.png", photographs / "1.png", *models, "--page", page, "--json", "-")
+    found = json.loads(result.stdout)["photographs"]
+    assert [each["name"] for each in found] == ["0.png", "1.png"] and len(found[0]["inside"]) == 2
+    assert page.read_text().count("<img ") == 1
+    with pytest.raises(UsageError, match="nobody's maps to draw"):
+        run("maps", photographs / "0.png")
+
+
+def test_lfwa_from_its_files_to_its_figures(model_folder, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in NAMES:
+        path = tmp_path / "lfw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (160, 160)))
+    write_labels(tmp_path / "lfw_att_40.mat", ATTRIBUTES, LABELS)
+    write_labels(tmp_path / "lfw_att_73.mat", ("Asian", "Middle Aged"), LABELS[:, :2])
+    write_split(tmp_path / "indices_train_test.mat", [1, 2, 5], [3, 4])
+    asked = ("attributes", "--lfwa", tmp_path, "--model", model_folder, "--quiet", "--json", "-")
+    found = json.loads(run(*asked).stdout)
+    assert found["images"] == 2 and found["data"] == "LFWA" and found["trained"] + found["missed"] <= 5
+    assert set(found["attributes"]) == set(ATTRIBUTES) and 0 <= found["means"]["accuracy"] <= 1
+    assert list(json.loads(run(*asked, "--lfwa-plus").stdout)["attributes"]) == ["Asian", "Middle_Aged"]
+
+
+def test_a_new_attribute_is_learned_on_frozen_features_and_answered(data, model_folder, tmp_path):
+    labels, out = tmp_path / "mine.csv", tmp_path / "mine"
+    lines = (data / "list_attr_celeba.txt").read_text().splitlines()[2:]
+    rows = [(line.split()[0], line.split()[1 + BLOND]) for line in lines]
+    labels.write_text("file,Yellow_Band\n" + "".join(f"{name},{value}\n" for name, value in rows))
+    given = ("--attributes", labels, "--images", data / "img_align_celeba", "--model", model_folder, "--out", out)
+    result = CliRunner().invoke(finetune, ["svm", *map(str, given), "--quiet"], catch_exceptions=False)
+    assert result.exit_code == 0
+    before, after = load_model(str(model_folder)), load_model(str(out))
+    assert after.attributes == (*ATTRIBUTES, "Yellow_Band") and after.name == "mine"
+    features = np.random.default_rng(0).normal(size=(3, before.svm.mean.size)).astype(np.float32)
+    assert after.svm.scores(features)[:, :-1] == pytest.approx(before.svm.scores(features), abs=1e-4)
+    assert "| Yellow_Band | " in (out / "CARD.md").read_text()
+    with pytest.raises(UsageError, match="--attributes writes a new model"):
+        CliRunner().invoke(finetune, ["svm", *map(str, given)], catch_exceptions=False)
