@@ -92,12 +92,12 @@ def constant(given: Arena) -> Answers:
 
 def face_tracer(given: Arena, count: int | None = None) -> Answers:
     """FaceTracer on so many training images, all of them for None."""
-    train, rows = _histograms(given, "train", given.training), given.first(count or len(given.training.paths))
-    columns = facetracer.block_columns(given.training.paths[0])
+    rows = given.first(count or len(given.training.paths))
     chosen = given.training.select(rows)
     key = key_of(_VERSION, "facetracer", names_of(chosen.paths), names_of(given.test.paths))
 
     def make() -> Arrays:
+        train, columns = _histograms(given, "train", given.training), facetracer.block_columns(chosen.paths[0])
         learned = facetracer.train_facetracer(train[rows], chosen.values == 1, chosen.identities, columns)
         test = _histograms(given, "test", given.test)
         return {"probabilities": learned.probabilities(test), "chosen": learned.chosen}
@@ -112,10 +112,14 @@ def panda_parts(
     count: int | None = None,
     settings: panda.PandaSettings | None = None,
 ) -> Answers:
-    """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered."""
+    """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered.
+
+    Nets learn from so many images of partition 0, all of them for None, SVMs from at most as many of partition 1.
+    """
     settings = settings or PANDA
     name, rows = "PANDA-w" if boxes else "PANDA-l", given.first(count or len(given.training.paths))
-    train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), given.fitting))
+    faces = given.fitting.select(np.array(evenly(len(given.fitting.paths), len(rows))))
+    train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), faces))
     test, here = _boxed(given.test, boxes), _has_box(given.test, boxes)
     lists = [names_of(each.paths) for each in (train, fitting, given.test)]
     key = key_of(_VERSION, name, lists, boxes and boxes.usual, settings)
@@ -123,7 +127,8 @@ def panda_parts(
     def make() -> Arrays:
         crops = _crops(given, f"train-{len(rows)}", train, boxes)
         nets = panda.train_panda(crops, train.values == 1, settings, given.report(f"steps of {name}"))
-        seen = [panda.panda_features(nets, _crops(given, *part, boxes)) for part in (("fit", fitting), ("test", test))]
+        parts = ((f"fit-{len(faces.paths)}", fitting), ("test", test))
+        seen = [panda.panda_features(nets, _crops(given, *part, boxes)) for part in parts]
         svm = fit_calibrated(seen[0], fitting.values == 1, fitting.identities, costs=_FROZEN_COSTS)
         answers = np.full(given.test.values.shape, np.nan)
         answers[here] = svm.probabilities(seen[1])
