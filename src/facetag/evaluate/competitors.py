@@ -110,15 +110,16 @@ def panda_parts(
     given: Arena,
     boxes: FaceBoxes | None = None,
     count: int | None = None,
+    fitting_count: int | None = None,
     settings: panda.PandaSettings | None = None,
 ) -> Answers:
     """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered.
 
-    Nets learn from so many images of partition 0, all of them for None, SVMs from at most as many of partition 1.
+    Nets learn from `count` of the training images and SVMs from `fitting_count` of partition 1; all of them for None.
     """
     settings = settings or PANDA
     name, rows = "PANDA-w" if boxes else "PANDA-l", given.first(count or len(given.training.paths))
-    faces = given.fitting.select(np.array(evenly(len(given.fitting.paths), len(rows))))
+    faces = given.fitting.select(np.array(evenly(len(given.fitting.paths), fitting_count)))
     train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), faces))
     test, here = _boxed(given.test, boxes), _has_box(given.test, boxes)
     lists = [names_of(each.paths) for each in (train, fitting, given.test)]

@@ -104,7 +104,7 @@ def sizes(options: ContestOptions) -> None:
     given, wanted = _arena(options), options.system or ["FaceTracer", "PANDA-l"]
     counts = sorted({*(options.sizes or (500, 2000)), len(given.training.paths)})
     answers = [face_tracer(given, count) for count in counts if "FaceTracer" in wanted]
-    answers += [panda_parts(given, count=count) for count in counts if "PANDA-l" in wanted]
+    answers += [panda_parts(given, count=count, fitting_count=count) for count in counts if "PANDA-l" in wanted]
     for name in options.model or ():
         own = sorted({min(count, len(given.fitting.paths)) for count in counts})
         answers += frozen_svms(given, cascade_of(name, options.device)[2], aligned_faces, own)
