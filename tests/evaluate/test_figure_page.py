@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 import subprocess
@@ -45,7 +44,7 @@ def chromium(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [
         "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-        f"--user-data-dir={page.parent / 'profile'}", f"--log-net-log={page.parent / 'net.json'}", *options,
+        f"--user-data-dir={page.parent / 'profile'}", *options,
         f"file://{page}",
     ]  # fmt: skip
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
@@ -54,10 +53,9 @@ def chromium(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.system
 @pytest.mark.parametrize("width", [400, 1200])
 def test_a_real_browser_shows_the_page_and_asks_nobody(table: str, tmp_path: Path, width: int) -> None:
+    """The page's own policy allows no request, and the browser says so of each that is tried."""
+    assert "default-src 'none'" in table
     path = tmp_path / "table.html"
     path.write_text(table)
     shown = chromium(path, "--dump-dom", f"--window-size={width},900")
     assert "CONSOLE" not in shown.stderr and 'src="data:image/png' in shown.stdout
-    events = json.loads((tmp_path / "net.json").read_text())["events"]
-    asked = [event["params"]["url"] for event in events if "url" in event.get("params", {})]
-    assert not [url for url in asked if url.startswith(("http:", "https:"))]
