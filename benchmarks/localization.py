@@ -38,7 +38,7 @@ from facetag.evaluate.localization import (
     measure_localization,
 )
 from facetag.evaluate.peers import converted
-from facetag.evaluate.peers import fit_convention as fit
+from facetag.evaluate.peers import fit_peer_calibration as fit
 from facetag.evaluate.report import Table, localization_json, plain_text, to_json
 from facetag.evaluate.speed import smooth_image
 from facetag.geometry import Box

@@ -73,8 +73,8 @@ def measure_table(
 ) -> PaperTable:
     """Compare each system's answers with labels (N, A) in {0, 1}."""
     bootstrap, truth = Bootstrap(identities, seed), values == 1
-    settled = [_settled(each, fractions) for each in systems]
-    drawn = [_drawn(bootstrap, present, truth) for _, present in settled]
+    filled = [_filled(each, fractions) for each in systems]
+    drawn = [_drawn(bootstrap, present, truth) for _, present in filled]
     last = mean_defined(drawn[-1]["accuracy"])
     rows = [
         SystemRow(
@@ -84,7 +84,7 @@ def measure_table(
             _estimate(last - mean_defined(draws["accuracy"])),
             attribute_metrics(probabilities, present, truth, fractions > 0.5),
         )
-        for each, draws, (probabilities, present) in zip(systems, drawn, settled, strict=True)
+        for each, draws, (probabilities, present) in zip(systems, drawn, filled, strict=True)
     ]
     return PaperTable(len(values), bootstrap.count, rows)
 
@@ -162,7 +162,7 @@ def draw_table(measured: PaperTable) -> Any:
     return figure
 
 
-def _settled(answers: Answers, fractions: Values) -> tuple[Values, NDArray[np.bool_]]:
+def _filled(answers: Answers, fractions: Values) -> tuple[Values, NDArray[np.bool_]]:
     found = answers.found[:, None]
     return np.where(found, answers.probabilities, fractions), np.where(found, answers.present, fractions > 0.5)
 

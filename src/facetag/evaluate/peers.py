@@ -40,14 +40,14 @@ class Curve:
         recall: (len(IOUS), len(RATES)) at the lowest threshold with at most that many false positives an image.
         every: (len(IOUS),) recall of all its boxes, at any threshold.
         false_positives, recall_at_half: the whole curve at IoU 0.5.
-        convention: what a peer's boxes were moved by; None of a model.
+        calibration: what a peer's boxes were moved by; None of a model.
     """
 
     recall: Values
     every: Values
     false_positives: Values
     recall_at_half: Values
-    convention: PeakSettings | None
+    calibration: PeakSettings | None
 
 
 def load_detections(path: Path) -> dict[str, list[Detection]]:
@@ -81,7 +81,7 @@ def examined_by(
     return [Examined(image, peer[image.path.name], 1) for image in images]
 
 
-def fit_convention(examined: Sequence[Examined]) -> PeakSettings:
+def fit_peer_calibration(examined: Sequence[Examined]) -> PeakSettings:
     """The one global convention from a peer's boxes to the true ones, as `facetag eval convention` fits LNets'.
 
     `height` is in heights of the peer's own box. On the surest boxes of photographs with one face.
@@ -116,9 +116,9 @@ def converted(examined: Sequence[Examined], settings: PeakSettings) -> list[Exam
     ]
 
 
-def measure_curve(examined: Sequence[Examined], convention: PeakSettings | None = None) -> Curve:
+def measure_curve(examined: Sequence[Examined], calibration: PeakSettings | None = None) -> Curve:
     """Recall of a detector's boxes, which are moved by the convention where there is one."""
-    moved = examined if convention is None else converted(examined, convention)
+    moved = examined if calibration is None else converted(examined, calibration)
     located = [
         recall.Located([face.box for face in one.found], [face.score for face in one.found], one.image.boxes)
         for one in moved
@@ -126,7 +126,7 @@ def measure_curve(examined: Sequence[Examined], convention: PeakSettings | None 
     half = recall.froc(located, 0.5)
     by_rate = np.array([recall.recall_by_false_positives(located, RATES, iou) for iou in IOUS])
     every = recall.recall_by_iou(located, IOUS)
-    return Curve(by_rate, every, half.false_positives, half.recall, convention)
+    return Curve(by_rate, every, half.false_positives, half.recall, calibration)
 
 
 def peers_figure(curves: Mapping[str, Curve]) -> Figure:

@@ -87,15 +87,15 @@ def add_attributes(
     larger = replace(
         model, svm=svm, calibration=calibration, thresholds=thresholds, attributes=(*model.attributes, *names)
     )
-    return larger, {name: told for name, (_, told) in fitted.items()}
+    return larger, {name: measured for name, (_, measured) in fitted.items()}
 
 
-def card_of(model: Model, base: Model, told: Mapping[str, NewAttribute]) -> str:
+def card_of(model: Model, base: Model, measured: Mapping[str, NewAttribute]) -> str:
     """CARD.md of a model that was made from another."""
     rows = [
         f"| {name} | {each.faces} | {each.positives} | {100 * each.accuracy:.1f} | {100 * each.majority:.1f} "
         f"| {100 * each.balanced_accuracy:.1f} |"
-        for name, each in told.items()
+        for name, each in measured.items()
     ]
     return _CARD.format(name=model.name, base=base.name, fingerprint=base.fingerprint[:16], rows="\n".join(rows))
 

@@ -162,7 +162,7 @@ class PageOptions(FigureOptions):
     against: Annotated[str | None, typer.Option(help="A second model to compare with.")] = None
 
 
-@figure_command(PageOptions, ("json", "csv", "picture", "page"), limit=1000)
+@figure_command(PageOptions, ("json", "csv", "drawn", "page"), limit=1000)
 def figures(options: PageOptions) -> None:
     """All these figures as one page that opens offline.
 

@@ -54,7 +54,7 @@ def peers(options: PeerOptions) -> None:
     from facetag.evaluate.peers import measure_curve, peers_figure
 
     check_figure_outputs(options)
-    chosen, tuning = _photographs(options)
+    chosen, tuning = _chosen_images(options)
     curves = {name: _peer_curve(path, chosen, tuning) for name, path in _named_paths("--peer", options.peer or ())}
     for name in options.model or ():
         loaded, localizer, _ = cascade_of(name, options.device)
@@ -101,7 +101,7 @@ def maps(options: MapOptions) -> None:
     deliver(options, {"photographs": len(pairs)}, pairs_figure(pairs))
 
 
-def _photographs(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
+def _chosen_images(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
     """Those to measure on, and those to fit peers' conventions on: the tuning half, or the same where all are asked."""
     from facetag.evaluate.image_batches import evenly
     from facetag.evaluate.localization import load_annotated_images
@@ -116,11 +116,11 @@ def _photographs(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[Anno
 
 def _peer_curve(path: Path, chosen: "list[AnnotatedImage]", tuning: "list[AnnotatedImage]") -> "Curve":
     """A peer's, by a convention fitted on what it has of the tuning photographs."""
-    from facetag.evaluate.peers import examined_by, fit_convention, load_detections, measure_curve
+    from facetag.evaluate.peers import examined_by, fit_peer_calibration, load_detections, measure_curve
 
     peer = load_detections(path)
     known = [image for image in tuning if image.path.name in peer]
-    return measure_curve(examined_by(peer, chosen, path), fit_convention(examined_by(peer, known, path)))
+    return measure_curve(examined_by(peer, chosen, path), fit_peer_calibration(examined_by(peer, known, path)))
 
 
 def _named_paths(option: str, given: Sequence[str]) -> "Iterator[tuple[str, Path]]":

@@ -50,7 +50,7 @@ class Output:
 
     json: Json = None
     csv: Csv = None
-    picture: Drawn = None
+    drawn: Drawn = None
     page: Page = None
     quiet: Quiet = False
 
@@ -114,7 +114,7 @@ def check_figure_outputs(output: Output) -> None:
 
     check_outputs(output.json)
     check_outputs(output.csv)
-    plots.check_figure(output.picture)
+    plots.check_figure(output.drawn)
     if output.page:
         check_page(output.page)
         plots.new_figure(1, 1)
@@ -129,8 +129,8 @@ def deliver(output: Output, facts: dict[str, Any], figure: "Figure") -> None:
     answer(output.json, facts, figure.numbers, figure.tables)
     if output.csv:
         write_text(output.csv, to_csv({**facts, **figure.numbers}).rstrip("\n"))
-    if output.picture:
-        plots.write_figure(output.picture, figure.draw())
+    if output.drawn:
+        plots.write_figure(output.drawn, figure.draw())
     if output.page:
         write_text(output.page, page(facts, [figure]))
 

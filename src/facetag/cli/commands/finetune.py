@@ -120,11 +120,11 @@ def _add_attributes(labels: Path, images: Path, model: str | None, out: Path | N
     loaded, localizer, tagger = cascade_of(model, device)
     rows, features = face_features(given.paths, localizer.dominant, tagger, progress("images", quiet))
     known, persons = given.values[rows], given.identities[rows]
-    larger, told = add_attributes(loaded, given.names, features, known, persons)
+    larger, measured = add_attributes(loaded, given.names, features, known, persons)
     named = replace(larger, name=out.name)
-    save_model(named, out, card_of(named, loaded, told))
+    save_model(named, out, card_of(named, loaded, measured))
     say(f"{out}: {len(rows)} of {len(given.paths)} images have a face")
-    for name, each in told.items():
+    for name, each in measured.items():
         figures = f"accuracy {each.accuracy:.3f} (majority {each.majority:.3f}), balanced {each.balanced_accuracy:.3f}"
         say(f"{name}: {figures}, of {each.faces} faces, {each.positives} with it, cross-fitted")
 

@@ -74,7 +74,7 @@ def part_crops(paths: Sequence[Path], boxes: FaceBoxes | None, report: Callable[
     for index, path in enumerate(paths):
         image, face = read_rgb(str(path)), None if boxes is None else boxes.found(path)
         for number, name in enumerate(NAMES):
-            crops[index, number] = crop(image, _place(name, boxes, face), SIDE, SIDE)
+            crops[index, number] = crop(image, _part_box(name, boxes, face), SIDE, SIDE)
         report(index + 1, len(paths))
     return crops
 
@@ -117,7 +117,7 @@ def panda_features(nets: Sequence[PartNet], crops: Crops, batch: int = 256) -> F
     return np.concatenate(parts)
 
 
-def _place(name: str, boxes: FaceBoxes | None, face: Box | None) -> Box:
+def _part_box(name: str, boxes: FaceBoxes | None, face: Box | None) -> Box:
     if boxes is None:
         return PARTS[name]
     assert face is not None, "images without a box are left out before"
