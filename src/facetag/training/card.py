@@ -18,7 +18,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - {objects}cenes without faces, which heads are put into:
 {sets}
-{boxes}{labelled}{calibrated}{utkface}
+{boxes}{labelled}{calibrated}{utkface}{teacher}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures of the nets that were kept, on identities (or
@@ -90,6 +90,10 @@ _UTKFACE = """
   calibrate these two beside the photographs. Sex and age are those of its file names, which are estimates that
   annotators checked. A face is Young below {young_below:g} years."""
 
+_TEACHER = """
+- The targets of ANet are {weight:.0%} what a larger network answers to the same pixels, which learned from the same
+  images and labels; where a face has no label of an attribute, they are its answers alone. It does not ship."""
+
 _EQUAL_ERROR = """
 
 {names}, where presence and absence are told equally often by the faces that calibrate, so
@@ -120,6 +124,7 @@ def model_card(model: Model) -> str:
         labelled=_labelled_line(data),
         calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["labeled_images"]),
         utkface=_utkface_line(data),
+        teacher=_teacher_line(record["recipe"]["anet_attributes"].get("teacher_weight", 0.0)),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -143,6 +148,10 @@ def _labelled_line(data: dict[str, Any]) -> str:
 
 def _utkface_line(data: dict[str, Any]) -> str:
     return _UTKFACE.format(**data["utkface"]) if "utkface" in data else ""
+
+
+def _teacher_line(weight: float) -> str:
+    return _TEACHER.format(weight=weight) if weight else ""
 
 
 def _calibrated_line(images: int, fraction: float) -> str:

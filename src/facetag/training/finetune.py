@@ -110,17 +110,18 @@ class FaceTask:
     Labels below 0 are unknown. A `teacher` is shown the same regions as its pupil.
     """
 
-    name = "anet_attributes"
     metric = "accuracy"
 
     def __init__(
         self,
+        name: str,
         net: AttributeNet | TeacherNet,
         stage: FaceStage,
         examples: Faces | MixedFaces,
         validation: Faces,
         teacher: TeacherNet | None = None,
     ) -> None:
+        self.name = name
         self.model: nn.Module = net
         self.stage, self.examples, self.validation, self.teacher = stage, examples, validation, teacher
 

@@ -253,8 +253,8 @@ class CenterNetStage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All stages. `lnet` and `anet` are the structures, which several stages share; `teacher` is that of `anet_teacher`,
-    which sees x_f of `anet`.
+    """All stages. `lnet` and `anet` are the structures, which several stages share; `teacher` is that of
+    `anet_teacher`, which sees x_f of `anet`.
 
     Attributes:
         note: what else is to be said of how a model came about, for its card.
