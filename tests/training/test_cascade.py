@@ -479,6 +479,21 @@ def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained
         assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
 
 
+def test_labels_of_other_photographs_join_those_of_webfaces(taught: Trained, tmp_path: Path) -> None:
+    shutil.copytree(taught.data / "webfaces", tmp_path / "webfaces")
+    names = [Path(path).name for path in tuning_half(taught.data)]
+    shutil.copytree(taught.data / "webfaces", tmp_path / "photographs" / "helen")
+    rows = [f"{name},1" for name in names]
+    (tmp_path / "photographs" / "helen" / "tags.csv").write_text("\n".join(["file,Wearing_Hat", *rows]) + "\n")
+    before, both = DataFolder(taught.data).labeled_images("train"), DataFolder(tmp_path).labeled_images("train")
+    assert len(both[0]) == 2 * len(before[0]) and "photographs" in both[0][-1]
+    hats = both[1].values[:, ATTRIBUTES.index("Wearing_Hat")]
+    assert hats.tolist() == [-1] * len(before[0]) + [1] * len(before[0])
+    males = both[1].values[:, ATTRIBUTES.index("Male")]
+    assert (males[len(before[0]) :] == -1).all() and (males[: len(before[0])] >= 0).all()
+    assert both[1].attributes == sorted({*before[1].attributes, ATTRIBUTES.index("Wearing_Hat")})
+
+
 def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained, tmp_path: Path) -> None:
     (tmp_path / "webfaces").mkdir()
     for path in (taught.data / "webfaces").iterdir():

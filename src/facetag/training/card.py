@@ -77,13 +77,12 @@ _CENTER_NET_BOXES = """\
 
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
-  were given by eye where the case is plain (webfaces/tags.csv of the training data; for the shipped model that is
-  studies/webfaces_tags.csv)."""
+  were given by eye where the case is plain (webfaces/tags.csv of the training data, and tags.csv of sets under
+  photographs/; for the shipped model studies/webfaces_tags.csv and, of Helen's tuning half, studies/helen_tags.csv)."""
 
 _CALIBRATED = """
 - {photographs} photographs of that half whose labels ANet did not see have {share:.0%} of the calibration of the
-  attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
-  the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
+  attributes that they were labelled with by eye, where the case is plain (the same files); CelebA has the rest."""
 
 _UTKFACE = """
 - UTKFace (non-commercial research): {train} faces of all ages taught ANet Male and Young alone, and {calibrate} others
