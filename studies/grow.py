@@ -2,8 +2,8 @@
 
 python studies/grow.py --old OLD.safetensors --run runs/faithful
 
-OLD is an AttributeNet as `keep.py` writes it, with as many channels as the recipe `fast` asks for. The net that it makes
-answers as the old one does: a new block adds nothing at first, and a bank begins with what all banks shared.
+OLD is an AttributeNet as `keep.py` writes it, with as many channels as the recipe `fast` asks for. The net that it
+makes answers as the old one does: a new block adds nothing at first, and a bank begins with what all banks shared.
 """
 
 import argparse

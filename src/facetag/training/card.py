@@ -90,8 +90,8 @@ _UTKFACE = """
   annotators checked. A face is Young below {young_below:g} years."""
 
 _TEACHER = """
-- The targets of ANet are {weight:.0%} what a larger network answers to the same pixels, which learned from the same
-  images and labels; where a face has no label of an attribute, they are its answers alone. It does not ship."""
+- The targets of ANet are {weight:.0%} what a larger network answers to the same pixels, which learned from such images
+  and labels too; where a face has no label of an attribute, they are its answers alone. It does not ship."""
 
 _EQUAL_ERROR = """
 
