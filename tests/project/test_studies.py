@@ -1,9 +1,11 @@
 """What is kept beside the wheel for later studies: a run made of it answers as the models do."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import grow
 import keep
 import pytest
 import restore
@@ -14,6 +16,8 @@ from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.localization.center_localizer import CenterLocalizer
 from facetag.model import load_model
+from facetag.networks.anet import ANetSettings
+from facetag.networks.anet_heads import AttributeNet
 from facetag.training.checkpoint import figures
 from facetag.training.recipe import load_recipe
 from facetag.training.trained import trained_attribute_net, trained_center_net, trained_localizer
@@ -75,8 +79,8 @@ def test_older_nets_make_a_run_as_well(run: Path, tmp_path: Path) -> None:
 def test_what_a_run_has_already_stays_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
     main_of(restore, "--run", run)
-    assert len(before) == 7 and before == {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
-    assert capsys.readouterr().out.count("stays as it is") == 7
+    assert len(before) == 8 and before == {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    assert capsys.readouterr().out.count("stays as it is") == 8
 
 
 def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
@@ -88,6 +92,28 @@ def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "figures.json",
-        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "center_net", "anet_center_net")),
+        *(
+            f"{name}.safetensors"
+            for name in ("lnet_plus", "anet_identities", "heads", "center_net", "anet_center_net", "anet_teacher")
+        ),
     }
     assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)
+
+
+def test_a_grown_net_answers_as_the_old_one() -> None:
+    torch.manual_seed(0)
+    small = ANetSettings(kind="wide", widths=(4, 6, 8), blocks=(1, 1, 0), normalisation="batch")
+    old = AttributeNet(5, small).eval()
+    for module in old.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            module.running_mean.normal_(std=0.1)
+    state = old.state_dict()
+    new = grow.grown(AttributeNet(5, replace(small, blocks=(2, 2, 0))), state).eval()
+    regions = torch.rand(2, 3, 128, 112)
+    torch.testing.assert_close(new(regions), old(regions))
+    shared = {name: t[: len(t) // 20] if name.startswith("anet.c3.norm") and t.ndim else t for name, t in state.items()}
+    spread = grow.grown(AttributeNet(5, small), shared).state_dict()["anet.c3.norm.weight"]
+    assert torch.equal(spread, shared["anet.c3.norm.weight"].repeat(20))
+    with pytest.raises(ValueError, match="no place for"):
+        grow.grown(AttributeNet(5, replace(small, blocks=(0, 0, 0))), state)

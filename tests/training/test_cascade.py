@@ -30,6 +30,7 @@ from facetag.model import load_model
 from facetag.networks.anet import ANet, ANetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
 from facetag.networks.losses import attribute_loss
+from facetag.networks.teacher_net import TeacherSettings
 from facetag.settings import plain
 from facetag.training import cascade, checkpoint, finetune, proposed, ship
 from facetag.training import trained as trained_nets
@@ -478,6 +479,21 @@ def test_labelled_photographs_are_to_train_on_or_to_calibrate_on(taught: Trained
         assert [Path(path).name for path in paths] == labels.files and len(labels.values) == len(paths)
 
 
+def test_labels_of_other_photographs_join_those_of_webfaces(taught: Trained, tmp_path: Path) -> None:
+    shutil.copytree(taught.data / "webfaces", tmp_path / "webfaces")
+    names = [Path(path).name for path in tuning_half(taught.data)]
+    shutil.copytree(taught.data / "webfaces", tmp_path / "photographs" / "helen")
+    rows = [f"{name},1" for name in names]
+    (tmp_path / "photographs" / "helen" / "tags.csv").write_text("\n".join(["file,Wearing_Hat", *rows]) + "\n")
+    before, both = DataFolder(taught.data).labeled_images("train"), DataFolder(tmp_path).labeled_images("train")
+    assert len(both[0]) == 2 * len(before[0]) and "photographs" in both[0][-1]
+    hats = both[1].values[:, ATTRIBUTES.index("Wearing_Hat")]
+    assert hats.tolist() == [-1] * len(before[0]) + [1] * len(before[0])
+    males = both[1].values[:, ATTRIBUTES.index("Male")]
+    assert (males[len(before[0]) :] == -1).all() and (males[: len(before[0])] >= 0).all()
+    assert both[1].attributes == sorted({*before[1].attributes, ATTRIBUTES.index("Wearing_Hat")})
+
+
 def test_labels_that_no_photograph_to_learn_from_has_are_refused(taught: Trained, tmp_path: Path) -> None:
     (tmp_path / "webfaces").mkdir()
     for path in (taught.data / "webfaces").iterdir():
@@ -578,6 +594,43 @@ def test_a_wide_net_is_shown_nearly_the_whole_head_and_heads_at_half_their_size(
     assert len(mixed.others) == len(mixed.examples)
 
 
+def test_anet_learns_from_a_teacher_of_its_run(
+    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = replace(CENTER_NET.anet_attributes, boxes="aligned", labeled_images=0, utkface=0, teacher_weight=0.5)
+    anet = ANetSettings(kind="wide", widths=(4, 6, 8), normalisation="batch")
+    teacher = TeacherSettings(widths=(4, 4, 6, 8), blocks=(0, 1, 0, 0))
+    lesson = replace(stage, loop=replace(LOOP, rate=2e-3), teacher_weight=0.0)
+    recipe = replace(CENTER_NET, anet=anet, teacher=teacher, anet_teacher=lesson, anet_attributes=stage)
+    with pytest.raises(DataError, match=r"anet_teacher/best\.safetensors does not exist; train the stage anet_teacher"):
+        cascade.finetune_anet(taught.data, tmp_path, recipe, OPTIONS)
+    outcome = cascade.finetune_teacher(taught.data, tmp_path, recipe, OPTIONS)
+    assert outcome.finished and set(checkpoint.figures(tmp_path / "anet_teacher")) >= {"accuracy", "average_precision"}
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    cascade.finetune_anet(taught.data, tmp_path, recipe, OPTIONS)
+    kept, (task,) = checkpoint.best_state(tmp_path / "anet_teacher"), begun
+    assert all(torch.equal(kept[name], tensor) for name, tensor in task.teacher.state_dict().items())
+    regions = torch.rand(2, 3, 128, 112)
+    before = {name: tensor.clone() for name, tensor in task.teacher.state_dict().items()}
+    task.loss(task.model, regions, torch.zeros(2, len(ATTRIBUTES))).backward()
+    assert all(parameter.grad is None for parameter in task.teacher.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in task.teacher.state_dict().items())
+    record = ship.training_record(tmp_path, recipe)
+    assert set(record["validation"]) == set(record["settings_checked"]) == {"anet_teacher"}
+
+
+@pytest.mark.parametrize("wrong", [{"widths": (4, 4)}, {"blocks": (1, 2, 3, -1)}, {"widths": (0, 1, 1, 1)}])
+def test_a_teacher_of_no_possible_shape_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="of the teacher; give four"):
+        TeacherSettings(**wrong)
+
+
+def test_a_teachers_weight_out_of_its_range_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"teacher_weight = 1\.5 of the recipe; give 0 to 1"):
+        FaceStage(teacher_weight=1.5)
+
+
 def test_an_image_can_be_cut_as_tightly_as_a_chip() -> None:
     rng = np.random.default_rng(0)
     image, box = as_chip(face(30, rng), ALIGNED_FACE)
@@ -586,8 +639,26 @@ def test_an_image_can_be_cut_as_tightly_as_a_chip() -> None:
     assert (box.x * scale, box.y * scale) == pytest.approx((CHIP_FACE.x, CHIP_FACE.y), abs=2)
 
 
+def face_task(teacher: Any = None, weight: float = 0.0) -> finetune.FaceTask:
+    """A task whose net answers what it is shown."""
+    stage = replace(CENTER_NET.anet_attributes, teacher_weight=weight)
+    return finetune.FaceTask("anet_attributes", torch.nn.Identity(), stage, None, None, teacher)  # type: ignore[arg-type]
+
+
+def test_a_teacher_is_shown_the_same_pixels_and_answers_where_no_label_is() -> None:
+    task = face_task(torch.nn.Softsign(), 0.75)
+    logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
+    labels = torch.full((3, len(ATTRIBUTES)), -1.0)
+    labels[0], labels[2, 5] = 1.0, 0.0
+    task.loss(torch.nn.Identity(), logits, labels).backward()
+    answers = torch.nn.functional.softsign(logits).sigmoid().detach()
+    targets = torch.where(labels < 0, answers, 0.25 * labels + 0.75 * answers)
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, (logits.detach().sigmoid() - targets) / logits.numel())
+
+
 def test_what_is_unknown_teaches_nothing() -> None:
-    task = finetune.FaceTask(torch.nn.Identity(), CENTER_NET.anet_attributes, None, None)  # type: ignore[arg-type]
+    task = face_task()
     logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
     labels = torch.full((3, len(ATTRIBUTES)), -1.0)
     labels[0], labels[2, 5] = 1.0, 0.0

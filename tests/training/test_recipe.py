@@ -97,7 +97,8 @@ def test_fast_is_the_faithful_recipe_behind_a_centre_network():
     fast, faithful = load_recipe("fast"), load_recipe("faithful")
     assert (fast.localizer_kind, faithful.localizer_kind) == ("center_net", "lnets")
     own = (
-        "name", "note", "localizer_kind", "center_net", "center_localizer", "anet", "anet_attributes", "svm", "tagger",
+        "name", "note", "localizer_kind", "center_net", "center_localizer", "anet", "teacher", "anet_teacher",
+        "anet_attributes", "svm", "tagger",
     )  # fmt: skip
     assert changed(faithful, **{key: plain(fast)[key] for key in own}) == fast
 

@@ -6,6 +6,7 @@ A CSV file with a header line, then a row per photograph. Columns, in any order,
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,6 +62,13 @@ def load_tags_csv(path: Path) -> TagLabels:
     if not labels:
         raise DataError(f"{path} has no rows", _REMEDY)
     return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
+
+
+def joined(sets: Sequence[TagLabels]) -> TagLabels:
+    """The photographs of all sets, in order; an attribute that a set has no column of is unknown there."""
+    files = [file for labels in sets for file in labels.files]
+    attributes = sorted({index for labels in sets for index in labels.attributes})
+    return TagLabels(files, attributes, np.concatenate([labels.values for labels in sets]))
 
 
 def labeled_images_of(

@@ -9,7 +9,8 @@ class LocallyShared(nn.Module):
     """A convolution whose filters differ from cell to cell of a grid and are shared inside a cell (Eq. 4).
 
     Bank (p, q) answers the `cell` x `cell` output positions of grid cell (p, q); all banks have the same shape.
-    `normalised`: batch normalisation of each output channel follows, over all banks, until `fold`.
+    `normalised`: batch normalisation of each bank's output channels follows, until `fold`: what is rare in one cell may
+    be common in another, and normalised over all banks, cells fall silent.
 
     Shape: (N, inputs, rows * cell + size - 1, columns * cell + size - 1)
         -> (N, outputs, rows * cell, columns * cell), before ReLU.
@@ -27,7 +28,7 @@ class LocallyShared(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, columns, outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.zeros(rows, columns, outputs))
         nn.init.normal_(self.weight, std=(2.0 / (inputs * size * size)) ** 0.5)
-        self.norm = nn.BatchNorm1d(outputs) if normalised else None
+        self.norm = nn.BatchNorm1d(rows * columns * outputs) if normalised else None
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -43,9 +44,10 @@ class LocallyShared(nn.Module):
         if self.norm is None:
             return
         assert self.norm.running_mean is not None and self.norm.running_var is not None
-        factor = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        self.weight.mul_(factor[:, None, None, None])
-        self.bias.copy_((self.bias - self.norm.running_mean) * factor + self.norm.bias)
+        factor = (self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)).view_as(self.bias)
+        self.weight.mul_(factor[..., None, None, None])
+        moved = (self.bias - self.norm.running_mean.view_as(self.bias)) * factor
+        self.bias.copy_(moved + self.norm.bias.view_as(self.bias))
         self.norm = None
 
     def forward(self, x: Tensor, pooled: bool = False) -> Tensor:
@@ -72,7 +74,9 @@ class LocallyShared(nn.Module):
         filters = self.weight.flatten(0, 1).permute(0, 3, 4, 2, 1).reshape(rows * columns, -1, self.weight.shape[2])
         result = torch.baddbmm(self.bias.reshape(rows * columns, 1, -1), patches, filters)
         if self.norm is not None:
-            result = self.norm(result.flatten(0, 1))
+            outputs = result.shape[-1]  # each bank's channels are channels of their own: (N * cell², cells * outputs)
+            normalised = self.norm(result.transpose(0, 1).flatten(1))
+            result = normalised.view(-1, rows * columns, outputs).transpose(0, 1)
         return result.reshape(rows, columns, count, cell, cell, -1)
 
 

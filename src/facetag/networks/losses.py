@@ -1,5 +1,6 @@
 """The losses of the paper's section 4."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,6 +15,20 @@ def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
     0.6931
     """
     return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def distillation_loss(logits: Tensor, labels: Tensor, answers: Tensor, weight: float) -> Tensor:
+    """Cross-entropy against labels mixed with a teacher's answers, which have this weight; alone where no label is.
+
+    Shape: logits, labels (N, A) with -1 where unknown, answers (N, A) probabilities -> scalar.
+
+    >>> import torch
+    >>> labels, answers = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.5, 0.25]])
+    >>> round(distillation_loss(torch.zeros(1, 2), labels, answers, 0.7).item(), 4)
+    0.6931
+    """
+    targets = torch.where(labels < 0, answers, labels.lerp(answers, weight))
+    return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 def similarity_loss(features: Tensor, identities: Tensor) -> Tensor:

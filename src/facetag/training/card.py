@@ -18,7 +18,7 @@ person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgemen
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - {objects}cenes without faces, which heads are put into:
 {sets}
-{boxes}{labelled}{calibrated}{utkface}
+{boxes}{labelled}{calibrated}{utkface}{teacher}
 
 ## How it was trained
 Recipe `{recipe}`, recorded whole in model.json. Validation figures of the nets that were kept, on identities (or
@@ -77,18 +77,21 @@ _CENTER_NET_BOXES = """\
 
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
-  were given by eye where the case is plain (webfaces/tags.csv of the training data; for the shipped model that is
-  studies/webfaces_tags.csv)."""
+  were given by eye where the case is plain (webfaces/tags.csv of the training data, and tags.csv of sets under
+  photographs/; for the shipped model studies/webfaces_tags.csv and, of Helen's tuning half, studies/helen_tags.csv)."""
 
 _CALIBRATED = """
 - {photographs} photographs of that half whose labels ANet did not see have {share:.0%} of the calibration of the
-  attributes that they were labelled with by eye, where the case is plain (webfaces/tags.csv of the training data; for
-  the shipped model that is studies/webfaces_tags.csv); CelebA has the rest."""
+  attributes that they were labelled with by eye, where the case is plain (the same files); CelebA has the rest."""
 
 _UTKFACE = """
 - UTKFace (non-commercial research): {train} faces of all ages taught ANet Male and Young alone, and {calibrate} others
   calibrate these two beside the photographs. Sex and age are those of its file names, which are estimates that
   annotators checked. A face is Young below {young_below:g} years."""
+
+_TEACHER = """
+- The targets of ANet are {weight:.0%} what a larger network answers to the same pixels, which learned from such images
+  and labels too; where a face has no label of an attribute, they are its answers alone. It does not ship."""
 
 _EQUAL_ERROR = """
 
@@ -120,6 +123,7 @@ def model_card(model: Model) -> str:
         labelled=_labelled_line(data),
         calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["labeled_images"]),
         utkface=_utkface_line(data),
+        teacher=_teacher_line(record["recipe"]["anet_attributes"].get("teacher_weight", 0.0)),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
         svms=data["celeba"]["svms"],
@@ -143,6 +147,10 @@ def _labelled_line(data: dict[str, Any]) -> str:
 
 def _utkface_line(data: dict[str, Any]) -> str:
     return _UTKFACE.format(**data["utkface"]) if "utkface" in data else ""
+
+
+def _teacher_line(weight: float) -> str:
+    return _TEACHER.format(weight=weight) if weight else ""
 
 
 def _calibrated_line(images: int, fraction: float) -> str:

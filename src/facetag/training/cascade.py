@@ -2,12 +2,13 @@
 
 run/lnet_plus  run/lnet_o  run/lnet_s  run/anet_identities  run/anet_attributes  run/proposals
 behind a centre network also  run/center_net  run/anet_attributes_center_net  run/pictures
+where ANet has a teacher also  run/anet_teacher
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
+from facetag.datasets.celeba import CelebA
+from facetag.datasets.tags import TagLabels
+from facetag.datasets.utkface import Person
 from facetag.errors import DataError
-from facetag.networks.anet_heads import AttributeNet
+from facetag.networks.anet import Frame
+from facetag.networks.anet_heads import AttributeNet, build_anet
+from facetag.networks.teacher_net import TeacherNet
 from facetag.training import checkpoint, finetune
 from facetag.training.data import DataFolder
 from facetag.training.examples import Faces, MixedFaces
 from facetag.training.loop import Outcome, RunOptions, train
 from facetag.training.propose import aligned_boxes
 from facetag.training.proposed import face_boxes, located_boxes, proposed_head_regions
-from facetag.training.recipe import Recipe
+from facetag.training.recipe import FaceStage, Recipe
 from facetag.training.ship import fit_svm
 from facetag.training.train_center_net import CenterNetTask, detection_composers
-from facetag.training.trained import by_localizer, head_region_localizer
+from facetag.training.trained import by_localizer, head_region_localizer, trained_teacher
 
 
 def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
@@ -79,18 +85,41 @@ def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions)
     return train(task, stage.loop, run / task.name, options)
 
 
+@dataclass(frozen=True)
+class _FaceData:
+    """What a stage on faces trains on, all of it read; `half_images`, `labelled` and `people` where it names them."""
+
+    split: finetune.Split
+    half_images: CelebA | None
+    labelled: tuple[list[str], TagLabels] | None
+    people: list[Person] | None
+
+
+def finetune_teacher(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+    """Train the teacher of ANet in run/anet_teacher, on what `anet_teacher` of the recipe names.
+
+    Raises:
+        DataError: data, or a net that finds the faces of labelled photographs, is missing.
+    """
+    stage = recipe.anet_teacher
+    data_of = _face_data(DataFolder(data), stage)
+    view = replace(recipe, anet_attributes=stage)
+    examples, validation = _face_examples(data_of, run, view, build_anet(recipe.anet).frame, options)
+    torch.manual_seed(stage.loop.seed)
+    net = TeacherNet(len(ATTRIBUTES), recipe.teacher, stage.dropout)
+    task = finetune.FaceTask("anet_teacher", net, stage, examples, validation)
+    return train(task, stage.loop, run / task.name, options)
+
+
 def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
     """Fine-tune ANet on the face regions that the recipe's finder proposes: in run/anet_attributes on the LNets', in
     run/anet_attributes_center_net on the centre network's.
 
     Raises:
-        DataError: data, a net that finds faces or the pre-trained ANet is missing.
+        DataError: data, a net that finds faces, the pre-trained ANet or its teacher is missing.
     """
-    stage, folder = recipe.anet_attributes, DataFolder(data)
-    labelled = folder.labeled_images("train") if stage.labeled_images else None
-    people = folder.utkface("train") if stage.utkface else None
-    half_images = folder.half_head_images() if stage.half_images else None
-    split = finetune.split_training(folder.celeba(), stage.held_out)
+    stage = recipe.anet_attributes
+    data_of = _face_data(DataFolder(data), stage)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
@@ -98,25 +127,49 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     elif stage.start == "earlier" and not options.resume:
         earlier = run / by_localizer("anet_attributes", recipe)
         _load(net, earlier, checkpoint.best_state(earlier))
-    boxes, view = face_boxes(run, recipe, options), (recipe.tagger, net.anet.frame, stage)
+    teacher = trained_teacher(run, recipe) if stage.teacher_weight else None
+    examples, validation = _face_examples(data_of, run, recipe, net.anet.frame, options)
+    task = finetune.FaceTask("anet_attributes", net, stage, examples, validation, teacher)
+    return train(task, stage.loop, run / by_localizer("anet_attributes", recipe), options)
+
+
+def _face_data(folder: DataFolder, stage: FaceStage) -> _FaceData:
+    """What the stage names.
+
+    Raises:
+        DataError: some of it is missing.
+    """
+    return _FaceData(
+        labelled=folder.labeled_images("train") if stage.labeled_images else None,
+        people=folder.utkface("train") if stage.utkface else None,
+        half_images=folder.half_head_images() if stage.half_images else None,
+        split=finetune.split_training(folder.celeba(), stage.held_out),
+    )
+
+
+def _face_examples(
+    data: _FaceData, run: Path, recipe: Recipe, frame: Frame, options: RunOptions
+) -> tuple[Faces | MixedFaces, Faces]:
+    """What the stage `anet_attributes` of the recipe trains on, and what validates it."""
+    stage = recipe.anet_attributes
+    boxes, view = face_boxes(run, recipe, options), (recipe.tagger, frame, stage)
     examples: Faces | MixedFaces
     examples, validation = (
         finetune.face_examples(part, boxes(name, part.paths), *view, jittered)
-        for name, part, jittered in (("train", split.train, True), ("validation", split.validation, False))
+        for name, part, jittered in (("train", data.split.train, True), ("validation", data.split.validation, False))
     )
-    if half_images is not None:
-        half = finetune.split_training(half_images, stage.held_out).train
+    if data.half_images is not None:
+        half = finetune.split_training(data.half_images, stage.held_out).train
         halves = aligned_boxes(len(half), scale=0.5)
         examples = MixedFaces(examples, finetune.face_examples(half, halves, *view, jittered=True))
-    if labelled:
-        paths, labels = labelled
+    if data.labelled:
+        paths, labels = data.labelled
         found = located_boxes(run, recipe, options)("labelled", paths)
         images = finetune.labeled_image_examples(paths, labels, found, *view)
         examples = MixedFaces(examples, images, stage.labeled_images)
-    if people:
-        examples = MixedFaces(examples, finetune.utkface_examples(people, *view), stage.utkface)
-    task = finetune.FaceTask(net, stage, examples, validation)
-    return train(task, stage.loop, run / by_localizer("anet_attributes", recipe), options)
+    if data.people:
+        examples = MixedFaces(examples, finetune.utkface_examples(data.people, *view), stage.utkface)
+    return examples, validation
 
 
 def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Outcome:
@@ -135,6 +188,8 @@ def finetune_all(data: Path, run: Path, recipe: Recipe, options: RunOptions, out
     asked = {"lnet_o": finetune_lnet_o, "lnet_s": finetune_lnet_s} if recipe.needs_lnets else {}
     if recipe.localizer_kind == "center_net":
         asked["center_net"] = train_center_net
+    if recipe.anet_attributes.teacher_weight:
+        asked["anet_teacher"] = finetune_teacher
     asked[by_localizer("anet_attributes", recipe)] = finetune_anet
     _require_starts(run, recipe)
     stages = {name: partial(stage, data, run, recipe) for name, stage in asked.items()}

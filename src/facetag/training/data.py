@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
-from facetag.datasets.tags import TagLabels, labeled_images_of, load_tags_csv
+from facetag.datasets.tags import TagLabels, joined, labeled_images_of, load_tags_csv
 from facetag.datasets.utkface import Person, load_utkface
 from facetag.datasets.utkface import Use as UTKUse
 from facetag.datasets.webfaces import Use, use_of
@@ -63,18 +64,23 @@ class DataFolder:
         return found + [_boxed_files(file) for file in sorted(identities.glob("*/boxes.csv"))]
 
     def labeled_images(self, use: Use) -> tuple[list[str], TagLabels]:
-        """Those of the tuning half of WebFaces that webfaces/tags.csv has labels of, and these: two of three for ANet
-        to learn from, the third to calibrate on.
+        """Those of the tuning halves of webfaces/ and of the sets under photographs/ that their tags.csv has labels of,
+        and these: two of three for ANet to learn from, the third to calibrate on.
 
         Raises:
-            DataError: the file is missing or malformed, names a photograph that is not there, or has none for this.
+            DataError: WebFaces' file is missing, one is malformed, names a photograph that is not there, or there are
+                none for this.
         """
-        folder = self.root / "webfaces"
-        labels, paths = labeled_images_of(load_tags_csv(folder / "tags.csv"), folder, "tune")
+        sets = [labeled_images_of(load_tags_csv(file), file.parent, "tune") for file in self._tags_files()]
+        labels, paths = joined([each for each, _ in sets]), list(chain.from_iterable(found for _, found in sets))
         known = [row for row, values in enumerate(labels.values) if (values >= 0).any() and use_of(paths[row]) == use]
         if not known:
-            raise DataError(f"{folder / 'tags.csv'} has no label to {use} on", "label more, or use none")
+            raise DataError(f"{self._tags_files()[0]} has no label to {use} on", "label more, or use none")
         return [str(paths[row]) for row in known], labels.select(known)
+
+    def _tags_files(self) -> list[Path]:
+        """The labels of WebFaces, and those of other photographs where there are any."""
+        return [self.root / "webfaces" / "tags.csv", *sorted((self.root / "photographs").glob("*/tags.csv"))]
 
     def utkface(self, use: UTKUse) -> list[Person]:
         """The faces of UTKFace under utkface/ that are for this use.

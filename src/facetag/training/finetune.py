@@ -27,7 +27,8 @@ from facetag.networks.anet import Frame
 from facetag.networks.anet_heads import AttributeNet
 from facetag.networks.execution.layout import channels_last
 from facetag.networks.lnet import CHANNELS, ClassifyingLNet, HeadSettings, LNetSettings
-from facetag.networks.losses import attribute_loss
+from facetag.networks.losses import attribute_loss, distillation_loss
+from facetag.networks.teacher_net import TeacherNet
 from facetag.tagger import TaggerSettings
 from facetag.training.checkpoint import load_best
 from facetag.training.examples import Faces, HeadRegionCrops, MixedFaces, Scenes, read_rgb
@@ -104,14 +105,25 @@ class LNetTask:
 
 
 class FaceTask:
-    """ANet on face regions, validated by mean accuracy on held-out identities. Labels below 0 are unknown."""
+    """ANet, or its teacher, on face regions, validated by mean accuracy on held-out identities.
 
-    name = "anet_attributes"
+    Labels below 0 are unknown. A `teacher` is shown the same regions as its pupil.
+    """
+
     metric = "accuracy"
 
-    def __init__(self, net: AttributeNet, stage: FaceStage, examples: Faces | MixedFaces, validation: Faces) -> None:
+    def __init__(
+        self,
+        name: str,
+        net: AttributeNet | TeacherNet,
+        stage: FaceStage,
+        examples: Faces | MixedFaces,
+        validation: Faces,
+        teacher: TeacherNet | None = None,
+    ) -> None:
+        self.name = name
         self.model: nn.Module = net
-        self.stage, self.examples, self.validation = stage, examples, validation
+        self.stage, self.examples, self.validation, self.teacher = stage, examples, validation, teacher
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
         loop = self.stage.loop
@@ -119,11 +131,14 @@ class FaceTask:
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
         logits, labels = model(images).float(), targets[0]
+        if self.teacher is not None:
+            with torch.no_grad():
+                answers = self.teacher.to(images.device)(images).float().sigmoid()
+            return distillation_loss(logits, labels, answers, self.stage.teacher_weight)
         known = labels >= 0
         return attribute_loss(logits[known], labels[known])
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        assert isinstance(model, AttributeNet)
         logits, labels = [], []
         for images, tags in in_batches(self.validation, device, batch=256):
             logits.append(model(images).float().cpu().numpy())
@@ -131,6 +146,8 @@ class FaceTask:
         scores, truth = np.concatenate(logits), np.concatenate(labels)
         precision = average_precision(scores, truth)
         figures = {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
+        if not isinstance(model, AttributeNet):
+            return figures
         batches = (images for images, _ in in_batches(self.validation, device, batch=256))
         return {**figures, **living_units(model.anet, batches)}
 

@@ -21,6 +21,7 @@ from facetag.localization.lnet_localizer import LocalizerSettings
 from facetag.networks.anet import ANetSettings
 from facetag.networks.center_net import CenterNetSettings
 from facetag.networks.lnet import HeadSettings, LNetSettings
+from facetag.networks.teacher_net import TeacherSettings
 from facetag.settings import settings_from, with_new_keys
 from facetag.tagger import TaggerSettings
 from facetag.training.loop import LoopSettings
@@ -159,6 +160,11 @@ class FaceStage:
         young_below: the age in years from which on a face of UTKFace is not Young.
         tight: fraction of CelebA's images that are cut as tightly as UTKFace's, so that what is missing around a face
             tells nothing.
+        teacher_weight: what the teacher answers to the same pixels has this weight in each target, in [0, 1], the label
+            the rest; where an image has no label, it is the target. 0 = no teacher.
+
+    Raises:
+        UsageError: the weight is out of its range.
     """
 
     start: Literal["identities", "nothing", "earlier"] = "identities"
@@ -172,9 +178,14 @@ class FaceStage:
     utkface: int = 0
     young_below: float = 40.0
     tight: float = 0.0
+    teacher_weight: float = 0.0
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.teacher_weight <= 1:
+            raise UsageError(f"teacher_weight = {self.teacher_weight} of the recipe", "give 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -242,7 +253,8 @@ class CenterNetStage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All stages. `lnet` and `anet` are the structures, which several stages share.
+    """All stages. `lnet` and `anet` are the structures, which several stages share; `teacher` is that of
+    `anet_teacher`, which sees x_f of `anet`.
 
     Attributes:
         note: what else is to be said of how a model came about, for its card.
@@ -262,6 +274,8 @@ class Recipe:
     lnet_s: CropStage = field(default_factory=CropStage)
     anet_identities: IdentityStage = field(default_factory=IdentityStage)
     anet_attributes: FaceStage = field(default_factory=FaceStage)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    anet_teacher: FaceStage = field(default_factory=lambda: FaceStage(start="nothing", boxes="aligned"))
     center_net: CenterNetStage = field(default_factory=CenterNetStage)
     svm: FitStage = field(default_factory=FitStage)
     localizer: LocalizerSettings = field(default_factory=LocalizerSettings)

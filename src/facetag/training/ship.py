@@ -166,6 +166,7 @@ def _stages_behind(recipe: Recipe) -> list[str]:
         "lnet_s": recipe.needs_lnets,
         "anet_identities": recipe.anet_attributes.start == "identities",
         "center_net": recipe.localizer_kind == "center_net",
+        "anet_teacher": recipe.anet_attributes.teacher_weight > 0,
         "anet_attributes": recipe.needs_lnets,
         by_localizer("anet_attributes", recipe): True,
     }

@@ -16,6 +16,7 @@ from facetag.model import Model, RespondingLNet
 from facetag.networks.anet_heads import AttributeNet, build_anet
 from facetag.networks.center_net import CenterNet
 from facetag.networks.execution.layout import channels_last
+from facetag.networks.teacher_net import TeacherNet
 from facetag.training import checkpoint, finetune
 from facetag.training.recipe import Recipe
 
@@ -65,6 +66,13 @@ def trained_attribute_net(run: Path, recipe: Recipe) -> AttributeNet:
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, recipe.anet_attributes.dropout)
     checkpoint.load_best(run / by_localizer("anet_attributes", recipe), net)
     return net.eval().requires_grad_(False)
+
+
+def trained_teacher(run: Path, recipe: Recipe) -> TeacherNet:
+    """The teacher of a run, which ANet learns from."""
+    net = TeacherNet(len(ATTRIBUTES), recipe.teacher, recipe.anet_teacher.dropout)
+    checkpoint.load_best(run / "anet_teacher", net)
+    return channels_last(net.eval().requires_grad_(False))
 
 
 def _model(

@@ -53,8 +53,14 @@ stages.add_stage(
 
     Example: facetag finetune anet --run runs/faithful""",
 )
+stages.add_stage(
+    app,
+    "teacher",
+    "facetag.training.cascade:finetune_teacher",
+    """Train the larger network that the recipe's ANet learns from.
 
-
+    Example: facetag finetune teacher --run runs/faithful --recipe fast""",
+)
 stages.add_stage(
     app,
     "center-net",
