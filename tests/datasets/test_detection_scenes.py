@@ -85,6 +85,43 @@ def test_tight_pictures_and_collages_have_faces_that_may_reach_beyond_the_frame(
     assert all(face.clipped(96, 96).area >= 0.5 * face.area for face in faces)
 
 
+def negatives_of(folder):
+    """Bright red pieces."""
+    pool = build_pool(["piece"], folder / "piece", lambda name: np.full((60, 60, 3), (250, 0, 0), np.uint8), 240)
+    return TightImages(pool, [Box(0.25, 0.2, 0.5, 0.6)])
+
+
+@pytest.mark.parametrize("chances", [{"distractors": 1.0}, {"tight": 1.0, "empty": 1.0}, {"collage": 1.0}])
+def test_what_looks_like_a_face_is_shown_and_is_none(composer, tmp_path, chances):
+    bare = with_settings(composer, heads=(1.0,), drawn=0.0, **chances)
+    wrong = replace(with_settings(bare, look_alikes=1.0), negatives=negatives_of(tmp_path))
+    reds = []
+    for shown in (bare, wrong):
+        scenes = [shown.compose(0, index) for index in range(15)]
+        if "collage" not in chances:
+            assert all(scene.faces == scene.ignored == () for scene in scenes)
+        pixels = np.stack([scene.image for scene in scenes]).astype(int)
+        reds.append((pixels[..., 0] - pixels[..., 1:].max(-1) > 100).mean())
+    assert reds[1] > reds[0] + 0.05
+
+
+def test_without_negatives_what_looks_like_a_face_is_drawn(composer):
+    drawn = with_settings(composer, heads=(1.0,), tight=1.0, empty=1.0, look_alikes=1.0, drawn=0.0)
+    assert max(drawn.compose(0, index).image.max() for index in range(5)) > 100  # scenes are dark
+
+
+def test_settings_that_show_nothing_alike_leave_scenes_as_they_were(composer):
+    for index in range(5):
+        scenes = [with_settings(composer, distractors=1.0, drawn=drawn).compose(0, index) for drawn in (0.0, 1.0)]
+        np.testing.assert_array_equal(scenes[0].image, scenes[1].image)
+
+
+def test_a_coarse_scene_has_fewer_pixels_than_it_is_large(composer):
+    sharp, coarse = (with_settings(composer, coarse=chance).compose(0, 1).image.astype(int) for chance in (0.0, 1.0))
+    steps = [np.abs(np.diff(image[..., 0], axis=1)).max() for image in (sharp, coarse)]
+    assert steps[1] < steps[0]
+
+
 def test_what_lies_in_front_hides_points_by_its_mask():
     canvas = canvas_with(Box(20, 20, 40, 50))
     canvas.paint(np.array([[20, 45], [60, 45], [60, 100], [20, 100]], float), np.array([255.0, 0, 0]), 0.0)

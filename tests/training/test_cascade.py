@@ -737,6 +737,114 @@ def test_a_centre_network_is_not_trained_without_heads_or_scenes(tmp_path: Path)
         cascade.train_center_net(tmp_path, tmp_path / "run", CENTER_NET, OPTIONS)
 
 
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """A user's boxes: one photo with a face, one without."""
+    save(tmp_path / "photos" / "one.png", face(71, np.random.default_rng(6)))
+    save(tmp_path / "photos" / "bare.png", scribble(np.random.default_rng(7)))
+    file = tmp_path / "photos" / "faces.csv"
+    file.write_text("path,x,y,width,height\none.png,43,74,92,116\nbare.png,,,,\n")
+    return file
+
+
+def begun_task(monkeypatch: pytest.MonkeyPatch, *given: Any) -> CenterNetTask:
+    """The task that training would begin with."""
+    begun: list[Any] = []
+    monkeypatch.setattr(cascade, "train", lambda task, *_: begun.append(task))
+    cascade.train_center_net(*given)
+    (task,) = begun
+    assert isinstance(task, CenterNetTask)
+    return task
+
+
+def test_a_users_photos_are_shown_as_often_as_the_recipe_says(
+    trained: Trained, tmp_path: Path, boxes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for photos in (0.0, 1.0):
+        recipe = replace(CENTER_NET, center_net=replace(FIRST, photos=photos))
+        examples = begun_task(monkeypatch, trained.data, tmp_path, recipe, OPTIONS, boxes).examples
+        assert examples.photos is not None
+        source = examples.photos if photos else examples.composer
+        for index in range(3):
+            np.testing.assert_array_equal(examples[1, index][0], source.compose(1, index).image)
+            assert examples[0, index][0].shape == (32, 32, 3)
+    stage = json.loads((tmp_path / "center_net" / "boxes.json").read_text())
+    assert (stage["photographs"], stage["faces"]) == (2, 1)
+
+
+def test_a_training_with_boxes_goes_on_with_these_alone(trained: Trained, tmp_path: Path, boxes: Path) -> None:
+    run, again = tmp_path / "run", replace(OPTIONS, resume=True)
+    stopped = replace(OPTIONS, should_stop=lambda: True)
+    assert not cascade.train_center_net(trained.data, run, CENTER_NET, stopped, boxes).finished
+    with pytest.raises(DataError, match="begun with other boxes"):
+        cascade.train_center_net(trained.data, run, CENTER_NET, again)
+    assert cascade.train_center_net(trained.data, run, CENTER_NET, again, boxes).finished
+    boxes.write_text(boxes.read_text().replace("92", "90"))
+    with pytest.raises(DataError, match="begun with other boxes"):
+        cascade.train_center_net(trained.data, run, CENTER_NET, again, boxes)
+    cascade.train_center_net(trained.data, run, CENTER_NET, stopped)
+    assert not (run / "center_net" / "boxes.json").exists()
+
+
+def test_a_model_says_that_it_learned_from_boxes(taught: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(taught.run, run, ignore=shutil.ignore_patterns("model", "pictures"))
+    (run / "center_net" / "boxes.json").write_text('{"sha256": "0123", "photographs": 7, "faces": 9}')
+    ship.fit_svm(taught.data, run, CENTER_NET, OPTIONS, tmp_path / "model")
+    texts = [(folder / "CARD.md").read_text() for folder in (taught.model, tmp_path / "model")]
+    assert "No box that a human drew was trained on." in texts[0] and "No box that a human" not in texts[1]
+    assert "9 face boxes of 7 photographs" in texts[1]
+    assert load_model(str(tmp_path / "model")).training["boxes"] == {"sha256": "0123", "photographs": 7, "faces": 9}
+
+
+def test_the_command_takes_boxes(trained: Trained, tmp_path: Path, boxes: Path, capsys: Any) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(
+        'base = "faithful"\nlocalizer_kind = "center_net"\n[center_net]\nheld_out = 0.5\nscenes_per_epoch = 4\n'
+        "validation = 2\nphotos = 0.5\nnet = { widths = [4, 4, 4, 4, 4], blocks = [0, 0, 0], neck = 4 }\n"
+        "scenes = { input_size = 64 }\nloop = { epochs = 1, batch = 4 }\n"
+    )
+    command = ["finetune", "center-net", "--data", str(trained.data), "--run", str(tmp_path / "run"), "--workers", "0"]
+    command += ["--recipe", str(recipe), "--device", "cpu", "-q", "--boxes"]
+    assert cli.run([*command, str(boxes)]) == ExitCode.OK
+    assert (tmp_path / "run" / "center_net" / checkpoint.BEST).is_file()
+    boxes.write_text("path,x,y,width,height\ngone.png,1,1,9,9\n")
+    capsys.readouterr()
+    assert cli.run([*command, str(boxes)]) != ExitCode.OK
+    assert "faces.csv: there is no gone.png" in capsys.readouterr().err
+
+
+def test_a_centre_network_may_start_from_an_earlier_one(
+    taught: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(CENTER_NET, center_net=replace(FIRST, start="earlier"))
+    run = tmp_path / "run"
+    with pytest.raises(DataError, match="center_net"):
+        cascade.train_center_net(taught.data, run, recipe, OPTIONS)
+    shutil.copytree(taught.run, run, ignore=shutil.ignore_patterns("model", "pictures"), dirs_exist_ok=True)
+    task = begun_task(monkeypatch, taught.data, run, recipe, OPTIONS)
+    for name, tensor in checkpoint.best_state(run / "center_net").items():
+        assert torch.equal(task.model.state_dict()[name], tensor), name
+
+
+def test_negatives_are_shown_and_pictures_with_faces_are_not(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(trained.data, data, symlinks=True)
+    recipe = replace(CENTER_NET, center_net=replace(FIRST, negatives=True))
+    with pytest.raises(DataError, match=r"negatives\.csv"):
+        cascade.train_center_net(data, tmp_path / "run", recipe, OPTIONS)
+    group = DataFolder(data).backgrounds()[0]
+    wrong, shown = (Path(path).relative_to(data) for path in group[:2])
+    rows = ["file,x,y,width,height,kind", f"{wrong},10,10,20,30,lines", f"{shown},,,,,face"]
+    (data / "negatives.csv").write_text("\n".join(rows) + "\n")
+    composer = begun_task(monkeypatch, data, tmp_path / "run", recipe, OPTIONS).examples.composer
+    assert composer.negatives is not None and len(composer.negatives.images) == 1
+    without = sum(map(len, DataFolder(data).backgrounds())) - 1
+    assert [count for _, count, _ in composer.groups][-1] == 1 and len(composer.scenes) == without + 1
+
+
 def test_tight_pictures_are_those_whose_face_is_known(taught: Trained) -> None:
     utkface, people = DataFolder(taught.data).tight_images()
     assert (utkface.name, people.name) == ("utkface", "people")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.augment import ColourSettings, Generator, jitter_colour
+from facetag.datasets.drawn import DRAWN_PLACE, draw_look_alike
 from facetag.datasets.image_pool import ImagePool
 from facetag.datasets.scenes import log_uniform
 from facetag.geometry import Box
@@ -46,10 +47,15 @@ class DetectionSceneSettings:
         smallest: height of the smallest face, in pixels.
         largest: height of the largest face, in sides of the scene.
         tight, collage: chances that one face fills the scene, and that it is a grid of pictures.
+        empty: chance that a tight scene is filled by no face.
+        coarse: chance that a scene has fewer pixels than it is large, as if enlarged.
         groups: chance that several heads stand next to each other.
         rotation: standard deviation of a head's turn, in degrees; one in twelve is turned by up to five times as much.
         seen, ignored: fractions of a face's ellipse from which on it is a face, and may be one.
         distractors: chance of each of up to three things without a face, blended as heads are.
+        look_alikes: chance that such a thing, or a picture that fills a tight scene or a collage's cell, looks like a
+            face: a hard negative, or something drawn.
+        drawn: fraction of the look-alikes that is drawn (letters, emblems, clocks, wheels); without hard negatives all.
         occluded: chance that something covers a part of a face.
         border: chance that the scene is surrounded by a border.
         colour: applied to the finished scene.
@@ -61,11 +67,15 @@ class DetectionSceneSettings:
     largest: float = 1.3
     tight: float = 0.12
     collage: float = 0.08
+    empty: float = 0.12
+    coarse: float = 0.15
     groups: float = 0.55
     rotation: float = 12.0
     seen: float = 0.42
     ignored: float = 0.12
     distractors: float = 0.35
+    look_alikes: float = 0.0
+    drawn: float = 0.3
     occluded: float = 0.28
     border: float = 0.2
     colour: ColourSettings = field(
@@ -230,6 +240,7 @@ class DetectionSceneComposer:
         tight: kinds of pictures that one face fills; without any, cuts of heads take their place.
         scenes: pictures without people, and the numbers of each group's pictures; a group is drawn by its weight.
         groups: (first number, count, weight) of each group of `scenes`.
+        negatives: pieces of pictures without people around a place that a net took for a face, and that place.
     """
 
     heads: ImagePool
@@ -238,6 +249,7 @@ class DetectionSceneComposer:
     groups: Sequence[tuple[int, int, float]]
     settings: DetectionSceneSettings
     seed: int = 0
+    negatives: TightImages | None = None
 
     def compose(self, epoch: int, index: int) -> DetectionScene:
         """A scene; which one follows from the seed, the epoch and the index alone."""
@@ -249,7 +261,7 @@ class DetectionSceneComposer:
             canvas = self._collage(rng)
         else:
             canvas = self._open_scene(rng)
-        image = _degraded(canvas.image, rng)
+        image = _degraded(canvas.image, settings.coarse, rng)
         faces, ignored = self._split(canvas)
         return DetectionScene(jitter_colour(image, rng, settings.colour), faces, ignored)
 
@@ -291,6 +303,17 @@ class DetectionSceneComposer:
         kind = self.tight[int(rng.integers(len(self.tight)))]
         index = int(rng.integers(len(kind.images)))
         return Patch(kind.images[index], kind.boxes[index], cut=True)
+
+    def _look_alike(self, rng: Generator) -> Patch:
+        """What looks like a face and is none; the patch's face is the place that does."""
+        if self.negatives is None or rng.random() < self.settings.drawn:
+            return Patch(draw_look_alike(rng), DRAWN_PLACE)
+        index = int(rng.integers(len(self.negatives.images)))
+        return Patch(self.negatives.images[index], self.negatives.boxes[index])
+
+    def _is_look_alike(self, rng: Generator) -> bool:
+        """Whether what comes next looks like a face; asks nothing of chance where nothing does."""
+        return self.settings.look_alikes > 0 and rng.random() < self.settings.look_alikes
 
     # kinds of scenes
 
@@ -359,6 +382,10 @@ class DetectionSceneComposer:
 
     def _add_head(self, canvas: Canvas, rng: Generator, to: tuple[float, float], height: float) -> None:
         patch = self._head(rng) if rng.random() < 0.8 else self._tight(rng)
+        canvas.faces.append(PlacedFace.at(self._blend(canvas, rng, patch, to, height)))
+
+    def _blend(self, canvas: Canvas, rng: Generator, patch: Patch, to: tuple[float, float], height: float) -> Matrix:
+        """Blend a patch in, its face's centre at `to` and so high; returns the transform of the face's fractions."""
         assert patch.face is not None
         whole = patch.image.shape[0]
         # averaged over areas first, so that nothing is aliased, and so that all that follows costs little
@@ -373,12 +400,16 @@ class DetectionSceneComposer:
         scale = height / box.height
         transform = _affine(rng, scale, self._turn(rng), box.center, to)
         canvas.blend(image, mask, transform)
-        canvas.faces.append(PlacedFace.at(_within(transform, box)))
+        return _within(transform, box)
 
     def _add_distractor(self, canvas: Canvas, rng: Generator) -> None:
         """A piece of another scene, blended as heads are, so that an outline alone is no sign of a face."""
         input_size = self.settings.input_size
         size = log_uniform(rng, 14, 1.1 * input_size)
+        if self._is_look_alike(rng):
+            to = tuple(float(value) for value in rng.uniform(0, input_size, 2))
+            self._blend(canvas, rng, self._look_alike(rng), (to[0], to[1]), 0.7 * size)
+            return
         pixels = int(np.clip(size * 1.1, 16, 220))
         piece = self.background(rng, pixels, 0.2)
         box = Box(pixels * 0.24, pixels * 0.34, pixels * 0.52, pixels * 0.53)
@@ -393,7 +424,7 @@ class DetectionSceneComposer:
         canvas = Canvas(np.zeros((input_size, input_size, 3), np.uint8))
         none = rng.random()
         inner = (0, 0, input_size, input_size) if none < 0.35 else _inner(rng, input_size, 0.35 if none < 0.9 else 0.8)
-        inner = self._fill(canvas, rng, inner, empty=0.12)
+        inner = self._fill(canvas, rng, inner, self.settings.empty)
         self._occlude(canvas, rng)
         if inner != (0, 0, input_size, input_size):
             canvas.surround(*inner, rng)
@@ -418,11 +449,21 @@ class DetectionSceneComposer:
     def _fill(self, canvas: Canvas, rng: Generator, inner: Rectangle, empty: float) -> Rectangle:
         """Fill a rectangle with a cut of a face's picture, or with a scene; returns the part that was filled."""
         if rng.random() < empty:
+            if self._is_look_alike(rng):
+                return self._fill_with(canvas, rng, inner, self._look_alike(rng))[0]
             left, top, right, bottom = inner
             scene = self.background(rng, max(right - left, bottom - top))
             canvas.image[top:bottom, left:right] = scene[: bottom - top, : right - left]
             return inner
         patch = self._head(rng) if rng.random() < 0.5 else self._tight(rng)
+        filled, placed = self._fill_with(canvas, rng, inner, patch)
+        canvas.faces.append(placed)
+        return filled
+
+    def _fill_with(
+        self, canvas: Canvas, rng: Generator, inner: Rectangle, patch: Patch
+    ) -> tuple[Rectangle, PlacedFace]:
+        """The same with a cut around the face of this patch, which is returned too."""
         patch = _varied(patch, rng)
         height, width = patch.image.shape[:2]
         box = patch.box
@@ -437,8 +478,7 @@ class DetectionSceneComposer:
         placed = PlacedFace.at(_within(transform, box))
         px, py = placed.points.T
         placed.seen &= (px >= left) & (px < right) & (py >= top) & (py < bottom)
-        canvas.faces.append(placed)
-        return left, top, right, bottom
+        return (left, top, right, bottom), placed
 
     # what covers faces
 
@@ -555,9 +595,9 @@ def _cut(rng: Generator, face: Box, width: int, height: int, ratio: float) -> Bo
     return Box.around(x, y, float(wide), float(high)).clipped(width, height)
 
 
-def _degraded(image: Image, rng: Generator) -> Image:
-    """Now and then with fewer pixels than it has, as if enlarged."""
-    if rng.random() > 0.15:
+def _degraded(image: Image, chance: float, rng: Generator) -> Image:
+    """With this chance with fewer pixels than it has, as if enlarged."""
+    if rng.random() > chance:
         return image
     input_size = image.shape[0]
     small = max(round(input_size * rng.uniform(0.25, 0.8)), 16)

@@ -75,6 +75,13 @@ _CENTER_NET_BOXES = """\
   resized and moved by, and how its responses become scores, stands in the recipe; that is set with the boxes of the
   tuning half of Caltech 10k WebFaces (research)."""
 
+_GIVEN_BOXES = """\
+- The centre network learned from {faces} face boxes of {photographs} photographs (`--boxes`; model.json has the
+  file's SHA-256; whoever trained it knows who drew them). It also learned from heads of CelebA and tight face pictures
+  (UTKFace, PINS; research) put into scenes without people, where each face lies where it was put. What its boxes are
+  resized and moved by, and how its responses become scores, stands in the recipe; that is set with the boxes of the
+  tuning half of Caltech 10k WebFaces (research)."""
+
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
   were given by eye where the case is plain (webfaces/tags.csv of the training data, and tags.csv of sets under
@@ -114,7 +121,7 @@ def model_card(model: Model) -> str:
     svm: dict[str, Any] = record["svm"]
     data: dict[str, Any] = record["data"]
     center_net = _CENTER_NET.format(anet=_ANETS[model.anet.settings.kind])
-    what, boxes = (_LNETS, _LNETS_BOXES) if model.center_net is None else (center_net, _CENTER_NET_BOXES)
+    what, boxes = (_LNETS, _LNETS_BOXES) if model.center_net is None else (center_net, _center_net_boxes(record))
     return _TEXT.format(
         name=model.name,
         what=what,
@@ -136,6 +143,11 @@ def model_card(model: Model) -> str:
         even=_equal_error_lines(model, record["recipe"]["svm"].get("equal_error", ())),
         note=f"\n\n{note}" if (note := record["recipe"].get("note")) else "",
     )
+
+
+def _center_net_boxes(record: dict[str, Any]) -> str:
+    given: dict[str, Any] | None = record.get("boxes")
+    return _CENTER_NET_BOXES if given is None else _GIVEN_BOXES.format(**given)
 
 
 def _labelled_line(data: dict[str, Any]) -> str:

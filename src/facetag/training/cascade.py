@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
+from facetag.datasets.boxed_photos import load_boxed_files
 from facetag.datasets.celeba import CelebA
 from facetag.datasets.tags import TagLabels
 from facetag.datasets.utkface import Person
@@ -31,7 +32,7 @@ from facetag.training.propose import aligned_boxes
 from facetag.training.proposed import face_boxes, located_boxes, proposed_head_regions
 from facetag.training.recipe import FaceStage, Recipe
 from facetag.training.ship import fit_svm
-from facetag.training.train_center_net import CenterNetTask, detection_composers
+from facetag.training.train_center_net import BOXES, CenterNetTask, boxed_photos, detection_composers
 from facetag.training.trained import by_localizer, head_region_localizer, trained_teacher
 
 
@@ -73,16 +74,25 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     return train(task, stage.loop, run / task.name, options)
 
 
-def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:
+def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions, boxes: Path | None = None) -> Outcome:
     """Train the centre network in run/center_net on detection scenes; decoded pictures are kept in run/pictures.
 
+    Args:
+        boxes: a boxes file, whose photographs are shown too; run/center_net/boxes.json says which it was.
+
     Raises:
-        DataError: data is missing.
+        DataError: data or an earlier centre network is missing, the boxes file is malformed, or a resumed training had
+            other boxes.
     """
-    stage, folder = recipe.center_net, DataFolder(data)
+    stage, folder, own = recipe.center_net, DataFolder(data), run / "center_net"
+    files = None if boxes is None else load_boxed_files(boxes)
+    checkpoint.keep_record(own / BOXES, None if files is None else files.record(), options.resume)
     train_scenes, validation_scenes = detection_composers(folder, run / "pictures", stage)
-    task = CenterNetTask(train_scenes, validation_scenes, stage)
-    return train(task, stage.loop, run / task.name, options)
+    photos = None if files is None else boxed_photos(files, run / "pictures", stage)
+    task = CenterNetTask(train_scenes, validation_scenes, stage, photos)
+    if stage.start == "earlier" and not options.resume:
+        _load(task.model, own, checkpoint.best_state(own))
+    return train(task, stage.loop, own, options)
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,8 @@ def _require_starts(run: Path, recipe: Recipe) -> None:
     anet = {"identities": "anet_identities", "earlier": earlier, "nothing": "nothing"}
     lnets = {recipe.lnet_o.start, recipe.lnet_s.start} if recipe.needs_lnets else set()
     starts = {*lnets, anet[recipe.anet_attributes.start]}
+    if recipe.localizer_kind == "center_net" and recipe.center_net.start == "earlier":
+        starts.add("center_net")
     for name in sorted(starts - {"nothing", "lnet_o"}):
         checkpoint.best_state(run / name)
 

@@ -72,6 +72,34 @@ def _same(saved: Any, settings: Sequence[Any], source: str) -> bool:
     return all(settings_from(type(each), values, source) == each for values, each in pairs)
 
 
+def keep_record(path: Path, record: dict[str, Any] | None, resume: bool) -> None:
+    """Write what a stage learns from besides its data folder, or nothing; a resumed stage must say what it began with.
+
+    Raises:
+        DataError: it says something else.
+    """
+    if resume:
+        if read_record(path) != record:
+            remedy = "give the same file, or start without --resume"
+            raise DataError(f"{path.parent} was begun with other boxes", remedy)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if record is not None:
+        path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What `keep_record` wrote."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged", "train the stage again") from error
+    return found
+
+
 def clear(folder: Path) -> None:
     """Remove what an earlier run left, so that its best or its metrics are never taken for this one's."""
     for name in (CHECKPOINT, BEST, METRICS):

@@ -9,6 +9,7 @@ from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import CelebA, load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
+from facetag.datasets.negatives import Negatives, load_negatives
 from facetag.datasets.tags import TagLabels, joined, labeled_images_of, load_tags_csv
 from facetag.datasets.utkface import Person, load_utkface
 from facetag.datasets.utkface import Use as UTKUse
@@ -46,6 +47,14 @@ class DataFolder:
         groups = [list_images(folder) for folder in self._sets("backgrounds")]
         groups += [list_images(folder) for folder in self._sets("objects") if folder.name in FACELESS_OBJECTS]
         return [[str(path) for path in group] for group in groups]
+
+    def negatives(self) -> Negatives:
+        """Where nets saw a face that is none, by negatives.csv.
+
+        Raises:
+            DataError: the file is missing or malformed.
+        """
+        return load_negatives(self.root / "negatives.csv")
 
     def half_head_images(self) -> CelebA | None:
         """CelebA at half its size under celeba_half/, where that is there."""

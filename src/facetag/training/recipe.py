@@ -228,27 +228,41 @@ class FitStage:
 
 @dataclass(frozen=True)
 class CenterNetStage:
-    """Training of the centre network on detection scenes.
+    """Training of the centre network on detection scenes, and on photographs where a boxes file is given.
 
     Attributes:
+        start: from nothing, or from the weights that an `earlier` recipe's same stage left in the run.
         held_out: fraction of the training identities that validates.
         scenes_per_epoch: scenes between validations.
         small_size, small_epochs: so many epochs begin with scenes of this side, which cost less.
         validation: scenes that validate.
         box_weight: of errors of boxes, next to the loss of the heatmap.
+        negatives: negatives.csv of the data folder says where pictures only look like a face, and which do show one.
+            The first are shown more often and blended in (`scenes.look_alikes`), the others are left out.
+        photos: fraction of the examples that are photographs of the boxes file, where one is given.
         scenes: how scenes are composed, of a side that is a multiple of 32.
         net: structure.
+
+    Raises:
+        UsageError: `photos` is no fraction.
     """
 
+    start: Literal["nothing", "earlier"] = "nothing"
     held_out: float = 0.02
     scenes_per_epoch: int = 16000
     small_size: int = 160
     small_epochs: int = 0
     validation: int = 256
     box_weight: float = 1.0
+    negatives: bool = False
+    photos: float = 0.3
     scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
     net: CenterNetSettings = field(default_factory=CenterNetSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.photos <= 1:
+            raise UsageError(f"photos = {self.photos} under [center_net] of the recipe", "set 0 to 1")
 
 
 @dataclass(frozen=True)

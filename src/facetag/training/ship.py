@@ -26,6 +26,7 @@ from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box, chip_boxes
 from facetag.training.proposed import Paths, located_boxes, progress, proposed_faces
 from facetag.training.recipe import Recipe
+from facetag.training.train_center_net import BOXES
 from facetag.training.trained import by_localizer, has_stage, trained_attribute_net, trained_face_localizer
 
 
@@ -155,7 +156,9 @@ def training_record(run: Path, recipe: Recipe) -> dict[str, Any]:
     trained = [stage for stage in _stages_behind(recipe) if has_stage(run, stage)]
     checked = [stage for stage in trained if _settings_agree(run, recipe, stage)]
     figures = {stage: checkpoint.figures(run / stage) for stage in trained}
-    return {"recipe": plain(recipe), "validation": figures, "settings_checked": checked}
+    boxes = checkpoint.read_record(run / "center_net" / BOXES) if "center_net" in trained else None
+    record = {"recipe": plain(recipe), "validation": figures, "settings_checked": checked}
+    return record if boxes is None else {**record, "boxes": boxes}
 
 
 def _stages_behind(recipe: Recipe) -> list[str]:

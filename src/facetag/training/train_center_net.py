@@ -4,6 +4,7 @@ The heatmap has the penalty-reduced focal loss of CornerNet and CenterNet, boxes
 of their sides' logs. The first epochs may show smaller scenes, which take less time.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from facetag.datasets.boxed_photos import BoxedFiles, BoxedPhotos
 from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightImages
 from facetag.datasets.image_pool import ImagePool, build_pool
+from facetag.datasets.negatives import Negatives, piece_around
 from facetag.datasets.sampling import shuffled_batches
 from facetag.images.resample import Image
 from facetag.method import detection_metrics
@@ -33,7 +36,8 @@ LEAST = -4.0  #: logits of centres that validation looks at
 RATE = 0.1  #: false positives an image
 IOU = 0.5
 NMS_IOU = 0.4
-HEAD_PIXELS, SCENE_PIXELS = 240, 420  #: of the longer side of decoded heads and scenes
+BOXES = "boxes.json"  #: in the stage's folder: which boxes file it learned from
+HEAD_PIXELS, SCENE_PIXELS, PHOTO_PIXELS = 240, 420, 640  #: of the longer side of decoded heads, scenes and photographs
 
 
 def detection_composers(
@@ -43,7 +47,7 @@ def detection_composers(
     `pools`.
 
     Raises:
-        DataError: there are no heads or no scenes without people.
+        DataError: there are no heads or no scenes without people, or no negatives.csv where the stage wants it.
     """
     splits = [split_training(data.celeba(), stage.held_out)]
     if (half := data.half_head_images()) is not None:
@@ -52,7 +56,9 @@ def detection_composers(
     def pool(name: str, paths: Sequence[str], longest: int) -> ImagePool:
         return build_pool(paths, pools / name, read_rgb, longest)
 
-    groups = data.backgrounds()
+    groups, negatives = data.backgrounds(), data.negatives() if stage.negatives else None
+    if negatives:
+        groups = _with_negatives(groups, negatives)
     starts = np.cumsum([0, *map(len, groups)])
     scenes = pool("scenes", [path for group in groups for path in group], SCENE_PIXELS)
     tight = [
@@ -63,23 +69,64 @@ def detection_composers(
         pool(name, [str(path) for split in splits for path in getattr(split, name).paths], HEAD_PIXELS)
         for name in ("train", "validation")
     )
-    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, stage.loop.seed)
-    return composer, replace(composer, heads=held, seed=stage.loop.seed + 1)
+    pieces = None if negatives is None else _pieces(negatives, pools)
+    seed = stage.loop.seed
+    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, seed, pieces)
+    return composer, replace(composer, heads=held, seed=seed + 1)
+
+
+def _with_negatives(groups: Sequence[Sequence[str]], negatives: Negatives) -> list[list[str]]:
+    """Groups of scenes without the pictures that show a face after all, and a further group of those where nets were
+    wrong."""
+    shown = {str(path) for path in negatives.with_faces}
+    wrong = sorted({str(path) for path, _ in negatives.places})
+    kept = [[path for path in group if path not in shown] for group in groups]
+    return [group for group in (*kept, wrong) if group]
+
+
+def _pieces(negatives: Negatives, pools: Path) -> TightImages:
+    """The pictures around the places where nets were wrong."""
+    pieces = [piece_around(read_rgb(str(path)), place) for path, place in negatives.places]
+    names = [str(index) for index in range(len(pieces))]
+    digest = hashlib.sha256(repr(negatives.places).encode()).hexdigest()
+    pool = build_pool(names, pools / f"negatives_{digest[:12]}", lambda name: pieces[int(name)][0], HEAD_PIXELS)
+    return TightImages(pool, [place for _, place in pieces])
+
+
+def boxed_photos(files: BoxedFiles, pools: Path, stage: CenterNetStage) -> BoxedPhotos:
+    """The photographs of a boxes file, kept decoded in `pools`."""
+    pool = build_pool(files.paths, pools / f"boxed_{files.digest[:12]}", read_rgb, PHOTO_PIXELS)
+    return BoxedPhotos(pool, files.boxes, stage.scenes, stage.loop.seed)
 
 
 class SceneSamples(Dataset[Any]):
-    """((epoch, index)) -> image uint8 (side, side, 3), heatmap targets (7, side / 8, side / 8)."""
+    """((epoch, index)) -> image uint8 (side, side, 3), heatmap targets (7, side / 8, side / 8).
 
-    def __init__(self, composer: DetectionSceneComposer, count: int, small_size: int, small_epochs: int) -> None:
-        self.composer, self.count = composer, count
-        small = replace(composer.settings, input_size=small_size)
-        self.small, self.small_epochs = replace(composer, settings=small), small_epochs
+    A fraction of the samples are photographs with boxes, where there are any.
+    """
+
+    def __init__(
+        self,
+        composer: DetectionSceneComposer,
+        count: int,
+        small_size: int,
+        small_epochs: int,
+        photos: BoxedPhotos | None = None,
+        fraction: float = 0.0,
+    ) -> None:
+        self.composer, self.count, self.photos, self.fraction = composer, count, photos, fraction
+        self.small_size, self.small_epochs = small_size, small_epochs
 
     def __len__(self) -> int:
         return self.count
 
     def scene(self, epoch: int, index: int) -> DetectionScene:
-        return (self.small if epoch < self.small_epochs else self.composer).compose(epoch, index)
+        source: DetectionSceneComposer | BoxedPhotos = self.composer
+        if self.photos is not None and np.random.default_rng((epoch, index, 7)).random() < self.fraction:
+            source = self.photos
+        if epoch < self.small_epochs:
+            source = replace(source, settings=replace(source.settings, input_size=self.small_size))
+        return source.compose(epoch, index)
 
     def __getitem__(self, key: EpochIndex) -> tuple[Image, Tensor]:
         scene = self.scene(*key)
@@ -95,12 +142,17 @@ class CenterNetTask:
     metric = "recall"
 
     def __init__(
-        self, training: DetectionSceneComposer, validation: DetectionSceneComposer, stage: CenterNetStage
+        self,
+        training: DetectionSceneComposer,
+        validation: DetectionSceneComposer,
+        stage: CenterNetStage,
+        photos: BoxedPhotos | None = None,
     ) -> None:
         self.stage = stage
         torch.manual_seed(stage.loop.seed)
         self.model: nn.Module = CenterNet(stage.net)
-        self.examples = SceneSamples(training, stage.scenes_per_epoch, stage.small_size, stage.small_epochs)
+        small = (stage.small_size, stage.small_epochs)
+        self.examples = SceneSamples(training, stage.scenes_per_epoch, *small, photos, stage.photos)
         self.validation = SceneSamples(validation, stage.validation, stage.scenes.input_size, 0)
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:

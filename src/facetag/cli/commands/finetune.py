@@ -22,6 +22,15 @@ Examples:
 app = App(no_args_is_help=True, help=_HELP)
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the model that is written; default: RUN/model.")]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Learn from the photos of this CSV too (file or path, x, y, width, height; one row a face, all four empty "
+        "for a photo without one). The recipe's center_net.photos says how often. Its names are seen from the current "
+        "folder, or else from its own.",
+    ),
+]
 
 NewAttributes = Annotated[
     Path | None,
@@ -61,14 +70,31 @@ stages.add_stage(
 
     Example: facetag finetune teacher --run runs/faithful --recipe fast""",
 )
-stages.add_stage(
-    app,
-    "center-net",
-    "facetag.training.cascade:train_center_net",
-    """Train the centre network, a small and fast localizer, on composed scenes.
 
-    Example: facetag finetune center-net --run runs/faithful --recipe fast""",
-)
+
+@app.command("center-net")
+def center_net(
+    data: stages.Data = Path("data"),
+    run: stages.Run = Path("runs/faithful"),
+    recipe: stages.Recipe = "faithful",
+    boxes: Boxes = None,
+    device: stages.Device = "auto",
+    workers: stages.Workers = 1,
+    resume: stages.Resume = False,
+    max_time: stages.MaxTime = None,
+    quiet: stages.Quiet = False,
+) -> None:
+    """Train the centre network, a small and fast localizer, on composed scenes, and on your own boxes with --boxes.
+
+    Example: facetag finetune center-net --run runs/faithful --recipe fast --boxes faces.csv
+    """
+    from facetag.training.cascade import train_center_net
+    from facetag.training.distributed import process_group
+    from facetag.training.recipe import load_recipe
+
+    options = stages.run_options(device, workers, resume, max_time, quiet)
+    with process_group(options.device):
+        stages.finish(train_center_net(data, run, load_recipe(recipe), options, boxes))
 
 
 @app.command()
