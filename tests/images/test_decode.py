@@ -15,6 +15,7 @@ from PIL import Image
 from facetag.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.images import decode as decode_module
 from facetag.images.decode import Decoded, decode, read_image
+from facetag.images.file_types import kind_of, kind_of_file
 
 HEIGHT, WIDTH = 48, 80
 
@@ -269,6 +270,14 @@ def test_other_truncated_files_are_refused_or_whole(kind):
         (b"\xff\xd8\xff", UnreadableImage, "damaged JPEG"),
         (b"8BPS\0\1", UnsupportedImage, "Photoshop"),
         (b"II*\0\x10\0\0\0CR\2\0", UnsupportedImage, "camera raw"),
+        (b"qoif\0\0\0\1", UnsupportedImage, "QOI"),
+        (b"\x0a\5\1\x08", UnsupportedImage, "PCX"),
+        (b"\x01\xda\0\1\0\2", UnsupportedImage, "SGI"),
+        (b"DDS |", UnsupportedImage, "DDS"),
+        (b"P7\nWIDTH 2\n", UnsupportedImage, "PAM"),
+        (b"\xff\x4f\xff\x51\0", UnsupportedImage, "JPEG 2000"),
+        (b"%PDF-1.7", UnsupportedImage, "PDF"),
+        (b"FOVb\0", UnsupportedImage, "camera raw"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", UnsupportedImage, "camera raw"),
     ],
 )
@@ -276,6 +285,11 @@ def test_refusals_say_why(data, error, words):
     with pytest.raises(error, match=words) as caught:
         decode(data)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [b"qoif\0\0\0\1", b"%PDF-1.7", b"\x0a\5\1\x08", b"P6\n1 1 255\n"])
+def test_what_only_a_user_names_is_offered_by_no_folder(head):
+    assert kind_of_file(head) and not kind_of(head)
 
 
 @pytest.mark.parametrize("tags", [{254: 1}, {50706: b"\1\4\0\0"}])

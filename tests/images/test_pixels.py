@@ -1,6 +1,7 @@
 """What deep and odd pixels mean, and that a vast image is the same picture in less memory."""
 
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 from test_decode import encoded, far, picture, tiff
 
-from facetag.errors import ImageTooLarge, UnsupportedImage
+from facetag.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
 from facetag.images import pixels as pixels_module
 from facetag.images.bmp import in_common_layout
 from facetag.images.decode import decode
@@ -35,6 +36,34 @@ def grey_tiff(values, sample_format=1, photometric=1):
 )
 def test_white_and_signs_are_as_a_tiff_says(values, sample_format, photometric, expected):
     assert decode(grey_tiff(values, sample_format, photometric)).pixels[0, :, 0].tolist() == expected
+
+
+def big_endian_tiff(values, sample_format, compression):
+    """Of one row and one strip; compression 1 (none) or 8 (deflate)."""
+    stored = values.astype(values.dtype.newbyteorder(">")).tobytes()
+    body = zlib.compress(stored) if compression == 8 else stored
+    shorts = {258: 8 * values.dtype.itemsize, 259: compression, 262: 1, 277: 1, 339: sample_format}
+    longs = {256: values.shape[1], 257: 1, 273: 8 + 2 + 12 * 10 + 4, 278: 1, 279: len(body)}
+    entries = [struct.pack(">HHIHxx", tag, 3, 1, value) for tag, value in shorts.items()]
+    entries += [struct.pack(">HHII", tag, 4, 1, value) for tag, value in longs.items()]
+    return struct.pack(">2sHIH", b"MM", 42, 8, len(entries)) + b"".join(sorted(entries)) + bytes(4) + body
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize(
+    ("values", "sample_format"),
+    [
+        (DEEP, 1),
+        (np.array([[-300, 12546, 25500]], "i2"), 2),
+        (np.array([[-300, 12546, 25500]], "i4"), 2),
+        (np.array([[0.0, 128 / 255, 1.0]], "f4"), 3),
+    ],
+)
+def test_the_order_of_bytes_changes_no_picture(values, sample_format, compression):
+    """Pillow turns what libtiff has turned already, where numbers are signed or floats."""
+    expected = decode(grey_tiff(values.astype(values.dtype.newbyteorder("<")), sample_format)).pixels
+    found = decode(big_endian_tiff(values, sample_format, compression)).pixels
+    assert found[0, :, 0].tolist() == expected[0, :, 0].tolist() == [0, 127 + (values.dtype.kind != "i"), 255]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +143,29 @@ def test_bmps_that_nobody_reads_are_unsupported(bits):
     assert in_common_layout(bytes(data)) == b""
     with pytest.raises(UnsupportedImage, match=rf"^BMP pixel depth \({bits}\)"):
         decode(bytes(data))
+
+
+def run_length_bmp(runs, height=600):
+    """Four pixels wide, of 256 colours."""
+    palette = np.repeat(np.arange(256, dtype=np.uint8)[::-1, None], 4, axis=1).tobytes()
+    header = struct.pack("<IiiHHI20x", 40, 4, height, 1, 8, 1)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + len(palette)) + header + palette + runs
+
+
+ROWS = b"\4\x09\0\0\2\7\2\x08\0\0"
+
+
+@pytest.mark.parametrize("runs", [ROWS + b"\0\1", ROWS + b"\0\1\0\0", b"\0\2\1\5\2\6\0\1", b"\0\1"])
+def test_run_lengths_that_end_early_leave_the_first_colour(runs):
+    data = run_length_bmp(runs)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert expected[0, 0].tolist() == [255] * 3
+    assert np.array_equal(decode(data).pixels, expected)
+
+
+def test_run_lengths_without_an_end_are_damage():
+    with pytest.raises(UnreadableImage, match="damaged BMP"):
+        decode(run_length_bmp(ROWS))
 
 
 def vast_samples():

@@ -5,7 +5,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-_BITFIELDS, _ALPHA_BITFIELDS = 3, 6
+_RLE8, _RLE4, _BITFIELDS, _ALPHA_BITFIELDS = 1, 2, 3, 6
+_END_OF_RUNS, _DOWN = b"\0\1", b"\0\2\0\xff"  #: the latter passes over 255 rows
 _DEPTHS = (0, 1, 2, 4, 8, 16, 24, 32, 64)  #: bits a pixel that some BMP has; 0 of one that holds a JPEG or a PNG
 _BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 
@@ -21,7 +22,8 @@ def unsupported(data: bytes, reason: str) -> str:
 
 
 def in_common_layout(data: bytes) -> bytes:
-    """The same picture with eight bits a channel, or a palette that is no longer than its indices reach.
+    """The same picture with eight bits a channel, a palette no longer than its indices reach, or run lengths for
+    every pixel.
 
     Returns:
         Nothing of a file that is in such a layout already, or in another that is not known here.
@@ -30,9 +32,11 @@ def in_common_layout(data: bytes) -> bytes:
         size, width, height, _, bits, compression = struct.unpack_from("<IiiHHI", data, 14)
         if size < 40:
             return b""
+        if compression in (_RLE8, _RLE4):
+            return _filled(data, abs(height))
         if bits <= 8:
             return _with_shorter_palette(data, bits)
-        if bits not in (16, 32) or compression not in (_BITFIELDS, _ALPHA_BITFIELDS):
+        if bits not in (16, 32) or compression not in (_RLE8, _RLE4, _BITFIELDS, _ALPHA_BITFIELDS):
             return b""
         masks = struct.unpack_from("<IIII", data, 54)
         has_alpha = size >= 56 or compression == _ALPHA_BITFIELDS
@@ -46,6 +50,14 @@ def in_common_layout(data: bytes) -> bytes:
     header = struct.pack("<IiiHHI20x", 56, width, height, 1, 32, _BITFIELDS)
     header += struct.pack("<IIII", *_BGRA[:3], 0 if is_opaque else _BGRA[3])
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + pixels.tobytes()
+
+
+def _filled(data: bytes, height: int) -> bytes:
+    """Run lengths that end before the last row leave the rest in the palette's first colour; Pillow wants it said."""
+    (offset,) = struct.unpack_from("<I", data, 10)
+    coded = data[offset:].rstrip(b"\0")  # padding
+    is_ended = coded.endswith(_END_OF_RUNS)
+    return data[:offset] + coded[:-2] + _DOWN * (height // 255 + 1) if is_ended else b""
 
 
 def _with_shorter_palette(data: bytes, bits: int) -> bytes:

@@ -62,9 +62,9 @@ from facetag.images.pixels import MOST_BYTES, budget, bytes_to_decode, load_rgb,
 from facetag.images.raw import preview_of
 
 #: Raised whenever some file is decoded otherwise than before.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 #: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
-CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,))}
+CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,)), 3: frozenset((TIFF,))}
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 

@@ -44,6 +44,33 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"MMOR", CAMERA_RAW),
     (b"IIU\0", CAMERA_RAW),
 )
+#: Kinds that are not decoded and that no folder offers by content; a user who names such a file learns what it is.
+_NAMED_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"P7\n", "PAM"),
+    (b"PF\n", "PFM"),
+    (b"Pf\n", "PFM"),
+    (b"\0\0\2\0", "a cursor"),
+    (b"qoif", "QOI"),
+    (b"DDS ", "DDS"),
+    (b"icns", "ICNS"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"II\xbc\x01", "JPEG XR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"#?RGBE", "Radiance HDR"),
+    (b"SIMPLE  =", "FITS"),
+    (b"AT&TFORM", "DjVu"),
+    (b"BPG\xfb", "BPG"),
+    (b"FLIF", "FLIF"),
+    (b"gimp xcf", "XCF"),
+    (b"%!PS", "PostScript"),
+    (b"%PDF-", "PDF"),
+    (b"<svg", "SVG"),
+    (b"\xd7\xcd\xc6\x9a", "WMF"),
+    (b"FOVb", CAMERA_RAW),
+    (b"\0MRM", CAMERA_RAW),
+    *((b"\x0a" + version + b"\1", "PCX") for version in (b"\0", b"\2", b"\3", b"\4", b"\5")),
+    *((b"\x01\xda" + rle + depth, "SGI") for rle in (b"\0", b"\1") for depth in (b"\1", b"\2")),
+)
 MOST_ICONS = 256  #: pictures in an ICO
 _TGA_ENDINGS = (".tga", ".icb", ".vda", ".vst")
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
@@ -75,7 +102,7 @@ def kind_of(head: bytes) -> str:
 
 
 def kind_of_file(head: bytes, name: str = "") -> str:
-    """The kind of a file that is to be read: that of `kind_of`, or else one of NAMED.
+    """The kind of a file that is to be read: that of `kind_of`, one of NAMED, or one that is not decoded.
 
     A TGA begins with nothing that would tell it from other bytes, so its name has to say it too.
 
@@ -88,7 +115,9 @@ def kind_of_file(head: bytes, name: str = "") -> str:
         return PNM
     if head[:4] == b"\0\0\1\0" and 0 < int.from_bytes(head[4:6], "little") <= MOST_ICONS and head[9:10] == b"\0":
         return ICO
-    return TGA if name.lower().endswith(_TGA_ENDINGS) and _is_tga(head) else ""
+    if name.lower().endswith(_TGA_ENDINGS) and _is_tga(head):
+        return TGA
+    return next((kind for signature, kind in _NAMED_SIGNATURES if head.startswith(signature)), "")
 
 
 def _is_tga(head: bytes) -> bool:

@@ -1,9 +1,12 @@
 """TIFF as bytes and tags: what its pixels are, which of them are understood, and a file without other tags."""
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from PIL.TiffImagePlugin import TiffImageFile
 
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
@@ -26,6 +29,7 @@ _COMPRESSIONS = {
     33003: "JPEG 2000", 33005: "JPEG 2000", 34676: "LogLuv", 34677: "LogLuv", 50001: "WebP",
     50002: "JPEG XL", 52546: "JPEG XL", 32809: "ThunderScan", 32908: "PixarFilm", 32909: "PixarLog", 34661: "JBIG",
 }  # fmt: skip
+_BIG_ENDIAN = re.compile(r"^([FI];\d+)B")  #: of Pillow's names for how pixels lie in a file: F;32BF, I;16BS
 _UNDERSTOOD = {1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32946, 34925, 50000}
 
 
@@ -130,6 +134,19 @@ def unsupported(data: bytes) -> str:
     if photometric is not None and photometric not in (0, 1, 2, 3, 5, 6):
         return f"TIFF of {_PHOTOMETRICS.get(photometric, f'photometric interpretation {photometric}')} pixels"
     return ""
+
+
+def expect_native_order(image: TiffImageFile) -> None:
+    """Have the pixels of an opened TIFF that libtiff unpacks taken in this machine's order of bytes, which it gives.
+
+    Pillow knows that of unsigned 16 bits alone, and turns the bytes of big-endian floats and signed numbers once more.
+    """
+    image.tile = [
+        tile._replace(args=(_BIG_ENDIAN.sub(r"\1N", tile.args[0]), *tile.args[1:]))
+        if tile.codec_name == "libtiff" and isinstance(tile.args, tuple)
+        else tile
+        for tile in image.tile
+    ]
 
 
 def refused_pixels(tags: Any, mode: str) -> str:
