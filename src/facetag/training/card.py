@@ -1,6 +1,6 @@
 """CARD.md: what a model was trained on, how good it is, where it is weak and what it must not decide."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facetag.attributes import ATTRIBUTES
@@ -145,7 +145,7 @@ def model_card(model: Model) -> str:
     )
 
 
-def _center_net_boxes(record: dict[str, Any]) -> str:
+def _center_net_boxes(record: Mapping[str, Any]) -> str:
     given: dict[str, Any] | None = record.get("boxes")
     return _CENTER_NET_BOXES if given is None else _GIVEN_BOXES.format(**given)
 
