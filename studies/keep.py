@@ -8,7 +8,6 @@ anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 center_net.safetensors           the centre network, unfolded
 anet_center_net.safetensors      its ANet with the outputs
-anet_teacher.safetensors         what that ANet learned from
 
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
 start from an LNet+ of three epochs, folded as models/faithful had them, and their heads. anet_with_objects.safetensors
@@ -61,7 +60,6 @@ def main() -> None:
     if asked.center_net:
         write("center_net", part(asked.run / "center_net", ""))
         write("anet_center_net", part(asked.run / "anet_attributes_center_net", ""))
-        write("anet_teacher", part(asked.run / "anet_teacher", ""))
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     kept = json.loads(FIGURES.read_text(encoding="utf-8")) | {"lnet_plus": figures(asked.run / "lnet_plus")}

@@ -3,11 +3,11 @@
 python studies/restore.py --run runs/restored
 python studies/restore.py --run runs/objects --nets objects
 
-LNet+, the ANet right after identities, the centre network, its ANet and the teacher are as they were trained, but for
-fp16. LNet_o and LNet_s are kept folded only: they answer as before, and are no start for more training. A stage that
-the folder has already is left alone. LNets and the ANet on their faces are those of `faithful`; `objects` are older
-LNets, which start from LNet+, and the ANet that was trained on their faces; figures.json has the convention of these
-LNets for a recipe.
+LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16; the
+teacher of that ANet is not kept (`facetag finetune teacher`). LNet_o and LNet_s are kept folded only: they answer as
+before, and are no start for more training. A stage that the folder has already is left alone. LNets and the ANet on
+their faces are those of `faithful`; `objects` are older LNets, which start from LNet+, and the ANet that was trained on
+their faces; figures.json has the convention of these LNets for a recipe.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from facetag.attributes import ATTRIBUTES
 from facetag.networks.anet_heads import AttributeNet
 from facetag.networks.center_net import CenterNet
 from facetag.networks.lnet import ClassifyingLNet
-from facetag.networks.teacher_net import TeacherNet
 from facetag.training.checkpoint import save_best
 from facetag.training.finetune import ANY, OUTPUTS
 from facetag.training.recipe import load_recipe
@@ -119,11 +118,9 @@ def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
         "center_net": CenterNet(fast.center_net.net),
         "anet_attributes_center_net": AttributeNet(len(ATTRIBUTES), fast.anet),
-        "anet_teacher": TeacherNet(len(ATTRIBUTES), fast.teacher),
     }
     nets["center_net"].load_state_dict(floats(HERE / "center_net.safetensors"))
     nets["anet_attributes_center_net"].load_state_dict(floats(HERE / "anet_center_net.safetensors"))
-    nets["anet_teacher"].load_state_dict(floats(HERE / "anet_teacher.safetensors"))
     kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
     figures = validation("faithful") | validation("fast") | {"lnet_plus": kept["lnet_plus"]}
     figures |= {"faithful": validation("faithful"), "objects": kept["objects"]}[name]
