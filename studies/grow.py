@@ -1,8 +1,8 @@
 """Makes a start for a wide ANet of an older one: more residual blocks, and normalisation of each bank's own.
 
-python studies/grow.py --old OLD.safetensors --run runs/faithful
+python studies/grow.py --old studies/anet_center_net.safetensors --recipe studies/fast_grown.toml --run runs/faithful
 
-OLD is an AttributeNet as `keep.py` writes it, with as many channels as the recipe `fast` asks for. The net that it
+The old one is an AttributeNet as `keep.py` writes it, with as many channels as the recipe asks for. The net that it
 makes answers as the old one does: a new block adds nothing at first, and a bank begins with what all banks shared.
 """
 
@@ -43,11 +43,12 @@ def grown(net: AttributeNet, old: Mapping[str, Tensor]) -> AttributeNet:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--old", type=Path, required=True)
+    parser.add_argument("--recipe", required=True)
     parser.add_argument("--run", type=Path, required=True)
     asked = parser.parse_args()
     torch.manual_seed(0)
     old = {name: t.float() if t.is_floating_point() else t for name, t in load_file(asked.old).items()}
-    net = grown(AttributeNet(len(ATTRIBUTES), load_recipe("fast").anet), old)
+    net = grown(AttributeNet(len(ATTRIBUTES), load_recipe(asked.recipe).anet), old)
     folder = asked.run / "anet_attributes_center_net"
     folder.mkdir(parents=True, exist_ok=True)
     save_best(folder, net, {"step": 0})

@@ -9,6 +9,8 @@ heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANe
 center_net.safetensors           the centre network, unfolded
 anet_center_net.safetensors      its ANet with the outputs
 
+anet_grown.safetensors           the same, trained on by studies/fast_grown.toml; it did not become better
+
 lnet_o_with_objects.safetensors, lnet_s_with_objects.safetensors and heads_with_objects.safetensors are the LNets that
 start from an LNet+ of three epochs, folded as models/faithful had them, and their heads. anet_with_objects.safetensors
 is the ANet, with its outputs, that was fine-tuned on their faces. figures.json has their validation.

@@ -92,10 +92,7 @@ def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "figures.json",
-        *(
-            f"{name}.safetensors"
-            for name in ("lnet_plus", "anet_identities", "heads", "center_net", "anet_center_net", "anet_teacher")
-        ),
+        *(f"{name}.safetensors" for name in ("lnet_plus", "anet_identities", "heads", "center_net", "anet_center_net")),
     }
     assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)
 

@@ -85,7 +85,7 @@ _GIVEN_BOXES = """\
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
   were given by eye where the case is plain (webfaces/tags.csv of the training data, and tags.csv of sets under
-  photographs/; for the shipped model studies/webfaces_tags.csv and, of Helen's tuning half, studies/helen_tags.csv)."""
+  photographs/; for the shipped model that is studies/webfaces_tags.csv)."""
 
 _CALIBRATED = """
 - {photographs} photographs of that half whose labels ANet did not see have {share:.0%} of the calibration of the

@@ -51,26 +51,15 @@ class LabeledFaces:
     Attributes:
         features: (M, D).
         labels: (M, A): 1 present, 0 absent, -1 unknown.
-        children: (M,): known to be no adult, so that an equal error of both sexes does not count them; they calibrate.
-            None = nobody is.
     """
 
     features: Features
     labels: NDArray[np.int8]
-    children: NDArray[np.bool_] | None = None
-
-    @property
-    def known_children(self) -> NDArray[np.bool_]:
-        """Who is known to be no adult: (M,)."""
-        return np.zeros(len(self.labels), np.bool_) if self.children is None else self.children
 
     def joined(self, others: "LabeledFaces") -> "LabeledFaces":
         """These and others."""
-        return LabeledFaces(
-            np.concatenate([self.features, others.features]),
-            np.concatenate([self.labels, others.labels]),
-            np.concatenate([self.known_children, others.known_children]),
-        )
+        features = np.concatenate([self.features, others.features])
+        return LabeledFaces(features, np.concatenate([self.labels, others.labels]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +75,6 @@ class UnseenScores:
     scores: NDArray[np.floating[Any]]
     labels: NDArray[np.int8]
     weight: float
-
-    def of(self, rows: NDArray[np.bool_]) -> "UnseenScores":
-        """Those of some of the photographs, (M,)."""
-        return UnseenScores(self.scores[rows], self.labels[rows], self.weight)
 
 
 def require_identities(identities: NDArray[np.int64], folds: int) -> None:
@@ -139,13 +124,12 @@ def fit(
     cost, strength = best = max(accuracies, key=lambda choice: accuracies[choice])
     weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, prior_weights[strength])
     svm = LinearSVM(weights, bias, mean, scale)
-    extra = adults = None
+    extra = None
     if images is not None:
         extra = UnseenScores(svm.scores(images.features), images.labels, stage.labeled_images)
-        adults = extra.of(~images.known_children)
     calibration = calibrate(scores[best], labels, extra)
-    thresholds = _thresholds(calibration, scores[best], labels, stage, adults)
-    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, extra, adults)
+    thresholds = _thresholds(calibration, scores[best], labels, stage, extra)
+    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, extra)
     return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
 
@@ -167,15 +151,15 @@ def _thresholds(
     scores: NDArray[np.float64],
     labels: Labels,
     stage: FitStage,
-    adults: UnseenScores | None,
+    extra: UnseenScores | None,
 ) -> NDArray[np.float64]:
-    """From which probabilities on the attributes (A,) are present; errors are made equal for these photographs."""
+    """From which probabilities on the attributes (A,) are present."""
     if stage.thresholds == "half":
         thresholds = np.full(labels.shape[1], 0.5)
     else:
         thresholds = best_thresholds(calibration.probabilities(scores), labels)
     for column in map(ATTRIBUTES.index, stage.equal_error):
-        both, present, weights = _column(column, scores, labels, adults)
+        both, present, weights = _column(column, scores, labels, extra)
         probabilities = sigmoid(calibration.slope[column] * both + calibration.intercept[column])
         thresholds[column] = equal_error_threshold(probabilities, present, weights)
     return thresholds
@@ -204,13 +188,12 @@ def cross_fitted_accuracy(
     folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     stage: FitStage,
     extra: UnseenScores | None = None,
-    adults: UnseenScores | None = None,
 ) -> float:
     """Mean accuracy when calibration and thresholds, like the SVMs, saw no face of an identity; C and pull saw all."""
     right = 0
     for seen, unseen in folds:
         calibration = calibrate(scores[seen], labels[seen], extra)
-        thresholds = _thresholds(calibration, scores[seen], labels[seen], stage, adults)
+        thresholds = _thresholds(calibration, scores[seen], labels[seen], stage, extra)
         right += int(((calibration.probabilities(scores[unseen]) >= thresholds) == labels[unseen]).sum())
     return right / labels.size
 
