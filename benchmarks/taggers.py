@@ -36,10 +36,10 @@ from environments import Process
 from pictures import Pictures
 from speed_report import Measured, Timed, as_json, facts_of, report
 
+from facetag.cluster.versions import versions
 from facetag.errors import FacetagError
 from facetag.evaluate.report import to_json
 from facetag.model import load_model
-from facetag.runs.run_report import versions
 
 
 def take_turns(contestants: Sequence[Contestant], turns: int) -> dict[str, Timed]:

@@ -11,10 +11,10 @@ from PIL import Image
 
 from facetag import __version__, cli
 from facetag.cli.progress import Watch
+from facetag.cluster.versions import LIBRARIES
 from facetag.errors import ExitCode
 from facetag.results import Status
 from facetag.runs.listing import Listing
-from facetag.runs.run_report import LIBRARIES
 
 
 @pytest.fixture

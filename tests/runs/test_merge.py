@@ -34,8 +34,8 @@ def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
     whole = Enumeration([record.path for record in records], shard)
     with Journal(next_to(str(out), ENDING), basis, shard=shard) as journal:
         journal.begin()
-        for _ in whole:
-            place = whole.indices.popleft()
+        for path in whole:
+            place = whole.indices.pop(path)
             record = records[place]
             readable = record.status is not Status.UNREADABLE
             journal.add(place, record, Source(place, place, bytes([place])) if readable else None)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from facetag.errors import UsageError
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
-paths = st.lists(st.binary(min_size=1).map(os.fsdecode), max_size=20)
+paths = st.lists(st.binary(min_size=1).map(os.fsdecode), max_size=20, unique=True)
 
 
 @given(paths, st.integers(1, 5))
 def test_every_path_is_in_one_shard_and_keeps_its_place(given_paths, count):
     shards = [Enumeration(given_paths, Shard(index, count)) for index in range(1, count + 1)]
-    found = [(path, place) for shard in shards for path, place in zip(list(shard), shard.indices, strict=True)]
+    found = [(path, place) for shard in shards for path, place in zip(list(shard), shard.indices.values(), strict=True)]
     assert sorted(found, key=lambda each: each[1]) == [(path, place) for place, path in enumerate(given_paths)]
     assert {(shard.inputs, shard.digest) for shard in shards} == {(len(given_paths), shards[0].digest)}
 

@@ -12,6 +12,7 @@ from facetag.cli.console import complain, detail, say, take_leave
 from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
 from facetag.cli.request import Asked, Request
+from facetag.cluster.versions import versions
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
 from facetag.formats.destination import is_regular, next_to
 from facetag.formats.path_encoding import escape, one_line
@@ -24,7 +25,7 @@ from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.journal import ENDING as JOURNAL
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
-from facetag.runs.run_report import ENDING, RunRecord, now, refuse_other_files, text_of, versions, write_record
+from facetag.runs.run_report import ENDING, RunRecord, now, refuse_other_files, text_of, write_record
 
 
 def carry_out(

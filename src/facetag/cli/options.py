@@ -197,6 +197,32 @@ Batch = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+EngineName = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="Who looks at the photographs: this process, or a Ray cluster (extra: ray), whose machines see the same "
+        "files. Both answer alike.",
+        rich_help_panel=MACHINE,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Of a Ray cluster that this machine belongs to.  [default: one on this machine alone]",
+        rich_help_panel=MACHINE,
+    ),
+]
+RayWorkers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Workers of the cluster that hold the model.  [default: one a GPU, or three for four CPUs]",
+        rich_help_panel=MACHINE,
+    ),
+]
 Append = Annotated[
     bool,
     typer.Option(
@@ -349,6 +375,9 @@ class Options:
     precision: Precision = "float32"
     workers: Workers = None
     batch: Batch = None
+    engine: EngineName = "local"
+    ray_address: RayAddress = None
+    ray_workers: RayWorkers = None
     append: Append = False
     overwrite: Overwrite = False
     retry_failed: RetryFailed = False

@@ -16,12 +16,14 @@ from facetag.cli.options import Options, names_in
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import ModelError, UsageError
-from facetag.model_folder import DEFAULT
+from facetag.model_folder import DEFAULT, shipped_models
 
 if TYPE_CHECKING:
     from facetag.cli.thresholds import Decisions
+    from facetag.cluster.engine import RayEngine
     from facetag.formats.writers.layout import Layout
     from facetag.pipeline.drawing import Drawer
+    from facetag.pipeline.engine import Answering
     from facetag.pipeline.loader import ReadSettings
     from facetag.pipeline.stages import Cascade
     from facetag.predictor import FaceTagger
@@ -73,6 +75,7 @@ def request_of(context: typer.Context, options: Options) -> Request:
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
 
+    _check_engine(options)
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     see_folder(options.out)
     speak_as(options.log_format, options.quiet, options.verbose)
@@ -105,7 +108,9 @@ class Asked:
         self._options = options
         self._given = _arguments_of_question(options, decisions)
         self.question = question_of(read_facts(options.model or DEFAULT), **self._given)
-        self.engine = Engine(self.question.reading, self.question.stored, self._load)
+        local = Engine(self.question.reading, self.question.stored, self._load)
+        self._ray = self._of_ray() if options.engine == "ray" else None
+        self.engine: Answering = self._ray or local
         self.seconds = 0.0
         self._tagger: FaceTagger | None = None
 
@@ -123,6 +128,8 @@ class Asked:
     @property
     def device(self) -> str:
         """What the networks ran on."""
+        if self._ray:
+            return self._ray.device
         return str(self._tagger.device) if self._tagger else "none"
 
     def drawer(self, folder: Path) -> "Drawer":
@@ -144,6 +151,47 @@ class Asked:
         say(f"model {name}, device {device_name(device)}", model=name, device=str(device))
         self._tagger, self.seconds = tagger, time.monotonic() - started
         return tagger.cascade, tagger.reading
+
+    def _of_ray(self) -> "RayEngine":
+        from facetag.cluster.engine import RayEngine
+        from facetag.cluster.looking import Sight
+        from facetag.cluster.versions import versions
+
+        def tell(device: str, actors: int) -> None:
+            self.seconds = time.monotonic() - started
+            workers = f"{actors} Ray worker{'s' * (actors != 1)}"
+            say(f"model {name}, device {device}, {workers}", model=name, device=device, workers=actors)
+
+        started, options, name = time.monotonic(), self._options, self.question.model.name
+        model = options.model or DEFAULT
+        model = model if model in shipped_models() else os.path.abspath(model)
+        arguments = {**self._given, "boxes": self.question.given}
+        sight = Sight(model, options.device, arguments, self.question.model.fingerprint, versions())
+        asked = self.question
+        return RayEngine(sight, asked.reading, asked.stored, options.ray_address, options.ray_workers, tell)
+
+
+def _check_engine(options: Options) -> None:
+    """See that the options of a cluster fit together, before anything is loaded.
+
+    Raises:
+        UsageError: they do not, or Ray is not installed.
+    """
+    from facetag.formats.destination import is_regular
+
+    if options.engine != "ray":
+        if options.ray_address or options.ray_workers:
+            raise UsageError("--ray-address and --ray-workers are of a Ray cluster", "add --engine ray")
+        return
+    from facetag.cluster.connection import address_of, refuse_without_ray
+
+    if not is_regular(options.out):
+        raise UsageError("--engine ray needs a journal, and so a file", "add --out FILE")
+    if options.draw:
+        raise UsageError("--engine ray does not draw: pixels stay in the cluster", "leave out --draw")
+    if options.ray_address:
+        address_of(options.ray_address)
+    refuse_without_ray()
 
 
 def _arguments_of_question(options: Options, decisions: "Decisions") -> dict[str, Any]:

@@ -7,15 +7,57 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from facetag.pipeline.batch_size import BatchSize
-from facetag.pipeline.items import Answer, cached_answer
-from facetag.pipeline.loader import MOST_ITEMS, Item, LoadedImage, Reader, ReadSettings, batches, read_ahead
+from facetag.pipeline.items import Answer, CachedResult, Source, cached_answer
+from facetag.pipeline.loader import MOST_ITEMS, Item, LoadedImage, Reader, ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stopwatch
 
 if TYPE_CHECKING:
     from facetag.pipeline.stages import Cascade
+
+
+class Recollection(Protocol):
+    """What a run with a journal knows (`runs.cached_reader`): a Reader, and its parts for who reads elsewhere."""
+
+    def __call__(self, path: str, settings: ReadSettings) -> Item:
+        """Read one input, unless it is known."""
+
+    def journalled(self, path: str) -> Any:
+        """What the journal knows of a path, for the two below; None when that is nothing."""
+
+    def unopened(self, known: Any, location: str) -> CachedResult | None:
+        """The answer to a file that need not be opened; None when it has to be read."""
+
+    def by_content(self, path: str, known: Any, source: Source, kind: str) -> CachedResult | None:
+        """The answer to a file of this content; None when it has to be decoded."""
+
+
+class Answering(Protocol):
+    """What a run has images answered by: an Engine here, or a cluster.
+
+    Attributes:
+        stored: attributes that its answers have; None when faces are only located.
+        start: how images are read as far as that is known now.
+    """
+
+    @property
+    def stored(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def start(self) -> ReadSettings: ...
+
+    def loaded(self) -> object:
+        """Ready to look at images; raises where it cannot be."""
+
+    def reading(self, early: ReadSettings) -> ReadSettings:
+        """How an image is to be decoded that was to be read in the early way."""
+
+    def answered(
+        self, paths: Iterable[str], clock: Stopwatch, memory: Recollection | None
+    ) -> Generator[list[Answer], None, None]:
+        """One answer per path, in batches, in any order where there is a memory."""
 
 
 class Engine:
@@ -63,6 +105,12 @@ class Engine:
     def reading(self, early: ReadSettings) -> ReadSettings:
         """How an image is to be decoded that a thread was to read in the early way."""
         return replace(self.loaded()[1], claim=early.claim)
+
+    def answered(
+        self, paths: Iterable[str], clock: Stopwatch, memory: Recollection | None
+    ) -> Generator[list[Answer], None, None]:
+        """One answer per path, in order; see `answered_batches`."""
+        return answered_batches(paths, self, clock, memory or read)
 
 
 def answered_batches(

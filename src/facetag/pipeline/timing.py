@@ -1,7 +1,7 @@
 """Where a run's time goes: seconds by stage, for its record. A value that is passed in; nothing here is global."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from threading import Lock
@@ -40,6 +40,12 @@ class Stopwatch:
         finally:
             taken = time.perf_counter() - start
             with self._lock:
+                self._seconds[stage] += taken
+
+    def add(self, seconds: Mapping[Stage, float]) -> None:
+        """What another one counted, on another machine."""
+        with self._lock:
+            for stage, taken in seconds.items():
                 self._seconds[stage] += taken
 
     @property

@@ -37,23 +37,30 @@ class Recall:
 
     def __call__(self, path: str, settings: ReadSettings) -> Item:
         known, location = self.journal.known(path), settings.location(path)
-        if cached := self._unopened(known, location):
+        if cached := self.unopened(known, location):
             return cached
         file = attempt(path, lambda: read_file(location, raw=settings.raw))
         if isinstance(file, ImageResult):
             return CachedResult(file)
         source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
-        answer = self._answer_to(source, known)
-        reused = self._reusable(answer.record) if answer and _holds(answer, file) else None
-        if reused and self.suffices(renamed := replace(reused, path=path)):
-            return CachedResult(renamed, source, reused=True)
+        if cached := self.by_content(path, known, source, kind_of(file.data)):
+            return cached
         return _decoded(path, file, source, self.whole(settings))
 
-    def unopened(self, path: str, settings: ReadSettings) -> CachedResult | None:
-        """The answer to a path whose file need not be opened; None when it has to be read."""
-        return self._unopened(self.journal.known(path), settings.location(path))
+    def journalled(self, path: str) -> Known | None:
+        """What the journal knows of a path."""
+        return self.journal.known(path)
 
-    def _unopened(self, known: Known | None, location: str) -> CachedResult | None:
+    def by_content(self, path: str, known: Known | None, source: Source, kind: str) -> CachedResult | None:
+        """The answer to a file that was read and is of this kind (`file_types`); None when it has to be decoded."""
+        answer = self._answer_to(source, known)
+        reused = self._reusable(answer.record) if answer and _holds(answer, kind) else None
+        if reused and self.suffices(renamed := replace(reused, path=path)):
+            return CachedResult(renamed, source, reused=True)
+        return None
+
+    def unopened(self, known: Known | None, location: str) -> CachedResult | None:
+        """The answer to a path whose file need not be opened; None when it has to be read."""
         if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(location, known.source):
             reused = self._reusable(known.record)
             if reused and self.suffices(reused):
@@ -85,14 +92,14 @@ def _with_attributes(face: FaceResult, names: Sequence[str]) -> FaceResult:
     return replace(face, probabilities={name: face.probabilities[name] for name in names}, tags=tags, unsure=unsure)
 
 
-def _holds(known: Known, file: File) -> bool:
+def _holds(known: Known, kind: str) -> bool:
     """Whether this version of the decoder would read the file as the one before did."""
     if known.decoder == DECODER_VERSION:
         return True
     if known.record.status.is_failure or known.record.error:
         return False
     versions = range(known.decoder + 1, DECODER_VERSION + 1)
-    return not any(kind_of(file.data) in CHANGED[version] for version in versions)
+    return not any(kind in CHANGED[version] for version in versions)
 
 
 def _is_unchanged(path: str, source: Source) -> bool:

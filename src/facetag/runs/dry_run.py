@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from facetag.formats.destination import is_regular, next_to
-from facetag.pipeline.engine import Engine
+from facetag.pipeline.engine import Answering
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import ENDING, Journal
@@ -24,7 +24,7 @@ class Prospect(StrEnum):
 
 
 def dry_run(
-    paths: Iterable[str], engine: Engine, out: str, cache_key: CacheKey, settings: RunSettings
+    paths: Iterable[str], engine: Answering, out: str, cache_key: CacheKey, settings: RunSettings
 ) -> Iterator[tuple[str, Prospect]]:
     """Each path of the shard with what a run at this output would do with it.
 
@@ -43,7 +43,7 @@ def dry_run(
     ):
         recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:
-            if recall.unopened(each, engine.start):
+            if recall.unopened(recall.journalled(each), engine.start.location(each)):
                 yield each, Prospect.KEPT
             else:
                 yield each, Prospect.CHANGED if journal.had(each) else Prospect.NEW

@@ -12,10 +12,9 @@ from facetag.errors import writing
 from facetag.formats.destination import Passing, is_regular, next_to, open_output, refuse_foreign, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
-from facetag.pipeline.engine import Engine, answered_batches
+from facetag.pipeline.engine import Answering
 from facetag.pipeline.failures import NOT_DRAWN, remarked
 from facetag.pipeline.items import Answer
-from facetag.pipeline.loader import read
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
@@ -131,7 +130,7 @@ class Outcome:
 
 def run(
     paths: Iterable[str],
-    engine: Engine,
+    engine: Answering,
     document: Document,
     cache_key: CacheKey,
     settings: RunSettings | None = None,
@@ -181,7 +180,7 @@ def run(
 def _go_on(
     journal: Journal,
     paths: Iterable[str],
-    engine: Engine,
+    engine: Answering,
     document: Document,
     settings: RunSettings,
     observers: Observers,
@@ -216,14 +215,14 @@ def _indices(journal: Journal, free: int) -> Callable[[str], int]:
 
 def _answer(
     whole: Enumeration,
-    engine: Engine,
+    engine: Answering,
     document: Document,
     recall: Recall,
     observers: Observers,
 ) -> Outcome:
     """Note the answer to every path of the shard in the journal, a commit a batch."""
     journal, reused, unread = recall.journal, 0, 0
-    batches = answered_batches(whole, engine, observers.clock, recall)
+    batches = engine.answered(whole, observers.clock, recall)
     with closing(batches):
         for batch in batches:
             with observers.clock.stage(Stage.WRITE):
@@ -231,7 +230,7 @@ def _answer(
                 del batch  # its photographs are not kept while the next ones gather
                 fates = [_fate(journal, answer) for answer in answered]
                 for answer in answered:
-                    _note(journal, whole.indices.popleft(), answer)
+                    _note(journal, whole.indices.pop(answer.record.path), answer)
                 journal.commit()
             reused += sum(answer.reused for answer in answered)
             both = zip(answered, fates, strict=True)
@@ -291,11 +290,11 @@ def publish(records: Iterable[ImageResult], document: Document, at: Passing = un
             writer.finish()
 
 
-def _stream(paths: Iterable[str], engine: Engine, document: Document, observers: Observers) -> Outcome:
+def _stream(paths: Iterable[str], engine: Answering, document: Document, observers: Observers) -> Outcome:
     """Answers straight to the document, which is ended properly when the run is stopped."""
     finished = True
     engine.loaded()
-    batches = answered_batches(paths, engine, observers.clock, read)
+    batches = engine.answered(paths, observers.clock, None)
     with closing(batches), open_output(document.out) as stream:
         with writing(document.name):
             writer = writer_of(document.format, stream, document.attributes, document.layout)

@@ -2,20 +2,14 @@
 
 import json
 import os
-import platform
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
-from facetag import __version__
 from facetag.errors import UsageError, writing
 from facetag.formats.destination import open_output
-
-#: Packages whose version may change an answer or the time that it takes.
-LIBRARIES = ("torch", "numpy", "opencv-python", "pillow", "safetensors")
 
 FORMAT = 1  #: of the record; another number means that a field is gone or means something else
 
@@ -32,7 +26,7 @@ class RunRecord:
         command: predict or localize.
         outcome: how it ended: finished, or stopped by what.
         started, ended: UTC, ISO 8601.
-        versions: of facetag, Python and LIBRARIES.
+        versions: of facetag, Python and libraries (`cluster.versions`).
         system: as Python names it.
         model: its name and digest.
         device: what the nets ran on; none when every answer was known.
@@ -72,15 +66,6 @@ class RunRecord:
     stages: Mapping[str, float]
     images_per_second: float
     format: int = FORMAT
-
-
-def versions() -> dict[str, str]:
-    """Of facetag, Python and LIBRARIES, as installed; nothing is imported for it."""
-    return {
-        "facetag": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in LIBRARIES},
-    }
 
 
 def now() -> str:

@@ -7,7 +7,6 @@ number of shards, plus 1. So all shards are to be given the same words in the sa
 
 import hashlib
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -54,7 +53,7 @@ class Enumeration:
     """The paths of one shard, as they are discovered; iterate once.
 
     Attributes:
-        indices: of the paths that were given out and not yet taken from here, in the order of the whole run.
+        indices: of the paths that were given out and not yet taken from here; answers come in any order.
         inputs: of the whole run so far: how many.
 
     Args:
@@ -62,7 +61,7 @@ class Enumeration:
     """
 
     def __init__(self, paths: Iterable[str], shard: Shard, index: Callable[[str], int] | None = None) -> None:
-        self.indices: deque[int] = deque()
+        self.indices: dict[str, int] = {}
         self._index = index
         self.inputs = 0
         self._paths = paths
@@ -79,7 +78,7 @@ class Enumeration:
             self.inputs += 1
             self._hash.update(f"{escape(path)}\n".encode())
             if self._shard.keeps(path):
-                self.indices.append(self._index(path) if self._index else number)
+                self.indices[path] = self._index(path) if self._index else number
                 yield path
 
 

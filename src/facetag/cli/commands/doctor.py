@@ -54,7 +54,7 @@ def doctor(model: options.ModelName = None, device: options.Device = "auto", out
 
 
 def _versions(setup: Setup) -> Iterator[str]:
-    from facetag.runs.run_report import versions
+    from facetag.cluster.versions import versions
 
     yield ", ".join(f"{name} {version}" for name, version in versions().items())
 
