@@ -42,11 +42,22 @@ def surroundings():
 def cluster(surroundings):
     from ray.cluster_utils import Cluster  # only now: at import it looks for the token
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    made.add_node(num_cpus=1)
-    made.add_node(num_cpus=1)
+    made = Cluster()
+    for _ in range(3):
+        _add_node(made)
     yield made
     made.shutdown()
+
+
+def _add_node(cluster):
+    """Ray gives a node thirty seconds to start; on a busy machine that is not always enough."""
+    for attempt in range(4):
+        try:
+            return cluster.add_node(num_cpus=1, include_dashboard=False)
+        except Exception as error:
+            if attempt == 3 or "timed out" not in str(error):
+                raise
+    return None
 
 
 @pytest.fixture
@@ -142,9 +153,9 @@ def test_a_dead_node_loses_nothing(command, expected, cluster, tmp_path):
 
 
 def _holds_a_model(node):
-    """Whether one of its workers is a Looker."""
+    """Whether one of its workers is a ModelWorker."""
     raylet = node.all_processes["raylet"][0].process.pid
-    return any(b"ray::Looker" in _of_process(pid, "cmdline") for pid in _children(raylet))
+    return any(b"ray::ModelWorker" in _of_process(pid, "cmdline") for pid in _children(raylet))
 
 
 def _children(parent):
@@ -163,10 +174,10 @@ def _of_process(pid, name):
 DEADLY = """
 import os, sys
 from pathlib import Path
-from deadly import DeadlyLooker
+from deadly import DeadlyWorker
 from facetag import cli
 from facetag.cluster import engine
-engine.Looker = DeadlyLooker
+engine.ModelWorker = DeadlyWorker
 sys.exit(cli.run(sys.argv[1:]))
 """
 
