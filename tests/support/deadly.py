@@ -2,13 +2,13 @@
 
 import os
 
-from facetag.cluster.looking import Looker
+from facetag.cluster.inference import ModelWorker
 
 
-class DeadlyLooker(Looker):
+class DeadlyWorker(ModelWorker):
     """Dies over images whose name says so."""
 
-    def look(self, items):
+    def infer(self, items):
         if any("deadly" in getattr(item, "path", "") for item in items):
             os._exit(1)
-        return super().look(items)
+        return super().infer(items)

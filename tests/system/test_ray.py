@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sqlite3
@@ -11,6 +12,7 @@ import time
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from photographs import make_photographs
@@ -42,11 +44,22 @@ def surroundings():
 def cluster(surroundings):
     from ray.cluster_utils import Cluster  # only now: at import it looks for the token
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    made.add_node(num_cpus=1)
-    made.add_node(num_cpus=1)
+    made = Cluster()
+    for _ in range(3):
+        _add_node(made)
     yield made
     made.shutdown()
+
+
+def _add_node(cluster):
+    """Ray gives a node thirty seconds to start; on a busy machine that is not always enough."""
+    for attempt in range(4):
+        try:
+            return cluster.add_node(num_cpus=1, include_dashboard=False)
+        except Exception as error:
+            if attempt == 3 or "timed out" not in str(error):
+                raise
+    return None
 
 
 @pytest.fixture
@@ -76,12 +89,14 @@ def run(command, folder):
 
 
 def seen(folder):
-    """Inputs that the journal has seen."""
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"file:{folder}/ray.csv.facetag.sqlite?mode=ro", uri=True)) as it,
-    ):
-        return it.execute("SELECT count(*) FROM seen").fetchone()[0]
+    """Inputs that the journal has seen, by a copy of it: a run lets nobody else read its own."""
+    name = "ray.csv.facetag.sqlite"
+    with TemporaryDirectory() as copies, suppress(OSError, sqlite3.Error):
+        for ending in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(folder / f"{name}{ending}", Path(copies, f"{name}{ending}"))
+        with closing(sqlite3.connect(Path(copies, name))) as base:
+            return base.execute("SELECT count(*) FROM seen").fetchone()[0]
     return 0
 
 
@@ -142,9 +157,9 @@ def test_a_dead_node_loses_nothing(command, expected, cluster, tmp_path):
 
 
 def _holds_a_model(node):
-    """Whether one of its workers is a Looker."""
+    """Whether one of its workers is a ModelWorker."""
     raylet = node.all_processes["raylet"][0].process.pid
-    return any(b"ray::Looker" in _of_process(pid, "cmdline") for pid in _children(raylet))
+    return any(b"ray::ModelWorker" in _of_process(pid, "cmdline") for pid in _children(raylet))
 
 
 def _children(parent):
@@ -163,10 +178,10 @@ def _of_process(pid, name):
 DEADLY = """
 import os, sys
 from pathlib import Path
-from deadly import DeadlyLooker
+from deadly import DeadlyWorker
 from facetag import cli
 from facetag.cluster import engine
-engine.Looker = DeadlyLooker
+engine.ModelWorker = DeadlyWorker
 sys.exit(cli.run(sys.argv[1:]))
 """
 

@@ -154,7 +154,7 @@ class Asked:
 
     def _of_ray(self) -> "RayEngine":
         from facetag.cluster.engine import RayEngine
-        from facetag.cluster.looking import Sight
+        from facetag.cluster.inference import Sight
         from facetag.cluster.versions import versions
 
         def tell(device: str, actors: int) -> None:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, cast
 
 from facetag.cluster.connection import Connection
-from facetag.cluster.looking import Looker, Sight
+from facetag.cluster.inference import ModelWorker, Sight
 from facetag.cluster.reading import Content, decode_inputs, read_inputs
 from facetag.errors import FacetagError, UsageError
 from facetag.formats.path_encoding import one_line
@@ -153,7 +153,7 @@ class RayEngine:
         assert memory, "answers come in any order, which a journal alone can put right"
         flow = Flow(self, clock, memory)
         try:
-            with closing(self._looked_up(paths, clock, memory)) as items:
+            with closing(self._recalled(paths, clock, memory)) as items:
                 for item in items:
                     flow.take(item)
                     while flow.is_full:
@@ -172,16 +172,16 @@ class RayEngine:
                 self._cluster.connection.close()
                 self._cluster = None
 
-    def _looked_up(
+    def _recalled(
         self, paths: Iterable[str], clock: Stopwatch, memory: Recollection
     ) -> Generator[CachedResult | Unread | None, None, None]:
         """Every input, in order, as far as it is known without being opened; None when none has come for a while."""
 
-        def look_up(path: str, settings: ReadSettings) -> CachedResult | Unread:
+        def recall(path: str, settings: ReadSettings) -> CachedResult | Unread:
             known = memory.journalled(path)
             return memory.unopened(known, settings.location(path)) or Unread(path, known)
 
-        size, reader = BatchSize(self._early.batch), cast(Reader, look_up)  # what is unread is an item here alone
+        size, reader = BatchSize(self._early.batch), cast(Reader, recall)  # what is unread is an item here alone
         found = read_ahead(paths, self._early, size, clock, reader)
         return cast("Generator[CachedResult | Unread | None, None, None]", found)
 
@@ -202,7 +202,7 @@ class Cluster:
         self.pools = Pools.of(int(there.get("CPU", 0)), int(there.get("GPU", 0)), sight.device, actors)
         self.read = ray.remote(num_returns=2, scheduling_strategy="SPREAD")(read_inputs)
         self.decode = ray.remote(num_returns=2)(decode_inputs)
-        self._looker = ray.remote(num_cpus=0, num_gpus=self.pools.gpus, scheduling_strategy="SPREAD")(Looker)
+        self._worker = ray.remote(num_cpus=0, num_gpus=self.pools.gpus, scheduling_strategy="SPREAD")(ModelWorker)
         self._sight = sight
         self.waiting: dict[Any, Callable[[], None]] = {}
         self.ready: list[Actor] = []
@@ -236,7 +236,7 @@ class Cluster:
         return actor if actor and actor.in_hand < IN_HAND else None
 
     def _start(self) -> None:
-        handle = self._looker.remote(self._sight)
+        handle = self._worker.remote(self._sight)
         prepared = handle.prepare.remote()
         self.waiting[prepared] = partial(self._prepared, handle, prepared)
 
@@ -366,9 +366,9 @@ class Flow:
         while self.decoded and (actor := self._cluster.free()):
             job, items = self.decoded.popleft()
             actor.in_hand += 1
-            self._wait(job, actor.handle.look.remote(items), partial(self._have_looked, job, actor), actor)
+            self._wait(job, actor.handle.infer.remote(items), partial(self._have_inferred, job, actor), actor)
 
-    def _have_looked(self, job: Job, actor: Actor, report: tuple[list[Answer], Any]) -> None:
+    def _have_inferred(self, job: Job, actor: Actor, report: tuple[list[Answer], Any]) -> None:
         answers, seconds = report
         actor.in_hand -= 1
         self.clock.add(seconds)

@@ -37,7 +37,7 @@ class Sight:
     versions: Mapping[str, str]
 
 
-class Looker:
+class ModelWorker:
     """A worker that holds the model."""
 
     def __init__(self, sight: Sight) -> None:
@@ -62,7 +62,7 @@ class Looker:
         self._cascade = tagger.cascade
         return str(tagger.device), tagger.reading
 
-    def look(self, items: Sequence[Item]) -> tuple[list[Answer], Seconds]:
+    def infer(self, items: Sequence[Item]) -> tuple[list[Answer], Seconds]:
         """The answers to what was decoded, without pixels, and seconds."""
         from facetag.pipeline.stages import answer_batch
 
