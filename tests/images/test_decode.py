@@ -276,7 +276,7 @@ def test_other_truncated_files_are_refused_or_whole(kind):
         (b"DDS |", UnsupportedImage, "DDS"),
         (b"P7\nWIDTH 2\n", UnsupportedImage, "PAM"),
         (b"\xff\x4f\xff\x51\0", UnsupportedImage, "JPEG 2000"),
-        (b"%PDF-1.7", UnsupportedImage, "PDF"),
+        (b"%PDF-1.7", UnreadableImage, "not an image"),
         (b"FOVb\0", UnsupportedImage, "camera raw"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", UnsupportedImage, "camera raw"),
     ],
@@ -287,7 +287,7 @@ def test_refusals_say_why(data, error, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("head", [b"qoif\0\0\0\1", b"%PDF-1.7", b"\x0a\5\1\x08", b"P6\n1 1 255\n"])
+@pytest.mark.parametrize("head", [b"qoif\0\0\0\1", b"FLIF", b"\x0a\5\1\x08", b"P6\n1 1 255\n"])
 def test_what_only_a_user_names_is_offered_by_no_folder(head):
     assert kind_of_file(head) and not kind_of(head)
 
