@@ -105,3 +105,8 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(tmp_path):
         plots.check_figure(tmp_path / "nowhere" / "figure.png")
     with pytest.raises(UsageError, match="a page cannot be written as page"):
         run("figures", "--model", "no model is asked for", "--out", tmp_path / "page.txt")
+
+
+def test_two_models_are_compared_or_none(model_folder):
+    result = run("compare", model_folder)
+    assert result.exit_code == 2 and "Missing argument 'B'" in result.stderr

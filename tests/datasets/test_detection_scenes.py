@@ -94,7 +94,7 @@ def negatives_of(folder):
 @pytest.mark.parametrize("chances", [{"distractors": 1.0}, {"tight": 1.0, "empty": 1.0}, {"collage": 1.0}])
 def test_what_looks_like_a_face_is_shown_and_is_none(composer, tmp_path, chances):
     bare = with_settings(composer, heads=(1.0,), drawn=0.0, **chances)
-    wrong = replace(with_settings(bare, look_alikes=1.0), negatives=negatives_of(tmp_path))
+    wrong = replace(with_settings(bare, lookalikes=1.0), negatives=negatives_of(tmp_path))
     reds = []
     for shown in (bare, wrong):
         scenes = [shown.compose(0, index) for index in range(15)]
@@ -106,7 +106,7 @@ def test_what_looks_like_a_face_is_shown_and_is_none(composer, tmp_path, chances
 
 
 def test_without_negatives_what_looks_like_a_face_is_drawn(composer):
-    drawn = with_settings(composer, heads=(1.0,), tight=1.0, empty=1.0, look_alikes=1.0, drawn=0.0)
+    drawn = with_settings(composer, heads=(1.0,), tight=1.0, empty=1.0, lookalikes=1.0, drawn=0.0)
     assert max(drawn.compose(0, index).image.max() for index in range(5)) > 100  # scenes are dark
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetag.datasets.drawn import KINDS, SIZE, draw_look_alike
+from facetag.datasets.drawn import KINDS, SIZE, draw_lookalike
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS), key=lambda kind: kind.__name__))
@@ -21,6 +21,6 @@ def test_each_kind_draws_inside_its_place_and_differs_from_itself(kind):
 
 
 def test_the_same_chance_draws_the_same():
-    first, again = (draw_look_alike(np.random.default_rng(5)) for _ in range(2))
+    first, again = (draw_lookalike(np.random.default_rng(5)) for _ in range(2))
     assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)

@@ -19,7 +19,7 @@ def test_places_are_those_of_pictures_without_a_face(tmp_path):
     file.write_text("\n".join(["file,x,y,width,height,kind", *rows]) + "\n")
     negatives = load_negatives(file)
     wheel = tmp_path / "a" / "wheel.jpg"
-    assert negatives.places == [(wheel, Box(10, 20, 30, 40)), (wheel, Box(1, 2, 3, 4))]
+    assert negatives.positions == [(wheel, Box(10, 20, 30, 40)), (wheel, Box(1, 2, 3, 4))]
     assert negatives.with_faces == {tmp_path / "b" / "man.jpg"}
 
 

@@ -45,7 +45,7 @@ def test_places_are_found_shown_kept_and_counted(data, tmp_path, monkeypatch, ca
     faces.write_text("file\n")
     kept = data / "negatives.csv"
     run(monkeypatch, "keep", "--candidates", candidates, "--faces", faces, "--out", kept)
-    assert len(load_negatives(kept).places) == len(rows)
+    assert len(load_negatives(kept).positions) == len(rows)
     capsys.readouterr()
     run(monkeypatch, "count", "--data", data, "--candidates", kept)
     table = [line.split("\t") for line in capsys.readouterr().out.strip().splitlines()]
@@ -54,4 +54,4 @@ def test_places_are_found_shown_kept_and_counted(data, tmp_path, monkeypatch, ca
     faces.write_text("file\nbackgrounds/hills/man.png\n")
     run(monkeypatch, "keep", "--candidates", candidates, "--faces", faces, "--out", negatives)
     left = load_negatives(negatives)
-    assert left.places == [] and left.with_faces == {tmp_path / "backgrounds/hills/man.png"}
+    assert left.positions == [] and left.with_faces == {tmp_path / "backgrounds/hills/man.png"}

@@ -761,10 +761,10 @@ def test_a_users_photos_are_shown_as_often_as_the_recipe_says(
     trained: Trained, tmp_path: Path, boxes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for photos in (0.0, 1.0):
-        recipe = replace(CENTER_NET, center_net=replace(FIRST, photos=photos))
+        recipe = replace(CENTER_NET, center_net=replace(FIRST, boxed_images=photos))
         examples = begun_task(monkeypatch, trained.data, tmp_path, recipe, OPTIONS, boxes).examples
-        assert examples.photos is not None
-        source = examples.photos if photos else examples.composer
+        assert examples.boxed is not None
+        source = examples.boxed if photos else examples.composer
         for index in range(3):
             np.testing.assert_array_equal(examples[1, index][0], source.compose(1, index).image)
             assert examples[0, index][0].shape == (32, 32, 3)
@@ -801,7 +801,7 @@ def test_the_command_takes_boxes(trained: Trained, tmp_path: Path, boxes: Path, 
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
         'base = "faithful"\nlocalizer_kind = "center_net"\n[center_net]\nheld_out = 0.5\nscenes_per_epoch = 4\n'
-        "validation = 2\nphotos = 0.5\nnet = { widths = [4, 4, 4, 4, 4], blocks = [0, 0, 0], neck = 4 }\n"
+        "validation = 2\nboxed_images = 0.5\nnet = { widths = [4, 4, 4, 4, 4], blocks = [0, 0, 0], neck = 4 }\n"
         "scenes = { input_size = 64 }\nloop = { epochs = 1, batch = 4 }\n"
     )
     command = ["finetune", "center-net", "--data", str(trained.data), "--run", str(tmp_path / "run"), "--workers", "0"]

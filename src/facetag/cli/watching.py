@@ -79,10 +79,10 @@ def quiet_moments(paths: list[str], is_own: Callable[[str], bool], signals: "Sig
         stop_event=_Received(signals),
         raise_interrupt=False,
     )
-    yield from _settled(_looks(watch))
+    yield from _quiet(_changes(watch))
 
 
-def _looks(watch: Callable[[], Iterator[Collection[object]]]) -> Iterator[Collection[object]]:
+def _changes(watch: Callable[[], Iterator[Collection[object]]]) -> Iterator[Collection[object]]:
     """What changed between one look and the next. watchfiles gives up at a name that is no UTF-8: something of that
     name changed, so that counts, and it begins anew."""
     while True:
@@ -95,7 +95,7 @@ def _looks(watch: Callable[[], Iterator[Collection[object]]]) -> Iterator[Collec
             yield ("a name that is no UTF-8",)
 
 
-def _settled(seen: Iterator[Collection[object]]) -> Iterator[None]:
+def _quiet(seen: Iterator[Collection[object]]) -> Iterator[None]:
     """After the first look, and where the last change is QUIET seconds old."""
     next(seen, None)
     yield
@@ -122,13 +122,13 @@ def is_own(options: Options) -> Callable[[str], bool]:
     """Whether a changed file is what the run itself writes: its output and what lies beside it, drawings, crops,
     sidecars."""
     out = os.path.realpath(options.out)
-    beside, name = os.path.dirname(out), os.path.basename(out)
+    own_folder, name = os.path.dirname(out), os.path.basename(out)
     folders = [os.path.join(os.path.realpath(folder), "") for folder in (options.draw, options.crop_dir) if folder]
 
     def own(path: str) -> bool:
         path = os.path.realpath(path)
         folder, changed = os.path.split(path)
-        ours = folder == beside and changed.startswith((name, HIDDEN))
+        ours = folder == own_folder and changed.startswith((name, HIDDEN))
         return ours or changed.endswith(".xmp") or any(path.startswith(each) for each in folders)
 
     return own

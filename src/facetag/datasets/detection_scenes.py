@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetag.datasets.augment import ColourSettings, Generator, jitter_colour
-from facetag.datasets.drawn import DRAWN_PLACE, draw_look_alike
+from facetag.datasets.drawn import DRAWN_BOX, draw_lookalike
 from facetag.datasets.image_pool import ImagePool
 from facetag.datasets.scenes import log_uniform
 from facetag.geometry import Box
@@ -53,7 +53,7 @@ class DetectionSceneSettings:
         rotation: standard deviation of a head's turn, in degrees; one in twelve is turned by up to five times as much.
         seen, ignored: fractions of a face's ellipse from which on it is a face, and may be one.
         distractors: chance of each of up to three things without a face, blended as heads are.
-        look_alikes: chance that such a thing, or a picture that fills a tight scene or a collage's cell, looks like a
+        lookalikes: chance that such a thing, or a picture that fills a tight scene or a collage's cell, looks like a
             face: a hard negative, or something drawn.
         drawn: fraction of the look-alikes that is drawn (letters, emblems, clocks, wheels); without hard negatives all.
         occluded: chance that something covers a part of a face.
@@ -74,7 +74,7 @@ class DetectionSceneSettings:
     seen: float = 0.42
     ignored: float = 0.12
     distractors: float = 0.35
-    look_alikes: float = 0.0
+    lookalikes: float = 0.0
     drawn: float = 0.3
     occluded: float = 0.28
     border: float = 0.2
@@ -304,16 +304,16 @@ class DetectionSceneComposer:
         index = int(rng.integers(len(kind.images)))
         return Patch(kind.images[index], kind.boxes[index], cut=True)
 
-    def _look_alike(self, rng: Generator) -> Patch:
+    def _lookalike(self, rng: Generator) -> Patch:
         """What looks like a face and is none; the patch's face is the place that does."""
         if self.negatives is None or rng.random() < self.settings.drawn:
-            return Patch(draw_look_alike(rng), DRAWN_PLACE)
+            return Patch(draw_lookalike(rng), DRAWN_BOX)
         index = int(rng.integers(len(self.negatives.images)))
         return Patch(self.negatives.images[index], self.negatives.boxes[index])
 
-    def _is_look_alike(self, rng: Generator) -> bool:
+    def _is_lookalike(self, rng: Generator) -> bool:
         """Whether what comes next looks like a face; asks nothing of chance where nothing does."""
-        return self.settings.look_alikes > 0 and rng.random() < self.settings.look_alikes
+        return self.settings.lookalikes > 0 and rng.random() < self.settings.lookalikes
 
     # kinds of scenes
 
@@ -406,9 +406,9 @@ class DetectionSceneComposer:
         """A piece of another scene, blended as heads are, so that an outline alone is no sign of a face."""
         input_size = self.settings.input_size
         size = log_uniform(rng, 14, 1.1 * input_size)
-        if self._is_look_alike(rng):
+        if self._is_lookalike(rng):
             to = tuple(float(value) for value in rng.uniform(0, input_size, 2))
-            self._blend(canvas, rng, self._look_alike(rng), (to[0], to[1]), 0.7 * size)
+            self._blend(canvas, rng, self._lookalike(rng), (to[0], to[1]), 0.7 * size)
             return
         pixels = int(np.clip(size * 1.1, 16, 220))
         piece = self.background(rng, pixels, 0.2)
@@ -449,8 +449,8 @@ class DetectionSceneComposer:
     def _fill(self, canvas: Canvas, rng: Generator, inner: Rectangle, empty: float) -> Rectangle:
         """Fill a rectangle with a cut of a face's picture, or with a scene; returns the part that was filled."""
         if rng.random() < empty:
-            if self._is_look_alike(rng):
-                return self._fill_with(canvas, rng, inner, self._look_alike(rng))[0]
+            if self._is_lookalike(rng):
+                return self._fill_with(canvas, rng, inner, self._lookalike(rng))[0]
             left, top, right, bottom = inner
             scene = self.background(rng, max(right - left, bottom - top))
             canvas.image[top:bottom, left:right] = scene[: bottom - top, : right - left]

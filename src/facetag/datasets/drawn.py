@@ -14,9 +14,9 @@ from facetag.geometry import Box
 from facetag.images.resample import Image
 
 SIZE = 96  #: pixels of the square drawings
-MIDDLE = SIZE // 2
+CENTER = SIZE // 2
 #: Where in a drawing a net may see a face, as fractions of its sides.
-DRAWN_PLACE = Box(0.2, 0.14, 0.6, 0.72)
+DRAWN_BOX = Box(0.2, 0.14, 0.6, 0.72)
 
 Colour = tuple[int, int, int]
 FONTS = (
@@ -26,7 +26,7 @@ FONTS = (
 LETTERS = "OOQCDGBSPRAHMWUVXEKNTZJYL0069835&@%?"
 
 
-def draw_look_alike(rng: Generator) -> Image:
+def draw_lookalike(rng: Generator) -> Image:
     """A drawing of any kind on a ground of one colour or two. Shape: (96, 96, 3)."""
     canvas = np.empty((SIZE, SIZE, 3), np.uint8)
     canvas[:] = _colour(rng)
@@ -46,7 +46,7 @@ def letters(canvas: Image, rng: Generator) -> None:
     (width, height), _ = cv2.getTextSize(text, font, 1.0, thick)
     scale = 0.68 * SIZE / max(width, height)
     (width, height), _ = cv2.getTextSize(text, font, scale, thick)
-    origin = (MIDDLE - width // 2, MIDDLE + height // 2)
+    origin = (CENTER - width // 2, CENTER + height // 2)
     cv2.putText(canvas, text, origin, font, scale, _colour(rng), thick, cv2.LINE_AA)
 
 
@@ -61,8 +61,8 @@ def emblem(canvas: Image, rng: Generator) -> None:
     points = [_at(length, turn + i * pi / corners) for i, length in enumerate(reach)]
     cv2.fillPoly(canvas, [np.array(points, np.int32)], _colour(rng), cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 5))):
-        place = _at(rng.uniform(0, radius), rng.uniform(0, 2 * pi))
-        cv2.circle(canvas, place, int(rng.integers(2, 7)), _colour(rng), -1, cv2.LINE_AA)
+        position = _at(rng.uniform(0, radius), rng.uniform(0, 2 * pi))
+        cv2.circle(canvas, position, int(rng.integers(2, 7)), _colour(rng), -1, cv2.LINE_AA)
 
 
 def clock(canvas: Image, rng: Generator) -> None:
@@ -79,7 +79,7 @@ def clock(canvas: Image, rng: Generator) -> None:
             cv2.line(canvas, _at(0.8 * radius, angle), _at(0.92 * radius, angle), ink, 2, cv2.LINE_AA)
     for _ in range(int(rng.integers(1, 4))):
         end = _at(rng.uniform(0.4, 0.85) * radius, rng.uniform(0, 2 * pi))
-        cv2.line(canvas, (MIDDLE, MIDDLE), end, ink, int(rng.integers(1, 5)), cv2.LINE_AA)
+        cv2.line(canvas, (CENTER, CENTER), end, ink, int(rng.integers(1, 5)), cv2.LINE_AA)
 
 
 def wheel(canvas: Image, rng: Generator) -> None:
@@ -90,7 +90,7 @@ def wheel(canvas: Image, rng: Generator) -> None:
     turn = rng.uniform(0, pi)
     for i in range(spokes):
         end = _at(inside, turn + 2 * pi * i / spokes)
-        cv2.line(canvas, (MIDDLE, MIDDLE), end, ink, thick, cv2.LINE_AA)
+        cv2.line(canvas, (CENTER, CENTER), end, ink, thick, cv2.LINE_AA)
     _disc(canvas, rng, inside * rng.uniform(0.1, 0.4))
 
 
@@ -98,14 +98,14 @@ def globe(canvas: Image, rng: Generator) -> None:
     """A shaded ball, plain, with meridians or with patches; a lamp when it is bright."""
     radius, (dx, dy) = rng.uniform(34, 46), rng.uniform(-0.5, 0.5, 2)
     base = np.array(_colour(rng), float)
-    v, u = (np.mgrid[:SIZE, :SIZE] - MIDDLE) / radius
+    v, u = (np.mgrid[:SIZE, :SIZE] - CENTER) / radius
     light = np.clip(1.15 - 0.75 * np.hypot(u - dx, v - dy), 0.1, 1.2)
     inside = np.hypot(u, v) < 1
     canvas[inside] = np.clip(base * light[..., None], 0, 255)[inside].astype(np.uint8)
     ink = _colour(rng)
     for i in range(int(rng.integers(0, 6))):
         if rng.random() < 0.5:
-            cv2.ellipse(canvas, (MIDDLE, MIDDLE), (int(radius * i / 6), int(radius)), 0, 0, 360, ink, 1, cv2.LINE_AA)
+            cv2.ellipse(canvas, (CENTER, CENTER), (int(radius * i / 6), int(radius)), 0, 0, 360, ink, 1, cv2.LINE_AA)
         else:
             size = (int(rng.integers(3, 14)), int(rng.integers(3, 14)))
             cv2.ellipse(canvas, _at(rng.uniform(0, 0.7) * radius, rng.uniform(0, 2 * pi)), size, 0, 0, 360, ink, -1)
@@ -128,12 +128,12 @@ def _colour(rng: Generator) -> Colour:
 def _disc(canvas: Image, rng: Generator, radius: float) -> float:
     """Fill a disc in the middle, now and then with a rim, or draw a ring; returns its radius."""
     thick = -1 if rng.random() < 0.75 else int(rng.integers(2, 8))
-    cv2.circle(canvas, (MIDDLE, MIDDLE), int(radius), _colour(rng), thick, cv2.LINE_AA)
+    cv2.circle(canvas, (CENTER, CENTER), int(radius), _colour(rng), thick, cv2.LINE_AA)
     if rng.random() < 0.3:
-        cv2.circle(canvas, (MIDDLE, MIDDLE), int(radius), _colour(rng), int(rng.integers(1, 5)), cv2.LINE_AA)
+        cv2.circle(canvas, (CENTER, CENTER), int(radius), _colour(rng), int(rng.integers(1, 5)), cv2.LINE_AA)
     return radius
 
 
 def _at(length: float, angle: float) -> tuple[int, int]:
     """A point so far from the middle."""
-    return round(MIDDLE + length * cos(angle)), round(MIDDLE + length * sin(angle))
+    return round(CENTER + length * cos(angle)), round(CENTER + length * sin(angle))

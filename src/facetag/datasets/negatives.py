@@ -22,11 +22,11 @@ class Negatives:
     """Where nets were wrong.
 
     Attributes:
-        places: a picture's file and a place in it, in pixels.
+        positions: a picture's file and a place in it, in pixels.
         with_faces: pictures that do show a face.
     """
 
-    places: Sequence[tuple[Path, Box]]
+    positions: Sequence[tuple[Path, Box]]
     with_faces: frozenset[Path]
 
 
@@ -41,15 +41,15 @@ def load_negatives(file: Path) -> Negatives:
         kinds.setdefault(row["file"], set()).add(row["kind"])
     faces = {name for name, found in kinds.items() if FACE in found}
     boxes = {name: found for name, found in load_boxes_csv(file).items() if name not in faces}
-    places = [(file.parent / name, box) for name, found in boxes.items() for box in found]
-    return Negatives(places, frozenset(file.parent / name for name in faces))
+    positions = [(file.parent / name, box) for name, found in boxes.items() for box in found]
+    return Negatives(positions, frozenset(file.parent / name for name in faces))
 
 
-def piece_around(image: Image, place: Box) -> tuple[Image, Box]:
+def piece_around(image: Image, position: Box) -> tuple[Image, Box]:
     """The picture around a place, as far as there is any, and the place as fractions of that piece."""
     height, width = image.shape[:2]
-    around = place.enlarged(AROUND, AROUND).clipped(width, height)
+    around = position.enlarged(AROUND, AROUND).clipped(width, height)
     left, top = int(around.x), int(around.y)
     right, bottom = max(round(around.right), left + 1), max(round(around.bottom), top + 1)
     piece = image[top:bottom, left:right]
-    return piece, place.shifted(-left, -top).scaled(1 / piece.shape[1], 1 / piece.shape[0])
+    return piece, position.shifted(-left, -top).scaled(1 / piece.shape[1], 1 / piece.shape[0])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from facetag.attributes import ATTRIBUTES
-from facetag.datasets.boxed_photos import load_boxed_files
+from facetag.datasets.boxed_images import load_boxed_files
 from facetag.datasets.celeba import CelebA
 from facetag.datasets.tags import TagLabels
 from facetag.datasets.utkface import Person
@@ -32,7 +32,7 @@ from facetag.training.propose import aligned_boxes
 from facetag.training.proposed import face_boxes, located_boxes, proposed_head_regions
 from facetag.training.recipe import FaceStage, Recipe
 from facetag.training.ship import fit_svm
-from facetag.training.train_center_net import BOXES, CenterNetTask, boxed_photos, detection_composers
+from facetag.training.train_center_net import BOXES, CenterNetTask, boxed_images, detection_composers
 from facetag.training.trained import by_localizer, head_region_localizer, trained_teacher
 
 
@@ -88,8 +88,8 @@ def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions,
     files = None if boxes is None else load_boxed_files(boxes)
     checkpoint.keep_record(own / BOXES, None if files is None else files.record(), options.resume)
     train_scenes, validation_scenes = detection_composers(folder, run / "pictures", stage)
-    photos = None if files is None else boxed_photos(files, run / "pictures", stage)
-    task = CenterNetTask(train_scenes, validation_scenes, stage, photos)
+    boxed = None if files is None else boxed_images(files, run / "pictures", stage)
+    task = CenterNetTask(train_scenes, validation_scenes, stage, boxed)
     if stage.start == "earlier" and not options.resume:
         _load(task.model, own, checkpoint.best_state(own))
     return train(task, stage.loop, own, options)

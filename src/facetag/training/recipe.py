@@ -238,13 +238,13 @@ class CenterNetStage:
         validation: scenes that validate.
         box_weight: of errors of boxes, next to the loss of the heatmap.
         negatives: negatives.csv of the data folder says where pictures only look like a face, and which do show one.
-            The first are shown more often and blended in (`scenes.look_alikes`), the others are left out.
-        photos: fraction of the examples that are photographs of the boxes file, where one is given.
+            The first are shown more often and blended in (`scenes.lookalikes`), the others are left out.
+        boxed_images: fraction of the examples that are photographs of the boxes file, where one is given.
         scenes: how scenes are composed, of a side that is a multiple of 32.
         net: structure.
 
     Raises:
-        UsageError: `photos` is no fraction.
+        UsageError: `boxed_images` is no fraction.
     """
 
     start: Literal["nothing", "earlier"] = "nothing"
@@ -255,14 +255,14 @@ class CenterNetStage:
     validation: int = 256
     box_weight: float = 1.0
     negatives: bool = False
-    photos: float = 0.3
+    boxed_images: float = 0.3
     scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
     net: CenterNetSettings = field(default_factory=CenterNetSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.photos <= 1:
-            raise UsageError(f"photos = {self.photos} under [center_net] of the recipe", "set 0 to 1")
+        if not 0 <= self.boxed_images <= 1:
+            raise UsageError(f"boxed_images = {self.boxed_images} under [center_net] of the recipe", "set 0 to 1")
 
 
 @dataclass(frozen=True)

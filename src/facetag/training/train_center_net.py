@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from facetag.datasets.boxed_photos import BoxedFiles, BoxedPhotos
+from facetag.datasets.boxed_images import BoxedFiles, BoxedImages
 from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneComposer, TightImages
 from facetag.datasets.image_pool import ImagePool, build_pool
 from facetag.datasets.negatives import Negatives, piece_around
@@ -37,7 +37,7 @@ RATE = 0.1  #: false positives an image
 IOU = 0.5
 NMS_IOU = 0.4
 BOXES = "boxes.json"  #: in the stage's folder: which boxes file it learned from
-HEAD_PIXELS, SCENE_PIXELS, PHOTO_PIXELS = 240, 420, 640  #: of the longer side of decoded heads, scenes and photographs
+HEAD_PIXELS, SCENE_PIXELS, IMAGE_PIXELS = 240, 420, 640  #: of the longer side of decoded heads, scenes and photographs
 
 
 def detection_composers(
@@ -79,24 +79,24 @@ def _with_negatives(groups: Sequence[Sequence[str]], negatives: Negatives) -> li
     """Groups of scenes without the pictures that show a face after all, and a further group of those where nets were
     wrong."""
     shown = {str(path) for path in negatives.with_faces}
-    wrong = sorted({str(path) for path, _ in negatives.places})
+    wrong = sorted({str(path) for path, _ in negatives.positions})
     kept = [[path for path in group if path not in shown] for group in groups]
     return [group for group in (*kept, wrong) if group]
 
 
 def _pieces(negatives: Negatives, pools: Path) -> TightImages:
     """The pictures around the places where nets were wrong."""
-    pieces = [piece_around(read_rgb(str(path)), place) for path, place in negatives.places]
+    pieces = [piece_around(read_rgb(str(path)), position) for path, position in negatives.positions]
     names = [str(index) for index in range(len(pieces))]
-    digest = hashlib.sha256(repr(negatives.places).encode()).hexdigest()
+    digest = hashlib.sha256(repr(negatives.positions).encode()).hexdigest()
     pool = build_pool(names, pools / f"negatives_{digest[:12]}", lambda name: pieces[int(name)][0], HEAD_PIXELS)
-    return TightImages(pool, [place for _, place in pieces])
+    return TightImages(pool, [position for _, position in pieces])
 
 
-def boxed_photos(files: BoxedFiles, pools: Path, stage: CenterNetStage) -> BoxedPhotos:
+def boxed_images(files: BoxedFiles, pools: Path, stage: CenterNetStage) -> BoxedImages:
     """The photographs of a boxes file, kept decoded in `pools`."""
-    pool = build_pool(files.paths, pools / f"boxed_{files.digest[:12]}", read_rgb, PHOTO_PIXELS)
-    return BoxedPhotos(pool, files.boxes, stage.scenes, stage.loop.seed)
+    pool = build_pool(files.paths, pools / f"boxed_{files.digest[:12]}", read_rgb, IMAGE_PIXELS)
+    return BoxedImages(pool, files.boxes, stage.scenes, stage.loop.seed)
 
 
 class SceneSamples(Dataset[Any]):
@@ -111,19 +111,19 @@ class SceneSamples(Dataset[Any]):
         count: int,
         small_size: int,
         small_epochs: int,
-        photos: BoxedPhotos | None = None,
+        boxed: BoxedImages | None = None,
         fraction: float = 0.0,
     ) -> None:
-        self.composer, self.count, self.photos, self.fraction = composer, count, photos, fraction
+        self.composer, self.count, self.boxed, self.fraction = composer, count, boxed, fraction
         self.small_size, self.small_epochs = small_size, small_epochs
 
     def __len__(self) -> int:
         return self.count
 
     def scene(self, epoch: int, index: int) -> DetectionScene:
-        source: DetectionSceneComposer | BoxedPhotos = self.composer
-        if self.photos is not None and np.random.default_rng((epoch, index, 7)).random() < self.fraction:
-            source = self.photos
+        source: DetectionSceneComposer | BoxedImages = self.composer
+        if self.boxed is not None and np.random.default_rng((epoch, index, 7)).random() < self.fraction:
+            source = self.boxed
         if epoch < self.small_epochs:
             source = replace(source, settings=replace(source.settings, input_size=self.small_size))
         return source.compose(epoch, index)
@@ -146,13 +146,13 @@ class CenterNetTask:
         training: DetectionSceneComposer,
         validation: DetectionSceneComposer,
         stage: CenterNetStage,
-        photos: BoxedPhotos | None = None,
+        boxed: BoxedImages | None = None,
     ) -> None:
         self.stage = stage
         torch.manual_seed(stage.loop.seed)
         self.model: nn.Module = CenterNet(stage.net)
         small = (stage.small_size, stage.small_epochs)
-        self.examples = SceneSamples(training, stage.scenes_per_epoch, *small, photos, stage.photos)
+        self.examples = SceneSamples(training, stage.scenes_per_epoch, *small, boxed, stage.boxed_images)
         self.validation = SceneSamples(validation, stage.validation, stage.scenes.input_size, 0)
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:

@@ -1,7 +1,7 @@
 """What the commands of the paper's figures are told, as one object, and where their figure goes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -98,7 +98,8 @@ def figure_command(
 
 
 def _parameter(field: Any, defaults: dict[str, Any]) -> Parameter:
-    default = defaults.get(field.name, field.default)
+    own = Parameter.empty if field.default is MISSING else field.default
+    default = defaults.get(field.name, own)
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=field.type)
 
 

@@ -27,8 +27,8 @@ Boxes = Annotated[
     typer.Option(
         metavar="FILE",
         help="Learn from the photos of this CSV too (file or path, x, y, width, height; one row a face, all four empty "
-        "for a photo without one). The recipe's center_net.photos says how often. Its names are seen from the current "
-        "folder, or else from its own.",
+        "for a photo without one). The recipe's center_net.boxed_images says how often. Its names are seen from the "
+        "current folder, or else from its own.",
     ),
 ]
 

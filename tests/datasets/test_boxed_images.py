@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetag.datasets import boxed_photos
+from facetag.datasets import boxed_images
 from facetag.datasets.augment import ColourSettings
-from facetag.datasets.boxed_photos import BoxedPhotos, load_boxed_files
+from facetag.datasets.boxed_images import BoxedImages, load_boxed_files
 from facetag.datasets.detection_scenes import DetectionSceneSettings
 from facetag.datasets.image_pool import build_pool
 from facetag.errors import DataError
@@ -45,7 +45,7 @@ ROWS = ("two.png,30,40,24,30", "two.png,100,50,16,20", "bare.png,,,,")
 def photos_of(folder, **changes):
     files = load_boxed_files(written(folder, *ROWS))
     pool = build_pool(files.paths, folder / "pool", lambda path: np.asarray(Image.open(path)), 640)
-    return BoxedPhotos(pool, files.boxes, replace(PLAIN, **changes), 3)
+    return BoxedImages(pool, files.boxes, replace(PLAIN, **changes), 3)
 
 
 def test_boxes_are_fractions_and_a_bare_photo_has_none(folder):
@@ -85,7 +85,7 @@ def test_what_is_wrong_in_a_boxes_file_is_said_in_one_line(folder, rows, said):
 
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
 def test_a_face_is_bright_where_its_box_is_and_nothing_else_is(folder, monkeypatch, mosaic):
-    monkeypatch.setattr(boxed_photos, "MOSAIC", mosaic)
+    monkeypatch.setattr(boxed_images, "MOSAIC", mosaic)
     photos, faces = photos_of(folder), 0
     for index in range(40):
         scene = photos.compose(0, index)

@@ -84,7 +84,7 @@ def _size(path: str, file: Path) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class BoxedPhotos:
+class BoxedImages:
     """Composes a scene of (epoch, index) from photographs with boxes, as `DetectionSceneComposer` does from heads."""
 
     images: ImagePool
