@@ -178,8 +178,8 @@ def cvtColor(picture, code): return picture[..., 0]
 def equalizeHist(grey): return grey
 class CascadeClassifier:
     def __init__(self, path): assert path == "/cascades/haarcascade_frontalface_alt2.xml", path
-    def detectMultiScale2(self, grey, minNeighbors):
-        assert minNeighbors == 1 and grey.shape == (50, 100)
+    def detectMultiScale2(self, grey, minNeighbors, minSize):
+        assert minNeighbors == 1 and minSize == (0, 0) and grey.shape == (50, 100)
         return (np.array([[1, 2, 3, 4], [5, 6, 7, 8]]), np.array([2, 31])) if grey.any() else ((), ())
 """
     modules = {"cv2.py": cv2_of_four}
