@@ -58,7 +58,7 @@ def test_table_1_has_every_system_and_a_rerun_learns_nothing_anew(data, work, mo
     limits = tracer["intervals"]["accuracy"]
     assert limits["low"] <= limits["value"] <= limits["high"]
     assert found["systems"]["random, fixed boxes"]["behind_the_last"]["value"] == 0
-    rows = {row["name"]: row["value"] for row in csv.DictReader(numbers.open())}
+    rows = {row["name"]: row["value"] for row in csv.DictReader(numbers.read_text().splitlines())}
     assert float(rows["systems/constant/means/accuracy"]) == pytest.approx(
         found["systems"]["constant"]["means"]["accuracy"], abs=1e-6
     )

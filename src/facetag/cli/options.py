@@ -80,8 +80,8 @@ KeepWatch = Annotated[
     bool,
     typer.Option(
         "--watch",
-        help="Go on: write the document again whenever its inputs changed and were quiet for five seconds. A signal ends "
-        "it.",
+        help="Go on: write the document again whenever its inputs changed and were quiet for five seconds. "
+        "A signal ends it.",
         rich_help_panel=RUNS,
     ),
 ]
