@@ -38,7 +38,7 @@ class BoxedFiles:
 
     paths: list[str]
     boxes: list[tuple[Box, ...]]
-    doubtful: list[tuple[Box, ...]]
+    unsure: list[tuple[Box, ...]]
     digest: str
 
     def record(self) -> dict[str, Any]:
@@ -46,14 +46,14 @@ class BoxedFiles:
         return {"sha256": self.digest, "photographs": len(self.paths), "faces": sum(map(len, self.boxes))}
 
 
-def load_boxed_files(file: Path, sure: float = 0.0) -> BoxedFiles:
+def load_boxed_files(file: Path, confidence: float = 0.0) -> BoxedFiles:
     """What a boxes file names (`facetag.datasets.boxes`); names are seen from the current folder, or else from its own.
 
     Args:
-        sure: a box whose score (column `score`, where there is one) is lower may be a face.
+        confidence: a box whose score (column `score`, where there is one) is lower may be a face.
 
     Raises:
-        DataError: the file is malformed or has no sure box, a photograph is missing or unreadable, or a box lies
+        DataError: the file is malformed or has no confident box, a photograph is missing or unreadable, or a box lies
             outside of its photograph.
     """
     try:
@@ -70,10 +70,11 @@ def load_boxed_files(file: Path, sure: float = 0.0) -> BoxedFiles:
             raise DataError(f"{file}: a box of {name} lies outside of its {width} x {height} pixels", remedy)
         boxed.paths.append(path)
         fractions = [
-            (box.scaled(1 / width, 1 / height), score >= sure) for box, score in zip(boxes, scores[name], strict=True)
+            (box.scaled(1 / width, 1 / height), score >= confidence)
+            for box, score in zip(boxes, scores[name], strict=True)
         ]
         boxed.boxes.append(tuple(box for box, is_face in fractions if is_face))
-        boxed.doubtful.append(tuple(box for box, is_face in fractions if not is_face))
+        boxed.unsure.append(tuple(box for box, is_face in fractions if not is_face))
     if not any(boxed.boxes):
         raise DataError(f"{file} has no box", "at least one image needs a face to learn from")
     return boxed
@@ -100,7 +101,7 @@ class BoxedImages:
 
     images: ImagePool
     boxes: Sequence[tuple[Box, ...]]
-    doubtful: Sequence[tuple[Box, ...]]
+    unsure: Sequence[tuple[Box, ...]]
     settings: DetectionSceneSettings
     seed: int = 0
 
@@ -125,12 +126,12 @@ class BoxedImages:
         index = int(rng.integers(len(self.images)))
         image = self.images[index]
         height, width = image.shape[:2]
-        boxes, doubtful = ([box.scaled(width, height) for box in found[index]] for found in (self.boxes, self.doubtful))
+        boxes, unsure = ([box.scaled(width, height) for box in found[index]] for found in (self.boxes, self.unsure))
         square = self._around_a_face(rng, boxes, size) if boxes and rng.random() >= ANYWHERE else _anywhere(rng, image)
         left, top, side = (round(value) for value in (square.x, square.y, square.width))
         shown = resize(_cut(image, left, top, side, rng), size, size)
         scale = size / side
-        moved = [box.shifted(-left, -top).scaled(scale) for box in (*boxes, *doubtful)]
+        moved = [box.shifted(-left, -top).scaled(scale) for box in (*boxes, *unsure)]
         if rng.random() < 0.5:
             shown = np.asarray(cv2.flip(shown, 1), np.uint8)
             moved = [Box(size - box.right, box.y, box.width, box.height) for box in moved]
@@ -145,10 +146,10 @@ class BoxedImages:
         center_x, center_y = face.center
         return Box(center_x - float(x) * side, center_y - float(y) * side, side, side)
 
-    def _split(self, image: Image, boxes: Sequence[Box], doubtful: Sequence[Box]) -> DetectionScene:
+    def _split(self, image: Image, boxes: Sequence[Box], unsure: Sequence[Box]) -> DetectionScene:
         size, least = image.shape[0], 0.8 * self.settings.smallest
         faces: list[Box] = []
-        ignored = list(doubtful)
+        ignored = list(unsure)
         for box in boxes:
             whole = box.clipped(size, size).area >= INSIDE * box.area and box.height >= least
             (faces if whole else ignored).append(box)

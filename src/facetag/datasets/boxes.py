@@ -57,7 +57,7 @@ def _score(path: Path, line: int, field: str) -> float:
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        raise DataError(f"{path}, line {line}: the score {field!r} is no number", "leave it empty for a sure face")
+        raise DataError(f"{path}, line {line}: the score {field!r} is no number", "leave it empty for a certain face")
     return score
 
 

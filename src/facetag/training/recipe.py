@@ -240,7 +240,7 @@ class CenterNetStage:
         negatives: negatives.csv of the data folder says where pictures only look like a face, and which do show one.
             The first are shown more often and blended in (`scenes.lookalikes`), the others are left out.
         boxed_images: fraction of the examples that are photographs of the boxes file, where one is given.
-        sure: a box of that file with a lower score, where it has scores, is an ignore region.
+        confidence: a box of that file with a lower score, where it has scores, is an ignore region.
         scenes: how scenes are composed, of a side that is a multiple of 32.
         net: structure.
 
@@ -257,7 +257,7 @@ class CenterNetStage:
     box_weight: float = 1.0
     negatives: bool = False
     boxed_images: float = 0.3
-    sure: float = 0.0
+    confidence: float = 0.0
     scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
     net: CenterNetSettings = field(default_factory=CenterNetSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
