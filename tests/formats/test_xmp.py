@@ -329,6 +329,7 @@ def test_a_run_tells_of_each_image_what_went_wrong_and_goes_on(tmp_path):
     for name in ("good.jpg", "link.jpg", "gone.jpg", "other.jpg"):
         sidecars(ImageResult(name, Status.OK, "", 48, 64, (face("Bald", box=(0, 0, 24, 32)),)))
     sidecars(ImageResult("failed.jpg", Status.UNREADABLE, "no"))
+    sidecars(ImageResult("without.jpg", Status.NO_FACE, "", 48, 64))
     assert (sidecars.written, sidecars.refused) == (2, 2)
     assert [line.split(": ", 1)[1] for line in said] == [
         "a link, folder or device has its name; move it away", "No such file or directory"
