@@ -338,9 +338,9 @@ def _values(name_or_path: str) -> dict[str, Any]:
     values = _read(name_or_path)
     base = values.pop("base", None)
     if base is not None:
-        if base not in shipped_recipes() or "base" in (shared := _read(base)):
-            raise DataError(f"recipe {name_or_path}: base {base!r} is no whole recipe", "name a shipped one")
-        values = _over(shared, values)
+        if base not in shipped_recipes():
+            raise DataError(f"recipe {name_or_path}: base {base!r} is no shipped recipe", "name a shipped one")
+        values = _over(_values(base), values)
     return values
 
 
