@@ -62,7 +62,7 @@ class S3Store(Store):
     def _read(self, url: Url, most: int) -> bytes:
         """By one request, so that the bytes are of one state of the object."""
         try:
-            return bytes(self.files.cat_file(self.name(url), 0, most))
+            return bytes(self.files.cat_file(self.name(url), start=0, end=most))
         except OSError as error:
             if status_of(error) == 416:  # a range of nothing
                 return b""

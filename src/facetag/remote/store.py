@@ -80,7 +80,7 @@ class Store:
         start = max(size - most, 0)
         if start >= size:
             return b""
-        return self.asked(url, lambda: bytes(self.files.cat_file(self.name(url), start, size)))
+        return self.asked(url, lambda: bytes(self.files.cat_file(self.name(url), start=start, end=size)))
 
     def entries(self, folder: Url) -> Iterator[Entry]:
         """What a folder holds, in the order of the names' bytes.
@@ -100,6 +100,7 @@ class Store:
             OSError: as `stamp`.
         """
         self._refuse_changed(url, before)
+        stream.seek(0)
         data = stream.read()
         self.asked(url, lambda: self.files.pipe_file(self.name(url), data))
 
@@ -136,7 +137,7 @@ class Store:
     def _read(self, url: Url, most: int) -> bytes:
         files = self.files
         with self._lock:  # the readers of a file in memory share one position
-            return bytes(files.cat_file(self.name(url), 0, most))
+            return bytes(files.cat_file(self.name(url), start=0, end=most))
 
     def _entry(self, info: dict[str, Any]) -> Entry:
         is_folder = info["type"] == "directory"
