@@ -93,7 +93,9 @@ def test_an_object_that_fails_is_a_row_and_the_next_run_asks_again(facetag, phot
 def test_an_output_at_a_url_needs_a_journal_here_and_is_equal(facetag, photos, files, tmp_path):
     out = "memory://bucket/out/tags.csv"
     code, _, err = facetag("predict", "in", "--out", out)
-    assert code == 2 and err.endswith(f"{out} has no room for a journal beside it; add --journal FILE, on this machine\n")
+    assert code == 2 and err.endswith(
+        f"{out} has no room for a journal beside it; add --journal FILE, on this machine\n"
+    )
     assert facetag("predict", "in", "--out", out, "--journal", "tags.journal")[0] == 0
     assert facetag("predict", "in", "--out", "local.csv")[0] == 0
     assert files.cat_file("/bucket/out/tags.csv") == (tmp_path / "local.csv").read_bytes()

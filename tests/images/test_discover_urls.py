@@ -106,7 +106,9 @@ def test_a_missing_extra_is_one_line(monkeypatch):
         store.store_of(as_url("s3://bucket/a.jpg"))
 
 
-@given(st.sets(st.text(st.sampled_from("ab-./~é"), min_size=1, max_size=6).filter(lambda name: name.strip("/") == name)))
+@given(
+    st.sets(st.text(st.sampled_from("ab-./~é"), min_size=1, max_size=6).filter(lambda name: name.strip("/") == name))
+)
 def test_entries_of_a_bucket_come_in_the_order_of_a_folder(keys):
     firsts = {key.partition("/")[::2] for key in keys}
     folders = {name for name, below in firsts if below}

@@ -220,7 +220,7 @@ def test_a_large_output_comes_in_parts_and_an_upload_that_ends_early_leaves_the_
 
     (tmp_path / "other").write_bytes(whole[::-1])
     faults.first(99, "drop", "PUT", "partNumber=3")
-    with open(tmp_path / "other", "rb") as stream, pytest.raises(OSError, match="."):
+    with open(tmp_path / "other", "rb") as stream, pytest.raises(OSError, match=r"."):
         there.replace(out, stream, old)
     assert there.stamp(out) == old and not list(bucket.multipart_uploads.all())
 
@@ -231,7 +231,9 @@ def test_a_large_output_comes_in_parts_and_an_upload_that_ends_early_leaves_the_
     assert body(bucket, "out/large.bin") == b"somebody's own" and not list(bucket.multipart_uploads.all())
 
 
-def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(facetag, photos, bucket, faults, model_folder, tmp_path):
+def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(
+    facetag, photos, bucket, faults, model_folder, tmp_path
+):
     bucket.put_object(Key="out/tags.csv", Body=b"schema_version,path\r\n")
     hung = []
 

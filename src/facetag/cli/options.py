@@ -427,7 +427,7 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
 
     def decorate(command: _Command) -> Callable[..., None]:
         def called(context: typer.Context, **names_in: Any) -> None:
-            command(context, Options(**{name: _shown(name, value) for name, value in names_in.items()}))
+            command(context, Options(**{name: shown(name, value) for name, value in names_in.items()}))
 
         asked = [each for each in fields(Options) if each.name not in without]
         kind = Parameter.KEYWORD_ONLY
@@ -440,14 +440,14 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
     return decorate
 
 
-def _shown(name: str, value: Any) -> Any:
+def shown(name: str, value: Any) -> Any:
     """An option's value, in which URLs are as they may be shown, and open what they say.
 
     Raises:
         UsageError: a URL stands where there has to be a path on this machine.
     """
     if isinstance(value, list):
-        return [_shown(name, each) for each in value]
+        return [shown(name, each) for each in value]
     if isinstance(value, Path):
         refuse_url(f"--{name.replace('_', '-')}", value)
     return as_url(value) or value if isinstance(value, str) else value

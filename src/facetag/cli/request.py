@@ -212,14 +212,12 @@ def _check_journal(options: Options) -> None:
         UsageError: it needs one that is not named, or has none.
     """
     from facetag.formats.destination import is_regular
-    from facetag.runs.run_files import RunFiles, refuse_as_journal
+    from facetag.runs.run_files import RunFiles
 
-    if options.journal and not is_regular(options.out):
-        raise UsageError("--journal is of an output that is a file", "add --out FILE")
-    if options.journal:
-        refuse_as_journal(options.journal, options.out)
     if is_regular(options.out):
         RunFiles.of(options.out, options.journal)
+    elif options.journal:
+        raise UsageError("--journal is of an output that is a file", "add --out FILE")
 
 
 def _arguments_of_question(options: Options, decisions: "Decisions") -> dict[str, Any]:

@@ -38,10 +38,12 @@ class RunFiles:
         """Beside the output, or beside a journal that the user named.
 
         Raises:
-            UsageError: the output lies elsewhere, and no journal is named.
+            UsageError: the output lies elsewhere, and no journal is named; or the journal does, or is the output.
+            FacetagError: the journal's folder is not there.
         """
         own = () if as_url(out) else (next_to(out, LOCK),)
         if journal:
+            _refuse_as_journal(journal, out)
             return cls(out, journal, journal + REPORT, (journal + LOCK, *own), True)
         if not own:
             raise UsageError(f"{out} has no room for a journal beside it", "add --journal FILE, on this machine")
@@ -62,13 +64,8 @@ class RunFiles:
             yield for_sqlite[0]
 
 
-def refuse_as_journal(journal: str, out: str) -> None:
-    """See that a file that the user names may be, or become, a journal.
-
-    Raises:
-        UsageError: it lies elsewhere, or is the output.
-        FacetagError: its folder is not there.
-    """
+def _refuse_as_journal(journal: str, out: str) -> None:
+    """See that a file that the user names may be, or become, a journal."""
     if as_url(journal):
         raise UsageError(f"--journal {journal} is not on this machine", "name a file here")
     if not as_url(out) and os.path.realpath(out) == os.path.realpath(journal):
