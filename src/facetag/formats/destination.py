@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from facetag.errors import UsageError, writing
 from facetag.images.file_types import HEAD_BYTES, kind_of
@@ -190,7 +190,7 @@ def _elsewhere(out: Url, at: Passing) -> Iterator[TextIO]:
             at("written")
             stream.flush()
             at("synced")
-        remote.replace(out, stream.buffer)
+        remote.replace(out, cast(BinaryIO, stream.buffer))
         at("renamed")
 
 

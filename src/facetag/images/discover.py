@@ -16,6 +16,7 @@ from facetag.images.exclusion import Exclusion
 from facetag.images.file_types import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
 from facetag.images.seen_paths import SeenPaths
 from facetag.remote import reading as remote
+from facetag.remote.store import Entry
 from facetag.remote.url import Url, as_url
 
 _LIST_BLOCK = 1 << 16
@@ -50,7 +51,7 @@ class _Folder:
     above: tuple[tuple[int, int], ...] = ()
 
 
-_Entry = tuple[_Folder, "os.DirEntry[str] | Path | remote.Entry"]
+_Entry = tuple[_Folder, "os.DirEntry[str] | Path | Entry"]
 
 
 class Discovery:
@@ -370,7 +371,7 @@ def _below(entry: _Entry) -> _Folder:
     return _Folder(os.path.join(folder.path, child.name), os.path.join(folder.inner, child.name), folder.above)
 
 
-def _sort(file: "os.DirEntry[str] | Path | remote.Entry", follow_links: bool = True) -> Seen:
+def _sort(file: "os.DirEntry[str] | Path | Entry", follow_links: bool = True) -> Seen:
     """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
     is FOUND, for its row says why. A link that is not followed is LINK: where it leads may not answer."""
     try:
@@ -389,7 +390,7 @@ def _head(entry: _Entry) -> bytes:
     ending: each is a request, and a bucket may hold a sidecar for each image."""
     folder, file = entry
     try:
-        if isinstance(file, remote.Entry):
+        if isinstance(file, Entry):
             return b"" if "." in file.name else remote.head_of(folder.path, file.name, HEAD_BYTES)
         with open(file, "rb") as stream:
             return stream.read(HEAD_BYTES)

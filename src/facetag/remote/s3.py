@@ -74,7 +74,7 @@ class S3Store(Store):
         stream.seek(0)
         upload = self._call(url, "create_multipart_upload")["UploadId"]
         try:
-            parts = []
+            parts = list[dict[str, Any]]()
             while data := stream.read(size):
                 number = len(parts) + 1
                 answer = self._call(url, "upload_part", Body=data, PartNumber=number, UploadId=upload)
@@ -89,11 +89,12 @@ class S3Store(Store):
 
     def _listed(self, folder: Url) -> Iterator[Entry]:
         """In the order of whole keys, as the server has them."""
-        prefix, after, page = folder.path, "", {"IsTruncated": True}
+        prefix, after = folder.path, ""
+        page: dict[str, Any] = {"IsTruncated": True}
         found = not prefix
         while page["IsTruncated"]:
             where = {"ContinuationToken": after} if after else {}
-            page = self._call(folder, "list_objects_v2", Prefix=prefix, Delimiter="/", key=False, **where)
+            page = self._call(folder, "list_objects_v2", Prefix=prefix, Delimiter="/", **where)
             after = page.get("NextContinuationToken", "")
             folders = (Entry(each["Prefix"][len(prefix) : -1], True) for each in page.get("CommonPrefixes", ()))
             objects = (
@@ -107,8 +108,9 @@ class S3Store(Store):
         if not found:
             raise FileNotFoundError(2, os.strerror(2))
 
-    def _call(self, url: Url, method: str, key: bool = True, **arguments: Any) -> dict[str, Any]:
-        where = {"Bucket": self.login.host, **({"Key": url.path} if key else {})}
+    def _call(self, url: Url, method: str, **arguments: Any) -> dict[str, Any]:
+        """A request about an object, or about the whole bucket where a prefix is given."""
+        where = {"Bucket": self.login.host, **({} if "Prefix" in arguments else {"Key": url.path})}
         call = partial(self.files.call_s3, method, **where, **arguments)
         return dict(self.asked(url, call))
 
