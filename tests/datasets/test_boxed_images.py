@@ -45,7 +45,7 @@ ROWS = ("two.png,30,40,24,30", "two.png,100,50,16,20", "bare.png,,,,")
 def photos_of(folder, **changes):
     files = load_boxed_files(written(folder, *ROWS))
     pool = build_pool(files.paths, folder / "pool", lambda path: np.asarray(Image.open(path)), 640)
-    return BoxedImages(pool, files.boxes, replace(PLAIN, **changes), 3)
+    return BoxedImages(pool, files.boxes, files.unsure, replace(PLAIN, **changes), 3)
 
 
 def test_boxes_are_fractions_and_a_bare_photo_has_none(folder):
@@ -111,6 +111,28 @@ def test_faces_that_are_small_or_mostly_outside_are_ignored(folder):
     scenes = [photos.compose(0, index) for index in range(60)]
     assert all(face.height >= 16 for scene in scenes for face in scene.faces)
     assert any(scene.ignored for scene in scenes)
+
+
+def test_a_box_of_low_score_is_an_ignore_region_and_one_without_a_score_is_a_face(folder):
+    file = folder / "faces.csv"
+    file.write_text("path,x,y,width,height,score\ntwo.png,30,40,24,30,0.3\ntwo.png,100,50,16,20,\n")
+    files = load_boxed_files(file, confidence=0.5)
+    assert len(files.boxes[0]) == len(files.unsure[0]) == 1
+    assert files.unsure[0][0].scaled(160, 120).iou(FACES[0]) > 0.999
+    pool = build_pool(files.paths, folder / "scored", lambda path: np.asarray(Image.open(path)), 640)
+    photos = BoxedImages(pool, files.boxes, files.unsure, replace(PLAIN, smallest=4.0), 3)
+    scenes = [photos.compose(0, index) for index in range(60)]
+    ratios = {round(box.height / face.height, 1) for scene in scenes for box in scene.ignored for face in scene.faces}
+    assert any(abs(ratio - 1.5) < 0.11 for ratio in ratios)  # both in one square
+    with pytest.raises(DataError, match="has no box"):
+        load_boxed_files(folder / "faces.csv", confidence=1.5)
+
+
+def test_a_score_that_is_no_number_is_refused(folder):
+    file = folder / "faces.csv"
+    file.write_text("path,x,y,width,height,score\ntwo.png,30,40,24,30,high\n")
+    with pytest.raises(DataError, match="line 2: the score 'high' is no number"):
+        load_boxed_files(file)
 
 
 def test_scales_and_mirror_images_vary_and_the_same_place_gives_the_same_scene(folder):

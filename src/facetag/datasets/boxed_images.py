@@ -1,7 +1,8 @@
 """Photographs whose faces' boxes somebody drew, from a CSV file that a user brings, for a centre network to learn.
 
 A photograph is shown as squares of it: at a random scale, around one of its faces or anywhere, mirrored or not, or four
-squares as a mosaic. A face of which a square holds too little, or that is too small there, is an ignore region.
+squares as a mosaic. A face of which a square holds too little, or that is too small there, is an ignore region; so is a
+box whose score is too low, where a detector's answers are what there is to learn from.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 
 from facetag.datasets.augment import Generator, jitter_colour
-from facetag.datasets.boxes import load_boxes_csv
+from facetag.datasets.boxes import load_boxes_csv, load_scores_csv
 from facetag.datasets.detection_scenes import DetectionScene, DetectionSceneSettings, resize
 from facetag.datasets.image_pool import ImagePool
 from facetag.datasets.scenes import log_uniform
@@ -32,10 +33,12 @@ INSIDE = 0.5  #: fraction of a face from which on a square has it
 
 @dataclass(frozen=True)
 class BoxedFiles:
-    """Photographs and the boxes of each, as fractions of its width and height; SHA-256 of the boxes file."""
+    """Photographs, the boxes of each and those that may be a face, as fractions of its width and height; SHA-256 of the
+    boxes file."""
 
     paths: list[str]
     boxes: list[tuple[Box, ...]]
+    unsure: list[tuple[Box, ...]]
     digest: str
 
     def record(self) -> dict[str, Any]:
@@ -43,18 +46,22 @@ class BoxedFiles:
         return {"sha256": self.digest, "photographs": len(self.paths), "faces": sum(map(len, self.boxes))}
 
 
-def load_boxed_files(file: Path) -> BoxedFiles:
+def load_boxed_files(file: Path, confidence: float = 0.0) -> BoxedFiles:
     """What a boxes file names (`facetag.datasets.boxes`); names are seen from the current folder, or else from its own.
 
+    Args:
+        confidence: a box whose score (column `score`, where there is one) is lower may be a face.
+
     Raises:
-        DataError: the file is malformed or has no box, a photograph is missing or unreadable, or a box lies outside of
-            its photograph.
+        DataError: the file is malformed or has no confident box, a photograph is missing or unreadable, or a box lies
+            outside of its photograph.
     """
     try:
         data = file.read_bytes()  # once: it may be a pipe
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "check the path and its permissions") from error
-    boxed = BoxedFiles([], [], hashlib.sha256(data).hexdigest())
+    boxed = BoxedFiles([], [], [], hashlib.sha256(data).hexdigest())
+    scores = load_scores_csv(file, data)
     for name, boxes in load_boxes_csv(file, data).items():
         path = _found(name, file)
         width, height = _size(path, file)
@@ -62,7 +69,12 @@ def load_boxed_files(file: Path) -> BoxedFiles:
             remedy = "boxes are pixels of the upright image"
             raise DataError(f"{file}: a box of {name} lies outside of its {width} x {height} pixels", remedy)
         boxed.paths.append(path)
-        boxed.boxes.append(tuple(box.scaled(1 / width, 1 / height) for box in boxes))
+        fractions = [
+            (box.scaled(1 / width, 1 / height), score >= confidence)
+            for box, score in zip(boxes, scores[name], strict=True)
+        ]
+        boxed.boxes.append(tuple(box for box, is_face in fractions if is_face))
+        boxed.unsure.append(tuple(box for box, is_face in fractions if not is_face))
     if not any(boxed.boxes):
         raise DataError(f"{file} has no box", "at least one image needs a face to learn from")
     return boxed
@@ -89,6 +101,7 @@ class BoxedImages:
 
     images: ImagePool
     boxes: Sequence[tuple[Box, ...]]
+    unsure: Sequence[tuple[Box, ...]]
     settings: DetectionSceneSettings
     seed: int = 0
 
@@ -113,16 +126,16 @@ class BoxedImages:
         index = int(rng.integers(len(self.images)))
         image = self.images[index]
         height, width = image.shape[:2]
-        boxes = [box.scaled(width, height) for box in self.boxes[index]]
+        boxes, unsure = ([box.scaled(width, height) for box in found[index]] for found in (self.boxes, self.unsure))
         square = self._around_a_face(rng, boxes, size) if boxes and rng.random() >= ANYWHERE else _anywhere(rng, image)
         left, top, side = (round(value) for value in (square.x, square.y, square.width))
         shown = resize(_cut(image, left, top, side, rng), size, size)
         scale = size / side
-        moved = [box.shifted(-left, -top).scaled(scale) for box in boxes]
+        moved = [box.shifted(-left, -top).scaled(scale) for box in (*boxes, *unsure)]
         if rng.random() < 0.5:
             shown = np.asarray(cv2.flip(shown, 1), np.uint8)
             moved = [Box(size - box.right, box.y, box.width, box.height) for box in moved]
-        return self._split(shown, moved)
+        return self._split(shown, moved[: len(boxes)], moved[len(boxes) :])
 
     def _around_a_face(self, rng: Generator, boxes: Sequence[Box], size: int) -> Box:
         """A square in which one of the faces has a random height and lies anywhere, whole or nearly."""
@@ -133,15 +146,15 @@ class BoxedImages:
         center_x, center_y = face.center
         return Box(center_x - float(x) * side, center_y - float(y) * side, side, side)
 
-    def _split(self, image: Image, boxes: Sequence[Box]) -> DetectionScene:
+    def _split(self, image: Image, boxes: Sequence[Box], unsure: Sequence[Box]) -> DetectionScene:
         size, least = image.shape[0], 0.8 * self.settings.smallest
-        shown = [box for box in boxes if box.clipped(size, size).area > 0]
-        whole = [box.clipped(size, size).area >= INSIDE * box.area and box.height >= least for box in shown]
-        return DetectionScene(
-            image,
-            tuple(box for box, is_face in zip(shown, whole, strict=True) if is_face),
-            tuple(box.clipped(size, size) for box, is_face in zip(shown, whole, strict=True) if not is_face),
-        )
+        faces: list[Box] = []
+        ignored = list(unsure)
+        for box in boxes:
+            whole = box.clipped(size, size).area >= INSIDE * box.area and box.height >= least
+            (faces if whole else ignored).append(box)
+        cut = [box.clipped(size, size) for box in ignored]
+        return DetectionScene(image, tuple(faces), tuple(box for box in cut if box.area > 0))
 
 
 def _anywhere(rng: Generator, image: Image) -> Box:

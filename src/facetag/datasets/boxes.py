@@ -37,6 +37,30 @@ def load_boxes_csv(path: Path, data: bytes | None = None) -> dict[str, list[Box]
     return boxes
 
 
+def load_scores_csv(path: Path, data: bytes | None = None) -> dict[str, list[float]]:
+    """Scores of the boxes that `load_boxes_csv` reads, in its order: of the column `score`; 1 where there is none.
+
+    Raises:
+        DataError: as there, or a score is no number.
+    """
+    scores: dict[str, list[float]] = {}
+    for line, row in read_rows(path, _NUMBERS, possible=("score",), data=data):
+        found = scores.setdefault(row["file"], [])
+        if any(row[name] for name in _NUMBERS):
+            found.append(_score(path, line, row.get("score") or "1"))
+    return scores
+
+
+def _score(path: Path, line: int, field: str) -> float:
+    try:
+        score = float(field)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise DataError(f"{path}, line {line}: the score {field!r} is no number", "leave it empty for a certain face")
+    return score
+
+
 def _box(path: Path, line: int, fields: list[str]) -> Box:
     try:
         numbers = [float(field) for field in fields]

@@ -85,7 +85,7 @@ def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions,
             other boxes.
     """
     stage, folder, own = recipe.center_net, DataFolder(data), run / "center_net"
-    files = None if boxes is None else load_boxed_files(boxes)
+    files = None if boxes is None else load_boxed_files(boxes, stage.confidence)
     checkpoint.keep_record(own / BOXES, None if files is None else files.record(), options.resume)
     train_scenes, validation_scenes = detection_composers(folder, run / "pictures", stage)
     boxed = None if files is None else boxed_images(files, run / "pictures", stage)

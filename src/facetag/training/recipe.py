@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, attribute_indices
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.detection_scenes import DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
@@ -162,9 +162,10 @@ class FaceStage:
             tells nothing.
         teacher_weight: what the teacher answers to the same pixels has this weight in each target, in [0, 1], the label
             the rest; where an image has no label, it is the target. 0 = no teacher.
+        left_out: attributes that teach nothing and are not validated: new ones to the net (paper, Fig. 12).
 
     Raises:
-        UsageError: the weight is out of its range.
+        UsageError: the weight is out of its range, or an attribute is unknown.
     """
 
     start: Literal["identities", "nothing", "earlier"] = "identities"
@@ -179,6 +180,7 @@ class FaceStage:
     young_below: float = 40.0
     tight: float = 0.0
     teacher_weight: float = 0.0
+    left_out: tuple[str, ...] = ()
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -186,6 +188,7 @@ class FaceStage:
     def __post_init__(self) -> None:
         if not 0 <= self.teacher_weight <= 1:
             raise UsageError(f"teacher_weight = {self.teacher_weight} of the recipe", "give 0 to 1")
+        attribute_indices(self.left_out)
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ class CenterNetStage:
         negatives: negatives.csv of the data folder says where pictures only look like a face, and which do show one.
             The first are shown more often and blended in (`scenes.lookalikes`), the others are left out.
         boxed_images: fraction of the examples that are photographs of the boxes file, where one is given.
+        confidence: a box of that file with a lower score, where it has scores, is an ignore region.
         scenes: how scenes are composed, of a side that is a multiple of 32.
         net: structure.
 
@@ -256,6 +260,7 @@ class CenterNetStage:
     box_weight: float = 1.0
     negatives: bool = False
     boxed_images: float = 0.3
+    confidence: float = 0.0
     scenes: DetectionSceneSettings = field(default_factory=DetectionSceneSettings)
     net: CenterNetSettings = field(default_factory=CenterNetSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)

@@ -96,7 +96,7 @@ def _pieces(negatives: Negatives, pools: Path) -> TightImages:
 def boxed_images(files: BoxedFiles, pools: Path, stage: CenterNetStage) -> BoxedImages:
     """The photographs of a boxes file, kept decoded in `pools`."""
     pool = build_pool(files.paths, pools / f"boxed_{files.digest[:12]}", read_rgb, IMAGE_PIXELS)
-    return BoxedImages(pool, files.boxes, stage.scenes, stage.loop.seed)
+    return BoxedImages(pool, files.boxes, files.unsure, stage.scenes, stage.loop.seed)
 
 
 class SceneSamples(Dataset[Any]):
