@@ -21,7 +21,7 @@ def speaking():
 @pytest.fixture(autouse=True)
 def nobodys_configuration(monkeypatch):
     """Whoever runs the tests may have a configuration of their own; tests are not to heed it."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/dev/null/none")  # where no browser can make one either
 
 
 @pytest.fixture(scope="session")

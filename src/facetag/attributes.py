@@ -66,3 +66,12 @@ def attribute_indices(
             raise UsageError(f"no attribute or group is called {name!r}", f"did you mean {spelled[near]}?")
         found |= {attributes.index(member) for member in known[name.lower()]}
     return sorted(found)
+
+
+def is_attribute_name(text: str) -> bool:
+    """Whether it can be told from others on the command line and in a list of tags.
+
+    >>> is_attribute_name("Wearing_Hat"), is_attribute_name("Hat;Cap")
+    (True, False)
+    """
+    return text.isprintable() and text == text.strip() != "" and not set(text) & set(",;=")

@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from facetag.attributes import ATTRIBUTES, GROUPS
+from facetag.attributes import ATTRIBUTES, GROUPS, is_attribute_name
 from facetag.errors import ModelError
 
 FORMAT = 2  #: as it is written
@@ -170,8 +170,3 @@ def attributes_of(description: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapp
     if not (attributes and are_names and len(set(attributes)) == len(attributes) and set(members) <= set(attributes)):
         raise ModelError("the attributes or groups in model.json are malformed", "install facetag again")
     return attributes, {name: tuple(names) for name, names in groups.items()}
-
-
-def is_attribute_name(text: str) -> bool:
-    """Whether it can be told from others on the command line and in a list of tags."""
-    return text.isprintable() and text == text.strip() != "" and not set(text) & set(",;=")

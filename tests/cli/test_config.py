@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -125,6 +126,16 @@ def test_the_users_own_configuration_is_below_the_folders_and_may_set_all(told, 
     assert told("--config", "other.toml", "tag") == (5.0, [], False)
     monkeypatch.setenv("XDG_CONFIG_HOME", "own")  # a relative one is to be ignored
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    assert told("below", "deep-one") == 2.0
+
+
+def test_a_configuration_in_a_closed_folder_is_somebody_elses(told, monkeypatch):
+    """`sudo -u` and containers leave HOME and the current folder as they were; root sees all, so this is played."""
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", closed)
     assert told("below", "deep-one") == 2.0
 
 

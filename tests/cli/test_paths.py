@@ -43,6 +43,39 @@ def test_paths_come_byte_for_byte(tmp_path, capfdbinary, name, options, expected
     assert capfdbinary.readouterr().out == expected
 
 
-def test_an_unknown_tag_is_one_line(tmp_path, capfd):
-    assert cli.run(["paths", "x.csv", "--tag", "Happy"]) == ExitCode.USAGE
-    assert "no attribute or group is called 'Happy'" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("Happy", "no attribute or group is called 'Happy'; did you mean "),
+        ("Bald", "no attribute or group is called 'Bald'; did you mean "),  # not of this output
+        ("hair", "no attribute or group is called 'hair'; did you mean "),
+    ],
+)
+def test_a_tag_that_the_output_does_not_answer_is_one_line(tmp_path, capfd, tag, said):
+    (tmp_path / "tags.csv").write_bytes(written("csv", RECORDS, NAMES))
+    assert cli.run(["paths", str(tmp_path / "tags.csv"), "--tag", tag]) == ExitCode.USAGE
+    assert said in capfd.readouterr().err
+
+
+def test_groups_are_those_attributes_that_the_output_answers(tmp_path, capfd):
+    (tmp_path / "tags.csv").write_bytes(written("csv", RECORDS, NAMES))
+    assert cli.run(["paths", str(tmp_path / "tags.csv"), "--tag", "EXPRESSION", "--without", "picture"]) == ExitCode.OK
+    assert capfd.readouterr().out.endswith(".jpg\n")
+
+
+def test_attributes_of_ones_own_are_asked_for_by_name(tmp_path, capfd):
+    faces = tuple(
+        FaceResult(Box(0, 0, 9, 9), 0.9, {"Red Beanie": share}, tags)
+        for share, tags in ((0.1, ()), (0.9, ("Red Beanie",)))
+    )
+    records = [ImageResult(f"{number}.jpg", Status.OK, "", 64, 48, (face,)) for number, face in enumerate(faces)]
+    (tmp_path / "tags.jsonl").write_bytes(written("jsonl", records, ("Red Beanie",)))
+    assert cli.run(["paths", str(tmp_path / "tags.jsonl"), "--tag", "red beanie"]) == ExitCode.OK
+    assert capfd.readouterr().out == "1.jpg\n"
+
+
+def test_an_output_of_boxes_alone_has_no_tags(tmp_path, capfd):
+    boxes = [ImageResult("a.jpg", Status.OK, "", 64, 48, (FaceResult(Box(0, 0, 9, 9), 0.9),))]
+    (tmp_path / "boxes.csv").write_bytes(written("csv", boxes, None))
+    assert cli.run(["paths", str(tmp_path / "boxes.csv"), "--tag", "Smiling"]) == ExitCode.USAGE
+    assert "this output has boxes alone" in capfd.readouterr().err

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from documents import NAMES, some_records, written
@@ -6,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readback import read_bytes
 
+from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError, UsageError
-from facetag.formats.readers import READERS, read_records
+from facetag.formats.readers import READERS, read_records, read_results
 from facetag.formats.writers import WRITERS
 from facetag.geometry import Box
 from facetag.results import FaceResult, ImageResult, Status
@@ -56,7 +58,9 @@ def test_a_torn_document_is_refused_in_one_line(tmp_path, name):
     [
         (b"schema_version,", b"version,", "columns are not ours"),
         (b"unsure,", b"", "columns are not ours"),
-        (b"Arched_Eyebrows,", b"Eyebrows,", "attributes are unknown"),
+        (b"Arched_Eyebrows,", b"5_o_Clock_Shadow,", "attributes are unknown, repeated"),
+        (b"Arched_Eyebrows,", b"Eyebrows,", "no attribute is called Arched_Eyebrows"),
+        (b"Arched_Eyebrows,", b"Eye;brows,", "attributes are unknown"),
         (b"\r\n1,b.jpg", b"\r\n3,b.jpg", "schema version 3, not 1 or 2"),
         (b"b.jpg,no_face", b"b.jpg,no_idea", "no_idea"),
         (b"1,b.jpg", b"b.jpg", "line 4 has 17 fields, not 18"),
@@ -74,6 +78,31 @@ def test_an_altered_table_is_refused_with_the_reason(old, new, reason):
     assert old in data
     with pytest.raises(DataError, match=reason):
         read_bytes("csv", data.replace(old, new, 1))
+
+
+OWN = ("Beanie", "a |<é>")  #: attributes as somebody may call their own
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_attributes_of_anybodys_own_are_read_back(name):
+    face = FaceResult(Box(1.5, 2.0, 3.0, 4.0), 0.9, dict.fromkeys(OWN, 0.25), OWN[:1], OWN[1:])
+    records = [RECORDS[1], replace(RECORDS[0], faces=(face, face)), RECORDS[2]]
+    assert read_bytes(name, written(name, records, OWN)) == records
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_other_attributes_than_those_of_the_model_are_refused(tmp_path, name):
+    file = tmp_path / f"tags.{name}"
+    file.write_bytes(written(name, RECORDS))
+    assert read_results(file, ATTRIBUTES) == read_results(file) == RECORDS
+    with pytest.raises(DataError, match=r"attributes are unknown|no attribute is called"):
+        read_results(file, NAMES[1:])
+
+
+def test_faces_with_different_attributes_are_no_document():
+    other = replace(RECORDS[0], path="z.jpg", faces=(replace(SURE, probabilities={"Bald": 0.5}, tags=(), unsure=()),))
+    with pytest.raises(DataError, match=r"the faces of z\.jpg have other attributes than those before"):
+        read_bytes("json", written("json", [*RECORDS, other]))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from urllib.parse import urlencode
 
 import pytest
 from documents import written
@@ -156,6 +157,25 @@ def test_diff_writes_a_table_and_a_page(tags, capfd):
     assert "script-src &#39;none&#39;" in text and 'Smiling</th><td class="n">0</td><td class="n">1</td>' in text
 
 
+OWN = "Red <Hat> & b+c~d"  #: an attribute as somebody may call their own
+
+
+def of_ones_own(folder, name, share):
+    found = FaceResult(Box(0, 0, 9, 9), 0.9, {"Bald": 0.1, OWN: share}, (OWN,) if share >= 0.5 else ())
+    (folder / name).write_bytes(written(name.rpartition(".")[2], [ok("a.jpg", found)], ("Bald", OWN)))
+
+
+def test_attributes_of_ones_own_are_in_the_report_and_in_the_diff(tags, capfd):
+    of_ones_own(tags.parent, "own.csv", 0.9)
+    of_ones_own(tags.parent, "other.jsonl", 0.2)
+    assert cli.run(["report", "own.csv"]) == ExitCode.OK
+    assert ">Red &lt;Hat&gt; &amp; b+c~d</th>" in (tags.parent / "own.csv.html").read_text()
+    assert cli.run(["diff", "own.csv", "other.jsonl", "-q"]) == ExitCode.OK
+    (row,) = csv.DictReader(io.StringIO(capfd.readouterr().out, newline=""))
+    assert (row["change"], row["attribute"], row["old"], row["new"]) == ("tag_lost", OWN, "0.9000", "0.2000")
+    assert cli.run(["diff", "tags.csv", "own.csv", "-q"]) == ExitCode.OK, "what only one of them answers is no change"
+
+
 def chromium(address, *options):
     """The page's text after its script ran, and what the browser said of it."""
     assert shutil.which("chromium"), "apt-get install chromium"
@@ -184,6 +204,16 @@ def test_the_filter_works_in_a_real_browser_without_a_word_of_complaint(tags, fi
     assert f'id="count">{expected}<' in shown.stdout
     assert shown.stdout.partition('id="rows"')[2].count("<tr>") == names
     assert "CONSOLE" not in shown.stderr and 'src="data:image/jpeg' in shown.stdout
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("value", "expected"), [("1", "1 inputs, 1 faces"), ("0", "0 inputs, 0 faces")])
+def test_the_filter_knows_attributes_of_ones_own(tags, value, expected):
+    of_ones_own(tags.parent, "own.csv", 0.9)
+    cli.run(["report", "own.csv", "-q"])
+    address = f"file://{tags.parent}/own.csv.html#{urlencode({OWN: value})}"
+    shown = chromium(address, "--dump-dom", f"--user-data-dir={tags.parent / 'profile'}")
+    assert f'id="count">{expected}<' in shown.stdout and "CONSOLE" not in shown.stderr
 
 
 @pytest.mark.system

@@ -164,6 +164,18 @@ def test_a_region_that_somebody_named_is_theirs_and_its_face_gets_no_second_one(
     assert region_count(path) == 1 and "Anna" in path.read_text()
 
 
+def test_our_regions_come_behind_all_others_since_digikam_reads_up_to_the_first_without_a_name(path):
+    path.write_text(sidecar(regions(region(0.8, 0.8, 0.1, 0.1))))
+    tag_sidecar(str(path), record(face("Bald")), 1)
+    root = etree.fromstring(path.read_bytes())
+    (listed,) = root.findall(f".//{packets.name('mwg-rs:RegionList')}/{{{RDF}}}Bag")
+    listed.append(listed[0])  # as if it had been added since
+    path.write_bytes(etree.tostring(root))
+    assert path.read_text().index("digest=") < path.read_text().index("Anna")
+    tag_sidecar(str(path), record(face("Bald", "Young")), 1)
+    assert path.read_text().index("Anna") < path.read_text().index("digest=")
+
+
 def test_regions_of_an_image_of_another_shape_get_no_company(path):
     path.write_text(sidecar(regions(region(0.8, 0.8, 0.1, 0.1), width=480, height=640)))
     assert not tag_sidecar(str(path), record(face("Bald")), 1)
@@ -317,6 +329,7 @@ def test_a_run_tells_of_each_image_what_went_wrong_and_goes_on(tmp_path):
     for name in ("good.jpg", "link.jpg", "gone.jpg", "other.jpg"):
         sidecars(ImageResult(name, Status.OK, "", 48, 64, (face("Bald", box=(0, 0, 24, 32)),)))
     sidecars(ImageResult("failed.jpg", Status.UNREADABLE, "no"))
+    sidecars(ImageResult("without.jpg", Status.NO_FACE, "", 48, 64))
     assert (sidecars.written, sidecars.refused) == (2, 2)
     assert [line.split(": ", 1)[1] for line in said] == [
         "a link, folder or device has its name; move it away", "No such file or directory"

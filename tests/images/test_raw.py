@@ -8,7 +8,11 @@ from PIL import Image
 from test_decode import encoded, picture
 
 from facetag.errors import UnreadableImage, UnsupportedImage
+from facetag.geometry import Box
+from facetag.images.crops import Crops
 from facetag.images.decode import decode, read_file
+from facetag.images.header import stored_orientation
+from facetag.results import FaceResult, ImageResult, Status
 
 PREVIEW = encoded(picture(), "JPEG", quality=95)
 RAWS = (b"FUJIFILMCCD-RAW 0201" + bytes(90), encoded(picture(9, 9), "TIFF", tiffinfo={254: 1}))
@@ -82,3 +86,28 @@ def test_libraw_refuses_what_is_none():
     pytest.importorskip("rawpy")
     with pytest.raises(UnreadableImage, match="damaged camera raw file"):
         decode(RAWS[0], raw="preview")
+
+
+def test_what_is_written_for_a_photo_is_written_for_camera_raw_too(monkeypatch, tmp_path):
+    said = []
+    for number, data in enumerate(RAWS):
+        file = tmp_path / f"{number}.nef"
+        file.write_bytes(data)
+        monkeypatch.setitem(sys.modules, "rawpy", reader(PREVIEW, flip=6))
+        assert stored_orientation(str(file)) == 6
+        exif = Image.Exif()
+        exif[274] = 3
+        monkeypatch.setitem(sys.modules, "rawpy", reader(encoded(picture(), "JPEG", exif=exif)))
+        assert stored_orientation(str(file)) == 3
+        height, width = decode(data, raw="preview").pixels.shape[:2]
+        crops = Crops(tmp_path / "crops", str, said.append)
+        crops(ImageResult(str(file), Status.OK, "", width, height, (FaceResult(Box(1, 1, 9, 9), 0.9),)))
+        assert (crops.written, crops.refused, said) == (1, 0, [])
+        monkeypatch.setitem(sys.modules, "rawpy", reader(b"no JPEG"))
+        with pytest.raises(UnreadableImage):
+            stored_orientation(str(file))
+
+
+def test_a_file_that_is_known_by_its_name_has_an_orientation(tmp_path):
+    Image.fromarray(picture(9, 9)).save(tmp_path / "x.tga")
+    assert stored_orientation(str(tmp_path / "x.tga")) == 1

@@ -17,6 +17,7 @@ from facetag import cli
 from facetag.errors import ExitCode, JournalError, OutputLocked, UsageError
 from facetag.formats.destination import next_to
 from facetag.formats.writers import WRITERS
+from facetag.formats.writers.layout import Layout
 from facetag.pipeline.items import Source
 from facetag.results import ImageResult, Status
 from facetag.runs.cache_key import CacheKey
@@ -29,7 +30,7 @@ BASIS = CacheKey("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0
 RECORDS = [ImageResult(f"{number}.jpg", Status.NO_FACE, "", 64, 48) for number in range(12)]
 
 
-def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
+def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True, layout=None):
     """What a run leaves beside its output, had it answered with these records."""
     whole = Enumeration([record.path for record in records], shard)
     with Journal(next_to(str(out), ENDING), basis, shard=shard) as journal:
@@ -41,8 +42,9 @@ def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True):
             journal.add(place, record, Source(place, place, bytes([place])) if readable else None)
         journal.commit()
         if finish:
-            publish(journal.records(), Document(str(out), "csv", basis.attributes))
-            journal.finish(whole.inputs, whole.digest)
+            document = Document(str(out), "csv", basis.attributes, layout=layout)
+            publish(journal.records(), document)
+            journal.finish(whole.inputs, whole.digest, document.layout_text)
     return str(out)
 
 
@@ -85,6 +87,24 @@ def test_the_merged_journal_is_that_of_one_run(tmp_path):
     assert rows(tmp_path / "merged.csv") == rows(one)
     assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert merge([str(tmp_path / "merged.csv")], str(tmp_path / "again.json")) == len(records)
+
+
+@pytest.mark.parametrize("layout", [Layout(frozenset(["decisions", "folder"])), Layout(frozenset(), long=True)])
+def test_a_merged_table_has_the_columns_of_the_shards_and_what_is_no_table_has_none(tmp_path, layout):
+    one = shard_run(tmp_path / "one.csv", RECORDS, layout=layout)
+    merge(shards(tmp_path, 3, layout=layout), str(tmp_path / "merged.csv"))
+    assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    assert rows(tmp_path / "merged.csv") == rows(one)
+    publish(iter(RECORDS), Document(str(tmp_path / "one.json"), "json", NAMES))
+    merge([one], str(tmp_path / "merged.json"))
+    assert (tmp_path / "merged.json").read_bytes() == (tmp_path / "one.json").read_bytes()
+
+
+def test_shards_of_other_columns_are_refused(tmp_path):
+    one, two = shards(tmp_path, 2)
+    os.unlink(next_to(two, ENDING))
+    shard_run(two, RECORDS, Shard(2, 2), layout=Layout(frozenset(["folder"])))
+    refused(UsageError, [one, two], tmp_path, r"2\.csv differ in --columns or --explode; write both with the same ones")
 
 
 def test_an_older_output_is_replaced_and_its_journal_too(tmp_path):
@@ -244,6 +264,7 @@ def test_what_is_no_output_of_a_run_is_refused(tmp_path):
         ("UPDATE facts SET value = '{' WHERE name = 'basis'", "is damaged"),
         ("UPDATE facts SET value = x'00' WHERE name = 'inputs'", "is damaged"),
         ("DELETE FROM facts WHERE name = 'digest'", "is damaged"),
+        ("UPDATE facts SET value = 'folder' WHERE name = 'layout'", "is damaged"),
         ("DROP TABLE facts", "its tables are not facetag's"),
     ],
 )
@@ -306,6 +327,19 @@ def test_four_shards_of_the_command_merged_are_one_run(facetag, tmp_path):
     facetag("predict", "--out", "merged.csv")
     assert (tmp_path / "merged.csv").read_bytes() == one
     assert json.loads((tmp_path / "merged.csv.run.json").read_text())["kept"] == 6
+
+
+@pytest.mark.parametrize("options", [("--columns", "decisions,folder"), ("--explode", "attributes")])
+def test_shards_with_more_columns_merged_are_one_run(facetag, tmp_path, options):
+    facetag("predict", *options, "--out", "one.csv")
+    for index in (1, 2):
+        facetag("predict", *options, "--shard", f"{index}/2", "--out", f"part-{index}.csv")
+    assert facetag("merge", "part-1.csv", "part-2.csv", "--out", "merged.csv")[0] == ExitCode.OK
+    one = (tmp_path / "one.csv").read_bytes()
+    assert (tmp_path / "merged.csv").read_bytes() == one == facetag("merge", "part-1.csv", "part-2.csv")[1]
+    assert one.startswith(b"schema_version") and b"\r\n2,photos/0.png" in one
+    facetag("predict", *options, "--out", "merged.csv")
+    assert (tmp_path / "merged.csv").read_bytes() == one
 
 
 def test_the_command_refuses_in_one_line(facetag):

@@ -33,5 +33,9 @@ def test_what_cannot_be_learned_is_refused() -> None:
         add_attributes(model, ("Beanie",), features, np.zeros_like(values), who)
     with pytest.raises(UsageError, match="the model has smiling already"):
         add_attributes(model, ("smiling",), features, values, who)
-    with pytest.raises(UsageError, match="no name of an attribute"):
-        add_attributes(model, ("a=b",), features, values, who)
+    for name in ("a=b", "Hair/Red", "Hair|Red"):
+        with pytest.raises(UsageError, match="no name of an attribute"):
+            add_attributes(model, (name,), features, values, who)
+    for name in ("Score", "folder", "present_Beard"):
+        with pytest.raises(UsageError, match=f"a column of tables may be called {name}"):
+            add_attributes(model, (name,), features, values, who)

@@ -76,10 +76,19 @@ def _files(named: Path | None) -> Iterator[Path]:
     """What is read, the weakest first."""
     folder = os.environ.get("XDG_CONFIG_HOME", "")
     own = Path(folder if os.path.isabs(folder) else os.path.expanduser("~/.config"), OWN)
-    if own.is_absolute() and own.is_file():
+    if own.is_absolute() and _is_there(own):
         yield own
-    if named or Path(FILE).is_file():
+    if named or _is_there(Path(FILE)):
         yield named or Path(FILE)
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file that nobody named is there. In a folder that is closed to the user it is none of theirs: `sudo -u`
+    and containers leave HOME and the current folder as they were."""
+    try:
+        return file.is_file()
+    except PermissionError:
+        return False
 
 
 def refuse_harmful(command: Any, values: Mapping[str, Any], where: str, commands: tuple[str, ...] = ()) -> None:

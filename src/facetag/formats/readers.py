@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import is_attribute_name
 from facetag.errors import DataError, UsageError
 from facetag.formats.path_encoding import one_line, unescape
 from facetag.formats.writers import format_of
@@ -25,14 +25,14 @@ _OF_THE_INPUT = COLUMNS[: COLUMNS.index("face")]
 _OF_TABLES = {*COLUMNS, *DECISIONS}
 
 _Object = Mapping[str, Any]
-_Reader = Callable[[BinaryIO, Sequence[str]], Iterator[_Object]]
+_Reader = Callable[[BinaryIO, Sequence[str] | None], Iterator[_Object]]
 
 
-def read_results(file: str | os.PathLike[str], attributes: Sequence[str] = ATTRIBUTES) -> list[ImageResult]:
+def read_results(file: str | os.PathLike[str], attributes: Sequence[str] | None = None) -> list[ImageResult]:
     """The results of a document that facetag wrote; the suffix of its name says the format.
 
     Args:
-        attributes: of the model that it was written with.
+        attributes: of the model that it was written with, to refuse all others; None takes those that it names.
 
     Raises:
         UsageError, DataError: as `read_records`, which gives them one by one.
@@ -40,12 +40,15 @@ def read_results(file: str | os.PathLike[str], attributes: Sequence[str] = ATTRI
     return list(read_records(os.fspath(file), None, attributes))
 
 
-def read_records(file: str, format: str | None = None, attributes: Sequence[str] = ATTRIBUTES) -> Iterator[ImageResult]:
+def read_records(
+    file: str, format: str | None = None, attributes: Sequence[str] | None = None
+) -> Iterator[ImageResult]:
     """The records of a document, in its order, as they are read.
 
     Args:
         format: of READERS; else the suffix of `file` says it.
-        attributes: that may be in it; those of the model that it was written with.
+        attributes: of the model that it was written with, to refuse all others; None takes those that it names, which
+            are the same for all faces.
 
     Raises:
         UsageError: the format is unknown, or what it needs is not installed.
@@ -54,8 +57,7 @@ def read_records(file: str, format: str | None = None, attributes: Sequence[str]
     read = _reader_of(format_of(file, format))
     try:
         with open(file, "rb") as stream:
-            for value in read(stream, attributes):
-                yield _record(value, attributes)
+            yield from _records(read(stream, attributes), attributes)
     except OSError as error:
         raise DataError(
             f"{file}: {one_line(error.strerror or str(error))}", "name a file that facetag wrote"
@@ -65,23 +67,45 @@ def read_records(file: str, format: str | None = None, attributes: Sequence[str]
         raise DataError(f"{file} is not a whole document of facetag ({reason})", "write it anew") from error
 
 
-def _read_csv(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+def _records(values: Iterable[_Object], attributes: Sequence[str] | None) -> Iterator[ImageResult]:
+    """The records of objects; without `attributes` those of the first face are those of all."""
+    if attributes is not None:
+        yield from (_record(value, attributes) for value in values)
+        return
+    named: tuple[str, ...] | None = None
+    for value in values:
+        for face in value["faces"]:
+            named = _named(face) if named is None else named
+            if _named(face) != named:
+                raise ValueError(f"the faces of {value['path']} have other attributes than those before")
+        yield _record(value, named or ())
+
+
+def _named(face: _Object) -> tuple[str, ...]:
+    """The attributes of a face, which may be anybody's."""
+    names = tuple(face.get("probabilities", ()))
+    if strange := [name for name in names if not is_attribute_name(name)]:
+        raise ValueError(f"{strange[0]!r} is no name of an attribute")
+    return names
+
+
+def _read_csv(stream: BinaryIO, attributes: Sequence[str] | None) -> Iterator[_Object]:
     return _objects(_table(stream, CSV, attributes))
 
 
-def _read_tsv(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+def _read_tsv(stream: BinaryIO, attributes: Sequence[str] | None) -> Iterator[_Object]:
     return _objects(_table(stream, TSV, attributes))
 
 
-def _read_json(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+def _read_json(stream: BinaryIO, attributes: Sequence[str] | None) -> Iterator[_Object]:
     return iter(json.load(stream))
 
 
-def _read_json_lines(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+def _read_json_lines(stream: BinaryIO, attributes: Sequence[str] | None) -> Iterator[_Object]:
     return map(json.loads, stream)
 
 
-def _read_parquet(stream: BinaryIO, attributes: Sequence[str]) -> Iterator[_Object]:
+def _read_parquet(stream: BinaryIO, attributes: Sequence[str] | None) -> Iterator[_Object]:
     from pyarrow import parquet
 
     file = parquet.ParquetFile(stream)
@@ -105,7 +129,7 @@ def _reader_of(format: str) -> _Reader:
     return READERS[format]
 
 
-def _table(stream: BinaryIO, dialect: Mapping[str, Any], attributes: Sequence[str]) -> Iterator[_Object]:
+def _table(stream: BinaryIO, dialect: Mapping[str, Any], attributes: Sequence[str] | None) -> Iterator[_Object]:
     """The rows of a table of text as Parquet has them: what is empty is None, and decisions are lists."""
     rows = csv.reader((line.decode() for line in stream), strict=True, **dialect)
     names = next(rows, [])
@@ -126,15 +150,20 @@ def _is_probability(name: str) -> bool:
     return name not in _OF_TABLES and not _is_extra(name)
 
 
-def _check_columns(names: Sequence[str], attributes: Sequence[str]) -> None:
-    """Refuse columns that are not ours; those that schema version 2 adds are passed over, its long form is refused."""
+def _check_columns(names: Sequence[str], attributes: Sequence[str] | None) -> None:
+    """Refuse columns that are not ours; those that schema version 2 adds are passed over, its long form is refused.
+
+    Without `attributes` those may be any, each once.
+    """
     if tuple(names[len(COLUMNS) :][: len(LONG)]) == LONG:
         raise ValueError("--explode attributes has rows for attributes, not for faces")
     names = [name for name in names if not _is_extra(name)]
     answers = list(names[len(COLUMNS) :])
     if tuple(names[: len(COLUMNS)]) != COLUMNS or answers[: len(DECISIONS)] not in ([], list(DECISIONS)):
         raise ValueError("its columns are not ours")
-    if answers[len(DECISIONS) :] != [name for name in attributes if name in answers]:
+    found = answers[len(DECISIONS) :]
+    known = dict.fromkeys(filter(is_attribute_name, found)) if attributes is None else attributes
+    if found != [name for name in known if name in found]:
         raise ValueError("its attributes are unknown, repeated or in another order")
 
 

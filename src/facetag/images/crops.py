@@ -98,7 +98,8 @@ class Crops:
         if not record.faces:
             return
         try:
-            pixels = read_image(self._open_as(record.path), max_pixels=record.width * record.height).pixels
+            path, size = self._open_as(record.path), record.width * record.height
+            pixels = read_image(path, max_pixels=size, raw="preview").pixels  # it has faces, so it was looked at so
             for number, face in enumerate(record.faces, 1):
                 save_whole(self._folder / crop_name(record.path, number), DRAWN + jpeg(crop(pixels, face.box))[2:])
                 self.written += 1

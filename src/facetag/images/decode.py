@@ -142,9 +142,9 @@ class File:
     mtime_ns: int
 
 
-def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False) -> Decoded:
+def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False, raw: Raw = "refuse") -> Decoded:
     """Read a file and decode it; see `read_file` and `decode`, which say what is raised."""
-    return decode(read_file(path).data, max_pixels=max_pixels, strict=strict, name=path)
+    return decode(read_file(path, raw).data, max_pixels=max_pixels, strict=strict, name=path, raw=raw)
 
 
 def read_file(path: str, raw: Raw = "refuse") -> File:

@@ -1,7 +1,8 @@
 """The journal beside an output: what is known of every input, and which inputs this run has seen, in SQLite.
 
     facts    name, value: the command, the shard, the arguments, the cache key of the last run, whether it finished;
-             then how many inputs the whole run has, with all shards, and SHA-256 over their paths
+             then how many inputs the whole run has, with all shards, SHA-256 over their paths, and the layout of the
+             table where it is not the usual one
     inputs   one row a file that was read: path as bytes, size, mtime and SHA-256 of its content; the answer, as JSON,
              the digest of the cache key (model and settings) that it was given under, and the version of the decoder.
              Until the run ends, also what a path held before, without the path: names may have changed places
@@ -310,8 +311,12 @@ class Journal:
                 "bring them back, or let them leave the output with --prune",
             )
 
-    def finish(self, inputs: int, digest: str) -> int:
-        """The document is written: forget what this run did not see. See `shards.Enumeration` for the arguments.
+    def finish(self, inputs: int, digest: str, layout: str = "") -> int:
+        """The document is written: forget what this run did not see.
+
+        Args:
+            inputs, digest: as `shards.Enumeration` has them.
+            layout: of the document, as `formats.writers.layout` spells it; empty for the usual one.
 
         Returns:
             How many paths of earlier runs are forgotten; those that could not be read this time among them.
@@ -319,7 +324,7 @@ class Journal:
         with self._handled():
             forgotten = int(self._base.execute(_FORGOTTEN, (self._last,)).fetchone()[0])
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
-        self._note(finished="yes", inputs=str(inputs), digest=digest)
+        self._note(finished="yes", inputs=str(inputs), digest=digest, layout=layout)
         self.commit()
         with self._handled():
             self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go

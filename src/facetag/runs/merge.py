@@ -7,6 +7,7 @@ from dataclasses import replace
 from facetag.errors import UsageError, writing
 from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
+from facetag.formats.writers.layout import WRITERS as LAYOUTS
 from facetag.runs.journal import Journal, refuse_other_programs, remove_journal
 from facetag.runs.run import Document, publish
 from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
@@ -24,9 +25,9 @@ def merge(
 ) -> int:
     """Write the document of the whole run that these outputs are the shards of; answers how many inputs it has.
 
-    A shard is named by its output, or by its journal where that does not lie beside it.
-
-    A regular file gets its journal too, so that the run's command without --shard goes on from it.
+    A shard is named by its output, or by its journal where that does not lie beside it. A regular file gets its journal
+    too, so that the run's command without --shard goes on from it. A table has the columns that the shards were written
+    with (--columns, --explode).
 
     Args:
         overwrite: also a file that facetag did not write.
@@ -42,9 +43,9 @@ def merge(
     parts = [read_part(output) for output in outputs]
     check_parts(parts)
     first = parts[0]
-    document = Document(
-        out, format_of(out, format), first.cache_key.attributes, first.cache_key.decide, journal=journal
-    )
+    chosen, cache_key = format_of(out, format), first.cache_key
+    layout = first.layout if chosen in LAYOUTS else None  # else it has no columns
+    document = Document(out, chosen, cache_key.attributes, cache_key.decide, layout, journal)
     if not is_regular(out):
         publish((row.record for row in merged(parts)), document)
         return first.inputs
@@ -69,7 +70,7 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
         with Journal(new, parts[0].cache_key, locks=for_sqlite) as journal:
             _fill(journal, merged(parts))
             publish(journal.records(), document)
-            journal.finish(parts[0].inputs, parts[0].digest)
+            journal.finish(parts[0].inputs, parts[0].digest, document.layout_text)
         remove_journal(path)
         with writing(path):
             os.replace(new, path)

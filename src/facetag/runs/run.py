@@ -83,6 +83,11 @@ class Document:
         """What errors call it."""
         return "standard output" if self.out == "-" else self.out
 
+    @property
+    def layout_text(self) -> str:
+        """What the journal is told of the layout; empty for the usual one."""
+        return self.layout.text if self.layout else ""
+
 
 class Fate(StrEnum):
     """What an input is to an output that may have been there before."""
@@ -203,7 +208,7 @@ def _go_on(
         journal.refuse_emptying(document.out)
     with observers.clock.stage(Stage.WRITE):
         publish(journal.records(), document, observers.at)
-        forgotten = journal.finish(whole.inputs, whole.digest)
+        forgotten = journal.finish(whole.inputs, whole.digest, document.layout_text)
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
 
 

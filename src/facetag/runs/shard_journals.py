@@ -13,6 +13,7 @@ from pathlib import Path
 
 from facetag.errors import DataError, JournalError, UsageError
 from facetag.formats.destination import next_to
+from facetag.formats.writers.layout import Layout
 from facetag.pipeline.items import Source
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
@@ -53,6 +54,7 @@ class Part:
         cache_key: what its answers depend on.
         shard: which it is.
         inputs, digest: of the whole run: how many, and SHA-256 over their paths in order.
+        layout: of its table; None for the usual one, and for what is no table.
     """
 
     out: str
@@ -60,6 +62,7 @@ class Part:
     shard: Shard
     inputs: int
     digest: str
+    layout: Layout | None
 
     def rows(self) -> Iterator[Row]:
         """Its inputs, in the order of their places.
@@ -99,7 +102,9 @@ def read_part(out: str) -> Part:
         raise JournalError(f"the run that writes {out} did not end yet", _AGAIN)
     try:
         cache_key = settings_from(CacheKey, json.loads(facts["basis"]), out)
-        return Part(out, cache_key, Shard.parse(facts["shard"]), int(facts["inputs"]), facts["digest"])
+        shard, inputs = Shard.parse(facts["shard"]), int(facts["inputs"])
+        layout = Layout.of_text(facts["layout"]) if facts.get("layout") else None
+        return Part(out, cache_key, shard, inputs, facts["digest"], layout)
     except (DataError, KeyError, TypeError, UsageError, ValueError) as error:
         raise JournalError(f"the journal beside {out} is damaged", f"{_AGAIN} with --overwrite") from error
 
@@ -115,6 +120,8 @@ def check_parts(parts: Sequence[Part]) -> None:
         both = f"{first.out} and {part.out}"
         if differences := _differences(first.cache_key, part.cache_key):
             raise UsageError(f"{both} differ in {', '.join(differences)}", "run the shards with one command")
+        if part.layout != first.layout:
+            raise UsageError(f"{both} differ in --columns or --explode", "write both with the same ones")
         if part.shard.count != first.shard.count:
             raise UsageError(f"{both} are shards {first.shard} and {part.shard}", "name the shards of one run")
         if (part.inputs, part.digest) != (first.inputs, first.digest):

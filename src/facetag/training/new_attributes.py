@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from facetag.attributes import is_attribute_name
 from facetag.errors import DataError, UsageError
+from facetag.formats.writers.layout import is_taken
 from facetag.method.attribute_metrics import balanced_accuracy
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import Model
-from facetag.model_folder import is_attribute_name
 from facetag.training.competitors.linear import FOLDS, CalibratedSVM, fit_calibrated
 
 _CARD = """# Model card: {name}
@@ -105,8 +106,10 @@ def _check_names(model: Model, names: tuple[str, ...]) -> None:
     for name in names:
         if name.lower() in known:
             raise UsageError(f"the model has {name} already", "give your attribute another name")
-        if not is_attribute_name(name):
-            raise UsageError(f"{name!r} is no name of an attribute", "leave out commas, semicolons and =")
+        if not is_attribute_name(name) or set(name) & set("/|"):
+            raise UsageError(f"{name!r} is no name of an attribute", "leave out commas, semicolons, =, / and |")
+        if is_taken(name):
+            raise UsageError(f"a column of tables may be called {name}", "give your attribute another name")
 
 
 def _fit(

@@ -33,7 +33,8 @@ def merge(
 ) -> None:
     """Merge the outputs of all shards of a run: the same bytes as if one run had written them.
 
-    Refuses shards that overlap, are missing, or were made by another model or with other settings.
+    Refuses shards that overlap, are missing, or were made by another model or with other settings. A table has the
+    columns that --columns and --explode gave the shards.
 
     \b
     Examples:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetag.attributes import ATTRIBUTES, attribute_indices
+from facetag.attributes import GROUPS, attribute_indices
 from facetag.cli.options import names_in
+from facetag.errors import UsageError
 from facetag.results import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from facetag.results import FaceResult, ImageResult
 
 Output = Annotated[str, typer.Argument(metavar="OUTPUT", help="What predict or localize wrote.", show_default=False)]
@@ -43,18 +46,39 @@ def paths(
     """
     from facetag.formats.readers import read_records
 
-    wanted, unwanted = ({ATTRIBUTES[index] for index in attribute_indices(names_in(names))} for names in (tag, without))
     end = b"\0" if print0 else b"\n"
-    for record in read_records(output, format):
-        if (not status or record.status in status) and _has(record, wanted, unwanted):
+    for record in _having(read_records(output, format), names_in(tag), names_in(without)):
+        if not status or record.status in status:
             sys.stdout.buffer.write(os.fsencode(record.path) + end)
     sys.stdout.buffer.flush()
 
 
-def _has(record: "ImageResult", wanted: set[str], unwanted: set[str]) -> bool:
-    """Whether one and the same face has all that is wanted and nothing that is not."""
+def _having(records: "Iterator[ImageResult]", tags: list[str], others: list[str]) -> "Iterator[ImageResult]":
+    """The records in which one and the same face has all of `tags` and none of `others`; all where none are named.
+
+    Raises:
+        UsageError: a name is neither an attribute of these faces nor a group of them.
+    """
+    if not tags and not others:
+        yield from records
+        return
+    wanted: set[str] = set()
+    unwanted: set[str] = set()
 
     def suits(face: "FaceResult") -> bool:
         return wanted <= set(face.tags) and not unwanted & set(face.tags)
 
-    return not (wanted or unwanted) or any(map(suits, record.faces))
+    for record in records:
+        if record.faces and not wanted | unwanted:
+            wanted, unwanted = (_meant(names, record.faces[0]) for names in (tags, others))
+        if any(map(suits, record.faces)):
+            yield record
+
+
+def _meant(names: list[str], face: "FaceResult") -> set[str]:
+    """The attributes that names and groups mean, among those that a document answers."""
+    known = tuple(face.probabilities)
+    if not known:
+        raise UsageError("this output has boxes alone", "leave out --tag and --without, or name one of predict's")
+    groups = {group: found for group, names in GROUPS.items() if (found := [each for each in names if each in known])}
+    return {known[index] for index in attribute_indices(names, known, groups)}

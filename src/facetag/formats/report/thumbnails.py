@@ -28,7 +28,7 @@ def thumbnails(faces: Iterable[Shown], open_as: Callable[[str], str]) -> tuple[T
     missing = 0
     for path in sorted(by_path):
         try:
-            pixels = read_image(open_as(path)).pixels
+            pixels = read_image(open_as(path), raw="preview").pixels
         except ImageError:
             missing += 1
             continue

@@ -8,11 +8,12 @@ Parquet has true and false for 1 and 0.
 """
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
-from facetag.errors import UsageError
+from facetag.errors import DataError, UsageError
 from facetag.formats.writers.base import Writer, input_fields, located_fields
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
 from facetag.formats.writers.parquet import ParquetWriter
@@ -37,6 +38,31 @@ class Layout:
     extra: frozenset[str] = frozenset()
     long: bool = False
 
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The layout that `text` says, of the property of that name.
+
+        Raises:
+            DataError: it is none.
+        """
+        try:
+            said = json.loads(text)
+            layout = cls(frozenset(said["extra"]), said["long"] is True)
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise DataError(f"{text[:80]!r} is no layout of a table", "write the output anew") from error
+        if not layout.extra <= set(EXTRA):
+            raise DataError(f"{text[:80]!r} has columns that are not known here", "use the version that wrote it")
+        return layout
+
+    @property
+    def text(self) -> str:
+        """It as one line of JSON.
+
+        >>> Layout(frozenset(["folder"])).text
+        '{"extra": ["folder"], "long": false}'
+        """
+        return json.dumps({"extra": sorted(self.extra), "long": self.long})
+
     def columns(self, attributes: Sequence[str]) -> tuple[str, ...]:
         """The names of the columns."""
         names = tuple(name for name in _NAMES if name in self.extra)
@@ -60,6 +86,16 @@ class Layout:
                 yield here | {"tags": face.tags, "unsure": face.unsure} | face.probabilities | decisions
         if not record.faces:
             yield start
+
+
+def is_taken(name: str) -> bool:
+    """Whether a table has a column of this name, in whatever case, or may have one, so that no attribute can.
+
+    >>> is_taken("Score"), is_taken("present_Beard"), is_taken("Beard")
+    (True, True, False)
+    """
+    taken = {*COLUMNS, *DECISIONS, *_NAMES, *LONG}
+    return name.lower() in taken or name.lower().startswith(PRESENT)
 
 
 def layout_of(columns: Sequence[str], explode: str | None, format: str) -> Layout | None:

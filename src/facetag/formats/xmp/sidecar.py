@@ -119,7 +119,7 @@ class Sidecars:
     """Tags the sidecar of each image that it is told of; what goes wrong is said of that image, and the run goes on.
 
     Attributes:
-        written: sidecars that are as they should be.
+        written: sidecars that lie there and are as they should be; an image without faces needs none.
         refused: images whose sidecar could not be used or written.
     """
 
@@ -143,7 +143,7 @@ class Sidecars:
             path = self._name(image)
             if not tag_sidecar(path, record, stored_orientation(image) if record.faces else 1):
                 self._warn(f"{path}: its regions are of an image of another shape, so that no face was added to them")
-            self.written += 1
+            self.written += os.path.lexists(path)
         except (FacetagError, OSError) as error:
             self.refused += 1
             reason = str(error) if isinstance(error, FacetagError) else error.strerror
