@@ -6,7 +6,8 @@ python studies/keep.py --run runs/faithful --center-net
 lnet_plus.safetensors            LNet+ after object categories: convolutions, unfolded; figures.json has its accuracy
 anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
-center_net.safetensors           the centre network, unfolded
+center_net.safetensors           the centre network of fast-box-free, unfolded
+center_net_with_boxes.safetensors  the same after face boxes, as in fast
 anet_center_net.safetensors      its ANet with the outputs
 
 anet_grown.safetensors           the same, trained on by studies/fast_grown.toml; it did not become better
@@ -60,7 +61,9 @@ def main() -> None:
     parser.add_argument("--center-net", action="store_true", help="keep the nets of `fast` alone")
     asked = parser.parse_args()
     if asked.center_net:
-        write("center_net", part(asked.run / "center_net", ""))
+        center_net = asked.run / "center_net"
+        learned = "center_net_with_boxes" if (center_net / "boxes.json").is_file() else "center_net"
+        write(learned, part(center_net, ""))
         write("anet_center_net", part(asked.run / "anet_attributes_center_net", ""))
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))

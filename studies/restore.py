@@ -2,7 +2,9 @@
 
 python studies/restore.py --run runs/restored
 python studies/restore.py --run runs/objects --nets objects
+python studies/restore.py --run runs/boxes --center-net fast
 
+The centre network is that of `fast-box-free`, with which a training of `fast` begins, or the one after it.
 LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16; the
 teacher of that ANet is not kept (`facetag finetune teacher`). LNet_o and LNet_s are kept folded only: they answer as
 before, and are no start for more training. A stage that the folder has already is left alone. LNets and the ANet on
@@ -84,6 +86,7 @@ def with_objects() -> dict[str, nn.Module]:
 
 
 NETS = {"faithful": shipped, "objects": with_objects}
+CENTER_NETS = {"fast-box-free": "center_net.safetensors", "fast": "center_net_with_boxes.safetensors"}
 
 
 def record(model: str) -> dict[str, Any]:
@@ -109,8 +112,9 @@ class Part(nn.Module):
         return self.tensors
 
 
-def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
-    """Each stage's net and the validation figures that chose it, with LNets and their ANet by a name of NETS."""
+def restored(name: str, model: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
+    """Each stage's net and the validation figures that chose it, with LNets and their ANet by a name of NETS, and the
+    centre network of a model by a name of CENTER_NETS."""
     fast = load_recipe("fast")
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
@@ -119,10 +123,10 @@ def restored(name: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
         "center_net": CenterNet(fast.center_net.net),
         "anet_attributes_center_net": AttributeNet(len(ATTRIBUTES), fast.anet),
     }
-    nets["center_net"].load_state_dict(floats(HERE / "center_net.safetensors"))
+    nets["center_net"].load_state_dict(floats(HERE / CENTER_NETS[model]))
     nets["anet_attributes_center_net"].load_state_dict(floats(HERE / "anet_center_net.safetensors"))
     kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
-    figures = validation("faithful") | validation("fast") | {"lnet_plus": kept["lnet_plus"]}
+    figures = validation("faithful") | validation(model) | {"lnet_plus": kept["lnet_plus"]}
     figures |= {"faithful": validation("faithful"), "objects": kept["objects"]}[name]
     return {stage: (net, figures[stage]) for stage, net in nets.items()}
 
@@ -131,9 +135,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--nets", choices=NETS, default="faithful", help="LNets and the ANet on their faces")
+    parser.add_argument("--center-net", choices=CENTER_NETS, default="fast-box-free", help="whose centre network")
     asked = parser.parse_args()
     run: Path = asked.run
-    for stage, (net, figures) in restored(asked.nets).items():
+    for stage, (net, figures) in restored(asked.nets, asked.center_net).items():
         folder = run / stage
         if has_stage(run, stage):
             print(f"{folder} is there already and stays as it is")

@@ -64,7 +64,7 @@ def test_the_commands_speak_of_its_attributes(folder, tmp_path, monkeypatch, cap
 
 
 def test_the_shipped_models_have_celebas_forty(capsys):
-    for name in ("fast", "faithful"):
+    for name in ("fast", "fast-box-free", "faithful"):
         assert attributes_of(read_description(find_model(name))) == (ATTRIBUTES, GROUPS)
     assert cli.run(["attributes"]) == ExitCode.OK
     lines = capsys.readouterr().out.splitlines()

@@ -44,12 +44,12 @@ def test_completion_loads_nothing_heavy():
         ("predict --attributes Male,Smi", ["Male,Smiling"]),
         ("predict --exclude-attributes demo", ["demographic"]),
         ("predict --threshold Smi", ["Smiling=0.5"]),
-        ("predict --model fa", ["faithful", "fast"]),
+        ("predict --model fa", ["faithful", "fast", "fast-box-free"]),
         ("eval speed --model fai", ["faithful"]),
         ("model info fai", ["faithful"]),
         ("predict --faces do", ["dominant"]),
         ("predict --device cu", ["cuda"]),
-        ("finetune center-net --recipe fas", ["fast"]),
+        ("finetune center-net --recipe fas", ["fast", "fast-box-free"]),
     ],
 )
 @pytest.mark.process

@@ -21,7 +21,7 @@ from facetag.formats.writers.csv import COLUMNS, DECISIONS
 from facetag.results import Status
 from facetag.runs.failure_budget import budget_of
 from facetag.runs.journal import ENDING as JOURNAL
-from facetag.runs.run import LOCK
+from facetag.runs.run_files import LOCK
 from facetag.runs.run_report import ENDING as RECORD
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -22,7 +22,7 @@ PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 ASTRONAUT = Box(171, 52, 110, 138)  #: her face in astronaut.jpg by the rule of eyes, nose and mouth
 
 
-@pytest.fixture(scope="module", params=["faithful", "fast"])
+@pytest.fixture(scope="module", params=["faithful", "fast", "fast-box-free"])
 def model(request: pytest.FixtureRequest) -> Model:
     return load_model(request.param)
 

@@ -49,8 +49,12 @@ def test_the_lnets_of_a_restored_run_answer_as_those_that_ship(run: Path) -> Non
         torch.testing.assert_close(lnet.net(pictures), shipped.net(pictures), rtol=1e-3, atol=1e-3)
 
 
-def test_the_centre_network_of_a_restored_run_is_the_one_that_ships(run: Path) -> None:
-    restored, model = trained_center_net(run, load_recipe("fast"), CPU), load_model("fast")
+@pytest.mark.parametrize("name", ["fast-box-free", "fast"])
+def test_the_centre_network_of_a_restored_run_is_the_one_that_ships(run: Path, tmp_path: Path, name: str) -> None:
+    if name == "fast":
+        run = tmp_path / "with_boxes"
+        main_of(restore, "--run", run, "--center-net", name)
+    restored, model = trained_center_net(run, load_recipe(name), CPU), load_model(name)
     assert restored.settings == CenterLocalizer(model).settings
     pictures = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1))
     assert model.center_net is not None

@@ -280,7 +280,7 @@ def test_a_damaged_journal_is_refused(tmp_path, change, reason):
 
 def test_a_locked_output_is_left_alone(tmp_path):
     from facetag.runs.lock import locked
-    from facetag.runs.run import LOCK
+    from facetag.runs.run_files import LOCK
 
     parts, out = shards(tmp_path, 2), str(tmp_path / "merged.csv")
     with locked(next_to(out, LOCK), out), pytest.raises(OutputLocked):

@@ -17,7 +17,7 @@ from facetag.errors import ExitCode
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "examples" / "photos"
 GOLDEN = ROOT / "tests" / "project" / "golden.json"
-MODELS = ("faithful", "fast")
+MODELS = ("faithful", "fast", "fast-box-free")
 BOX = ("x", "y", "width", "height")
 
 

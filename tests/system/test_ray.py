@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from importlib.util import find_spec
@@ -227,10 +228,26 @@ def _listening():
     return {tuple(line[1].split(":")) for line in lines[1:] if len(line) > 3 and line[3] == "0A"}
 
 
-def test_an_address_where_something_else_answers_is_one_line(photos, model_folder, tmp_path):
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "no Ray cluster answers at {}"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers at {} is no Ray cluster"),
+    ],
+)
+def test_an_address_where_something_else_answers_is_one_line(answer, reason, photos, model_folder, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_answer, args=(server, answer), daemon=True).start()
         words = ["predict", str(photos), "--model", str(model_folder), "--out", "x.csv", "--engine", "ray"]
         address = f"127.0.0.1:{server.getsockname()[1]}"
         said = run([sys.executable, "-m", "facetag", *words, "--ray-address", address], tmp_path)
-    assert said.returncode == 1 and said.stderr.startswith("facetag: error: Ray does not start at "), said.stderr
+    assert said.returncode == 1 and said.stderr.startswith(f"facetag: error: {reason.format(address)}"), said.stderr
     assert len(said.stderr.splitlines()) == 1
+
+
+def _answer(server, answer):
+    """To the first who calls; silence where there is nothing to say."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(answer)
+        time.sleep(30)

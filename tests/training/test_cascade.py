@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 from readback import read_csv
+from torch import Tensor
 
 from facetag import cli
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, attribute_indices
 from facetag.datasets.celeba import load_celeba
 from facetag.datasets.detection_scenes import TIGHT_FACE, DetectionSceneSettings
 from facetag.datasets.scenes import ALIGNED_FACE, SceneSettings
@@ -667,6 +668,39 @@ def test_what_is_unknown_teaches_nothing() -> None:
     known = labels >= 0
     assert logits.grad is not None and (logits.grad[~known] == 0).all() and (logits.grad[known] != 0).all()
     torch.testing.assert_close(loss, attribute_loss(logits[known], labels[known]))
+
+
+class KeyedRows(dict[int, Any]):
+    """Examples by (epoch, index)."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key[1])
+
+
+class FromPixels(torch.nn.Module):
+    """Answers as many logits as an image has numbers: what is bright is present."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) - 0.5
+
+
+def test_an_attribute_that_is_left_out_teaches_nothing_and_is_not_validated() -> None:
+    stage = replace(CENTER_NET.anet_attributes, teacher_weight=0.0, left_out=("Smiling", "Bald"))
+    out = attribute_indices(stage.left_out)
+    logits = torch.randn(3, len(ATTRIBUTES), requires_grad=True)
+    labels = (torch.arange(3)[:, None] % 2 == 0).float().expand(3, len(ATTRIBUTES))
+    for teacher in (None, torch.nn.Identity()):
+        stage = replace(stage, teacher_weight=0.0 if teacher is None else 0.5)
+        task = finetune.FaceTask("anet_attributes", torch.nn.Identity(), stage, None, None, teacher)  # type: ignore[arg-type]
+        (gradient,) = torch.autograd.grad(task.loss(torch.nn.Identity(), logits, labels), logits)
+        assert (gradient[:, out] == 0).all() and (gradient != 0).sum() == 3 * (len(ATTRIBUTES) - len(out))
+    answers = labels.clone()
+    answers[:, out] = 1 - answers[:, out]
+    images = (255 * answers).byte()[:, None, None]
+    task.validation = KeyedRows(enumerate(zip(images, labels, strict=True)))  # type: ignore[assignment]
+    assert task.validate(FromPixels(), torch.device("cpu"))["accuracy"] == 1
+    with pytest.raises(UsageError, match="did you mean Smiling"):
+        FaceStage(left_out=("Smile",))
 
 
 def test_the_centre_network_of_a_model_is_that_of_its_run(taught: Trained) -> None:

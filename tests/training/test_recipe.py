@@ -103,10 +103,17 @@ def test_fast_is_the_faithful_recipe_behind_a_centre_network():
     assert changed(faithful, **{key: plain(fast)[key] for key in own}) == fast
 
 
-def test_a_base_is_a_whole_shipped_recipe(written, tmp_path):
+def test_fast_is_fast_box_free_whose_centre_network_went_on_with_boxes():
+    fast, before = load_recipe("fast"), load_recipe("fast-box-free")
+    own = ("name", "note", "center_net", "center_localizer")
+    assert changed(before, **{key: plain(fast)[key] for key in own}) == fast
+    assert before.center_net.start == "nothing" and fast.center_net.start == "earlier"
+
+
+def test_a_base_is_a_shipped_recipe(written, tmp_path):
     (tmp_path / "whole.toml").write_text("")
-    for base in ('"slow"', '"fast"', '""', "1", '["faithful"]', "true", "{}", f'"{tmp_path}/whole.toml"'):
-        assert "is no whole recipe; name a shipped one" in refused(written(f"base = {base}"))
+    for base in ('"slow"', '""', "1", '["faithful"]', "true", "{}", f'"{tmp_path}/whole.toml"'):
+        assert "is no shipped recipe; name a shipped one" in refused(written(f"base = {base}"))
 
 
 def test_a_table_over_a_value_of_the_base_is_refused(written):

@@ -14,7 +14,6 @@ from facetag.cli.progress import Watch
 from facetag.cli.request import Asked, Request
 from facetag.cluster.versions import versions
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
-from facetag.formats.destination import is_regular, next_to
 from facetag.formats.path_encoding import escape, one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.question import Question
@@ -22,10 +21,9 @@ from facetag.pipeline.timing import Stopwatch
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, cache_key_of
 from facetag.runs.dry_run import Prospect, dry_run
-from facetag.runs.journal import ENDING as JOURNAL
 from facetag.runs.listing import Listing
 from facetag.runs.run import Document, Fate, Observers, Outcome, run
-from facetag.runs.run_report import ENDING, RunRecord, now, refuse_other_files, text_of, write_record
+from facetag.runs.run_report import RunRecord, now, refuse_other_files, text_of, write_record
 
 
 def carry_out(
@@ -44,9 +42,10 @@ def carry_out(
         BudgetSpent: so many inputs failed that the run was stopped.
         FacetagError: see `runs.run.run`.
     """
-    if is_regular(request.options.out):
-        refuse_other_files(next_to(request.options.out, ENDING))
-    if request.how.overwrite or not os.path.exists(next_to(request.options.out, JOURNAL)):
+    files = request.files
+    if files:
+        refuse_other_files(files.report)
+    if request.how.overwrite or not files or not os.path.exists(files.journal):
         asked.engine.loaded()  # no answer is known
     clock, started, cache_key = Stopwatch(), now(), cache_key_of(command, asked.question)
     listing = Listing(inputs, request.how.shard.keeps)
@@ -55,15 +54,15 @@ def carry_out(
         Watch(request.shows_bar, listing, inputs.was_missing, lambda: asked.seconds) as watch,
     ):
         outcome = _run(request, listing, asked, cache_key, watch, clock, note)
-    passed_over = _conclude(inputs, watch, outcome if is_regular(request.options.out) else None)
+    passed_over = _conclude(inputs, watch, outcome if files else None)
     record = _record(request, asked, cache_key, watch, clock, started, outcome, passed_over)
     detail(text_of(record), **asdict(record))
     if not outcome.finished:
         return _stopped(request, watch)
-    if not is_regular(request.options.out):
+    if not files:
         _refuse_strange_boxes(asked.question, request)  # what streams is written before this can be known
     else:
-        write_record(record, next_to(request.options.out, ENDING))
+        write_record(record, files.report)
     if request.options.out != "-":
         say(f"wrote {one_line(request.name)}")
     return _judged(request, watch)
@@ -83,9 +82,9 @@ def _judged(request: Request, watch: Watch) -> ExitCode:
 
 def foresee(command: str, request: Request, inputs: Discovery, asked: Asked) -> ExitCode:
     """Print what a run would read, say what it would keep, and change nothing."""
-    out, counts = request.options.out, Counter[Prospect]()
+    counts = Counter[Prospect]()
     cache_key = cache_key_of(command, asked.question)
-    for path, prospect in dry_run(inputs, asked.engine, out, cache_key, request.how):
+    for path, prospect in dry_run(inputs, asked.engine, request.files, cache_key, request.how):
         counts[prospect] += 1
         if prospect is not Prospect.KEPT:
             print(escape(path))
@@ -127,7 +126,8 @@ def _run(
 
     draw = asked.drawer(request.options.draw) if request.options.draw else None
     attributes = question.attributes or None
-    document = Document(request.options.out, request.format, attributes, question.decide, request.layout)
+    options = request.options
+    document = Document(options.out, request.format, attributes, question.decide, request.layout, options.journal)
     observers = Observers(draw, seen, stop, clock, before_writing=partial(_refuse_strange_boxes, question, request))
     try:
         return run(inputs, asked.engine, document, cache_key, request.how, observers)
@@ -153,7 +153,7 @@ def _refuse_strange_boxes(question: Question, request: Request) -> None:
 
 def _stopped(request: Request, watch: Watch) -> ExitCode:
     goes_on = "its answers so far are written"
-    if is_regular(request.options.out):
+    if request.files:
         goes_on = f"the same command {'without --overwrite ' if request.how.overwrite else ''}goes on"
     if request.signals.received:
         take_leave(f"stopped after {watch.total} input{'s' * (watch.total != 1)}; {goes_on}")

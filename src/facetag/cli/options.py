@@ -15,6 +15,7 @@ import typer
 from facetag.cli import completion, console
 from facetag.cli.app import ATTRIBUTES, FACES, INPUT, MACHINE, OUTPUT, RUNS
 from facetag.errors import DataError, UsageError
+from facetag.remote.url import as_url, refuse_unknown, refuse_url
 
 if TYPE_CHECKING:
     from facetag.images.discover import Discovery
@@ -23,11 +24,26 @@ Faces = Literal["all", "thorough", "dominant"]
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PATH", help="Photographs, and folders of them.", show_default=False),
+    typer.Argument(metavar="PATH", help="Photographs, folders of them, and URLs of either.", show_default=False),
 ]
 Out = Annotated[
     str,
-    typer.Option("--out", "-o", metavar="FILE", help="Where to write; - is standard output.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write, a file or a URL; - is standard output.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Journal = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where the run keeps its journal, its lock and its record; an output at a URL needs it.  "
+        "[default: beside --out]",
+        rich_help_panel=RUNS,
+    ),
 ]
 Format = Annotated[
     str | None,
@@ -163,7 +179,9 @@ Extensions = Annotated[
 FilesFrom = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Read paths from a file too, one a line; - is standard input.", rich_help_panel=INPUT
+        metavar="FILE",
+        help="Read paths from a file or a URL too, one a line; - is standard input.",
+        rich_help_panel=INPUT,
     ),
 ]
 Null = Annotated[bool, typer.Option("--null", "-0", help="Paths of --files-from end in NUL.", rich_help_panel=INPUT)]
@@ -346,6 +364,7 @@ class Options:
 
     paths: Paths = None
     out: Out = "-"
+    journal: Journal = None
     format: Format = None
     columns: Columns = None
     explode: Explode = None
@@ -408,7 +427,7 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
 
     def decorate(command: _Command) -> Callable[..., None]:
         def called(context: typer.Context, **names_in: Any) -> None:
-            command(context, Options(**names_in))
+            command(context, Options(**{name: shown(name, value) for name, value in names_in.items()}))
 
         asked = [each for each in fields(Options) if each.name not in without]
         kind = Parameter.KEYWORD_ONLY
@@ -419,6 +438,19 @@ def filled(without: Sequence[str] = ()) -> Callable[[_Command], Callable[..., No
         return called
 
     return decorate
+
+
+def shown(name: str, value: Any) -> Any:
+    """An option's value, in which URLs are as they may be shown, and open what they say.
+
+    Raises:
+        UsageError: a URL stands where there has to be a path on this machine.
+    """
+    if isinstance(value, list):
+        return [shown(name, each) for each in value]
+    if isinstance(value, Path):
+        refuse_url(f"--{name.replace('_', '-')}", value)
+    return as_url(value) or value if isinstance(value, str) else value
 
 
 def names_in(given: list[str] | None) -> list[str]:
@@ -446,6 +478,8 @@ def inputs_of(options: Options) -> "Discovery":
         raise UsageError(
             "photographs are not read from standard input", "use --files-from - for a list of paths, ./- for a file"
         )
+    for path in paths:
+        refuse_unreadable(path)
     if options.files_from is not None and options.files_from != "-":
         _check_list(options.files_from, options.null)
     return discover(
@@ -460,11 +494,31 @@ def inputs_of(options: Options) -> "Discovery":
     )
 
 
+def refuse_unreadable(path: str) -> None:
+    """See that a URL is of a kind that is read here, and that what it needs is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from facetag.remote.store import refuse_without_extra
+
+    if url := as_url(path):
+        refuse_without_extra(url)
+    elif not os.path.lexists(path):
+        refuse_unknown(path)
+
+
 def _named(paths: list[str], files_from: str | None, null: bool) -> Iterator[str]:
     from facetag.images.discover import files_from as listed
 
     yield from paths
     if files_from is None:
+        return
+    if url := as_url(files_from):
+        from facetag.remote.reading import whole_list
+
+        with whole_list(url) as stream:
+            yield from (url.joined(line) for line in listed(stream, null))
         return
     with _reading(files_from), _list(files_from) as stream:
         yield from listed(stream, null)
@@ -478,6 +532,9 @@ def _check_list(files_from: str, null: bool) -> None:
     """
     from facetag.images.discover import check_list
 
+    if url := as_url(files_from):
+        refuse_unreadable(url)
+        return
     with _reading(files_from):
         mode = os.stat(files_from).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):

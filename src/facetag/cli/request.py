@@ -17,6 +17,7 @@ from facetag.cli.session import Session
 from facetag.cli.signals import Signals
 from facetag.errors import ModelError, UsageError
 from facetag.model_folder import DEFAULT, shipped_models
+from facetag.remote.url import as_url
 
 if TYPE_CHECKING:
     from facetag.cli.thresholds import Decisions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from facetag.predictor import FaceTagger
     from facetag.runs.failure_budget import Budget
     from facetag.runs.run import RunSettings
+    from facetag.runs.run_files import RunFiles
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ class Request:
     how: "RunSettings"
     signals: Signals
     layout: "Layout | None" = None
+
+    @property
+    def files(self) -> "RunFiles | None":
+        """What a run has besides its document; None where that streams."""
+        from facetag.formats.destination import is_regular
+        from facetag.runs.run_files import RunFiles
+
+        return RunFiles.of(self.options.out, self.options.journal) if is_regular(self.options.out) else None
 
     @property
     def name(self) -> str:
@@ -76,8 +86,9 @@ def request_of(context: typer.Context, options: Options) -> Request:
     from facetag.runs.failure_budget import budget_of
 
     _check_engine(options)
-    refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
+    _check_journal(options)
     see_folder(options.out)
+    refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(
@@ -194,6 +205,21 @@ def _check_engine(options: Options) -> None:
     refuse_without_ray()
 
 
+def _check_journal(options: Options) -> None:
+    """See that an output has the journal that it needs, before anything is asked for over a network.
+
+    Raises:
+        UsageError: it needs one that is not named, or has none.
+    """
+    from facetag.formats.destination import is_regular
+    from facetag.runs.run_files import RunFiles
+
+    if is_regular(options.out):
+        RunFiles.of(options.out, options.journal)
+    elif options.journal:
+        raise UsageError("--journal is of an output that is a file", "add --out FILE")
+
+
 def _arguments_of_question(options: Options, decisions: "Decisions") -> dict[str, Any]:
     """The arguments of `question_of`."""
     return {
@@ -240,6 +266,9 @@ def _run_settings(options: Options) -> "RunSettings":
 def _arguments(options: Options) -> str:
     """Digest of what the command was given to read: names, as seen from --relative-to, not what they hold."""
     folder = options.relative_to
-    names = [os.path.relpath(path, folder) if folder else os.path.normpath(path) for path in options.paths or ()]
+    names = [
+        as_url(path) or (os.path.relpath(path, folder) if folder else os.path.normpath(path))
+        for path in options.paths or ()
+    ]
     given = json.dumps([names, options.files_from])
     return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()

@@ -15,6 +15,7 @@ from facetag.cli.options import Options
 from facetag.cli.request import Request
 from facetag.errors import ExitCode, UsageError
 from facetag.formats.destination import HIDDEN, is_regular
+from facetag.remote.url import as_url
 
 if TYPE_CHECKING:
     from facetag.cli.signals import Signals
@@ -31,6 +32,8 @@ def refuse_unwatchable(options: Options) -> None:
         raise UsageError("--watch writes the whole document again and again", "add --out FILE")
     if options.dry_run or options.boxes is not None or options.append:
         raise UsageError("--watch goes with none of --dry-run, --boxes and --append", "leave them out")
+    if any(as_url(path) for path in (options.out, *options.paths)):
+        raise UsageError("--watch sees what changes on this machine alone", "name folders and an output here")
     for path in options.paths:
         if not os.path.exists(path):
             raise UsageError(f"{path} is not there, so nothing can be seen to change in it", "make the folder first")

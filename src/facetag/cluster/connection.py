@@ -23,6 +23,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to Ray's makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a FutureWarning on standard error
 }
+_SETTINGS = 4  #: type of the frame with which both sides begin (RFC 9113, section 3.4)
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
 _START = "start one with `ray start --head`, or leave out --ray-address"
 
 
@@ -54,7 +56,9 @@ class Connection:
     def _at(self, address: str) -> ModuleType:
         host, port = address_of(address)
         try:
-            socket.create_connection((host, port), _PATIENCE).close()
+            with socket.create_connection((host, port), _PATIENCE) as connection:
+                if os.environ.get("RAY_USE_TLS", "0") != "1" and not _speaks_http2(connection):
+                    raise FacetagError(f"what answers at {address} is no Ray cluster", _START)
         except OSError as error:
             raise FacetagError(f"no Ray cluster answers at {address} ({error.strerror or error})", _START) from error
         with _one_line(address):
@@ -78,6 +82,17 @@ class Connection:
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **how)
         return ray
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side greets as gRPC servers do. Ray itself would wait minutes for one that says nothing.
+
+    Raises:
+        OSError: it says nothing, or hangs up.
+    """
+    connection.sendall(_GREETING)
+    frame = connection.recv(9)  # length, type, flags, stream
+    return len(frame) > 3 and frame[3] == _SETTINGS
 
 
 def address_of(text: str) -> tuple[str, int]:

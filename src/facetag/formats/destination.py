@@ -1,4 +1,4 @@
-"""Where a document goes: standard output as it comes, or a file that appears whole or not at all."""
+"""Where a document goes: standard output as it comes, or a file, here or at a URL, that appears whole or not at all."""
 
 import errno
 import hashlib
@@ -8,12 +8,15 @@ import re
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from facetag.errors import UsageError, writing
 from facetag.images.file_types import HEAD_BYTES, kind_of
+from facetag.remote import writing as remote
+from facetag.remote.url import Url, as_url
 
 #: Told of each point that a run passes at which its death must do no harm; tests die, or fail, there.
 Passing = Callable[[str], None]
@@ -39,8 +42,10 @@ def unheeded(point: str) -> None:
 
 
 def is_regular(out: str) -> bool:
-    """Whether an output is a regular file, there or to be made; standard output, FIFOs, /dev/null and what the process
-    has open already (/dev/stdout, /dev/fd/3) are not."""
+    """Whether an output is a regular file, there or to be made, or lies at a URL; standard output, FIFOs, /dev/null and
+    what the process has open already (/dev/stdout, /dev/fd/3) are not."""
+    if as_url(out):
+        return True
     return out != "-" and _descriptor(out) is None and _is_regular_or_new(os.path.realpath(out))
 
 
@@ -50,19 +55,20 @@ def refuse_to_replace(out: str, *inputs: str | None) -> None:
     Raises:
         UsageError: it is one of these inputs, a picture or a journal.
     """
-    if not is_regular(out) or not os.path.isfile(out):
+    if not as_url(out) and not (is_regular(out) and os.path.isfile(out)):
         return
-    if os.path.realpath(out) in {os.path.realpath(each) for each in inputs if each}:
+    if _same(out) in {_same(each) for each in inputs if each}:
         raise UsageError(f"{out} is read and would be replaced", "name another file")
-    try:
-        with open(out, "rb") as stream:
-            head = stream.read(HEAD_BYTES)
-    except OSError:
-        return  # who cannot read it may still replace it
+    head, _ = _ends_of(out, HEAD_BYTES, 0)
     if kind := kind_of(head):
         raise UsageError(f"{out} is a {kind} picture and would be replaced", "name another file")
     if head.startswith(b"SQLite format 3\0"):
         raise UsageError(f"{out} is a journal and would be replaced", "name another file")
+
+
+def _same(path: str) -> str:
+    """One spelling of a path, or a URL."""
+    return as_url(path) or os.path.realpath(path)
 
 
 def see_folder(out: str) -> None:
@@ -71,6 +77,11 @@ def see_folder(out: str) -> None:
     Raises:
         FacetagError: it is not.
     """
+    if url := as_url(out):
+        if url.scheme in ("http", "https") or url.is_folder:
+            raise UsageError(f"{out} is no place for a file", "name an object, such as s3://bucket/tags.csv")
+        remote.as_it_is(url)
+        return
     with writing(out):
         if os.path.isdir(out):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -83,31 +94,40 @@ def see_folder(out: str) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def refuse_foreign(out: str, is_known: bool, journal: str) -> None:
+def refuse_foreign(out: str, is_known: bool) -> None:
     """See that an output replaces no file that facetag did not write.
 
     Args:
-        is_known: a run's record lies beside it.
-        journal: path of its journal; where that exists the output is facetag's.
+        is_known: a run's record or journal lies beside it, so that it is facetag's.
 
     Raises:
-        UsageError: the file has content, none of these lies beside it, and it does not begin as facetag's documents do.
+        UsageError: the file has content, it is not known, and it does not begin as facetag's documents do.
     """
-    if not is_regular(out) or not os.path.isfile(out) or is_known or os.path.isfile(journal):
+    if is_known:
         return
-    try:
-        with open(out, "rb") as stream:
-            head = stream.read(_HEAD)
-            stream.seek(-min(_TAIL, os.fstat(stream.fileno()).st_size), os.SEEK_END)
-            tail = stream.read()
-    except OSError:
-        return  # who cannot read it may still replace it
+    head, tail = _ends_of(out, _HEAD, _TAIL)
     begins = b"".join(head.split()).startswith(_BEGINNINGS)
     is_ours = not head or begins or (head.startswith(b"PAR1") and b"schema_version" in tail)
     if not is_ours:
         raise UsageError(
             f"{out} was not written by facetag and would be replaced", "choose another --out, or use --overwrite"
         )
+
+
+def _ends_of(out: str, head: int, tail: int) -> tuple[bytes, bytes]:
+    """So many first and last bytes of an output; none of one that is not there, or no regular file, or cannot be read:
+    who cannot read it may still replace it."""
+    if url := as_url(out):
+        return remote.ends_of(url, head, tail) or (b"", b"")
+    if not is_regular(out) or not os.path.isfile(out):
+        return b"", b""
+    try:
+        with open(out, "rb") as stream:
+            first = stream.read(head)
+            stream.seek(-min(tail, os.fstat(stream.fileno()).st_size), os.SEEK_END)
+            return first, stream.read()
+    except OSError:
+        return b"", b""
 
 
 def _descriptor(out: str) -> int | None:
@@ -127,7 +147,8 @@ def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
     """A UTF-8 stream without newline translation; `-` is standard output, flushed line by line.
 
     A file is written under a hidden name beside it and renamed when all went well, so that readers and other runs
-    see the old one or the new one. What is no regular file (a FIFO, /dev/null) is written as it comes. A link is
+    see the old one or the new one. To a URL it goes when it is whole, by one request that replaces nothing but what
+    `as_it_is` saw there. What is no regular file (a FIFO, /dev/null) is written as it comes. A link is
     kept, and what it leads to is replaced.
 
     Args:
@@ -139,12 +160,38 @@ def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
     if out == "-":
         with _standard_output() as stream:
             yield stream
+    elif url := as_url(out):
+        with _elsewhere(url, at) as stream:
+            yield stream
     elif is_regular(out):
         with _whole(out, os.path.realpath(out), at) as stream:
             yield stream
     else:
         with _as_it_comes(out) as stream:
             yield stream
+
+
+def as_it_is(out: str) -> str:
+    """An output at a URL with what is known of what lies there now, all that `open_output` replaces; others as given.
+
+    Raises:
+        FacetagError: its server does not say.
+    """
+    url = as_url(out)
+    return remote.as_it_is(url) if url else out
+
+
+@contextmanager
+def _elsewhere(out: Url, at: Passing) -> Iterator[TextIO]:
+    """A file without a name first, which goes with the process."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as stream:
+        yield cast(TextIO, stream)
+        with writing(out):
+            at("written")
+            stream.flush()
+            at("synced")
+        remote.replace(out, cast(BinaryIO, stream.buffer))
+        at("renamed")
 
 
 class _Shown(io.TextIOWrapper):

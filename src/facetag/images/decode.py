@@ -60,12 +60,15 @@ from facetag.images.metadata import without_metadata
 from facetag.images.orient import is_turned, upright
 from facetag.images.pixels import MOST_BYTES, budget, bytes_to_decode, load_rgb, rgb_of
 from facetag.images.raw import preview_of
+from facetag.remote import reading as remote
+from facetag.remote.url import Url, as_url
 
 #: Raised whenever some file is decoded otherwise than before.
 DECODER_VERSION = 3
 #: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
 CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,)), 3: frozenset((TIFF,))}
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
+_SMALL = 8 << 20  #: bytes at a URL that are not worth a request of their own for the first of them
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 
 Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
@@ -130,7 +133,7 @@ class File:
 
     Attributes:
         data: all of them, or the first HEAD_BYTES of a file that is not `whole`: those are no image's.
-        size, mtime_ns: of the file, as the system said before they were read.
+        size, mtime_ns: of the file, as the system said before they were read; of a URL see `remote.reading`.
     """
 
     data: bytes
@@ -145,17 +148,20 @@ def read_image(path: str, *, max_pixels: int = MAX_PIXELS, strict: bool = False,
 
 
 def read_file(path: str, raw: Raw = "refuse") -> File:
-    """Read a file.
+    """Read a file, or what lies at a URL.
 
     The path goes through Python alone, so every name that the system allows works. The rest of a file is read only
     when its first bytes say image that is decoded here; FIFOs, devices and folders are never opened. `raw` as for
     `decode`.
 
     Raises:
-        UnreadableImage: no such file, no permission, not a regular file, or a disk that does not give it.
+        UnreadableImage: no such file, no permission, not a regular file, or a disk or server that does not give it.
+        UnsupportedImage: a URL needs what is not installed.
         ImageTooLarge: more than MAX_BYTES, or than memory holds.
     """
     try:
+        if url := as_url(path):
+            return _read_url(url, raw)
         _refuse_what_is_no_file(path)
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -173,6 +179,31 @@ def read_file(path: str, raw: Raw = "refuse") -> File:
         raise UnreadableImage("no file can have this name") from error
     except MemoryError as error:
         raise ImageTooLarge("not enough memory to read the file") from error
+
+
+def _read_url(url: Url, raw: Raw) -> File:
+    """What is not small is asked for its first bytes first."""
+    stamp = remote.stamp_before(url)
+    data = remote.read(url, HEAD_BYTES if stamp.size > _SMALL else MAX_BYTES + 1)
+    whole = _is_decodable(data[:HEAD_BYTES], url, raw)
+    if whole and max(stamp.size, len(data)) > MAX_BYTES:
+        raise ImageTooLarge(f"{max(stamp.size, len(data))} bytes are over {MAX_BYTES}", "make it smaller")
+    if whole and stamp.size > _SMALL:
+        data = remote.read(url, MAX_BYTES)
+    size, mark = remote.mark_of(stamp)
+    return File(data if whole else data[:HEAD_BYTES], whole, size, mark)
+
+
+def mark_of(path: str) -> tuple[int, int] | None:
+    """Size and time of change in ns, by which a file is known again unopened; of a URL, what its server says for that.
+    None of what is not there, or cannot be known again."""
+    if url := as_url(path):
+        return remote.mark_now(url)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _is_decodable(head: bytes, name: str, raw: Raw) -> bool:

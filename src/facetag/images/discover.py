@@ -1,4 +1,4 @@
-"""Which files a command reads: a lazy stream of paths from files, folders and lists."""
+"""Which files a command reads: a lazy stream of paths from files, folders, lists and URLs of these."""
 
 import os
 import re
@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from facetag.errors import UsageError
 from facetag.images.exclusion import Exclusion
 from facetag.images.file_types import DRAWN, EXTENSIONS, HEAD_BYTES, kind_of
 from facetag.images.seen_paths import SeenPaths
+from facetag.remote import reading as remote
+from facetag.remote.store import Entry
+from facetag.remote.url import Url, as_url
 
 _LIST_BLOCK = 1 << 16
 _WIDE = 0.3  #: share of NUL bytes in a list that is UTF-16: half of its bytes, where names are plain
@@ -48,7 +51,7 @@ class _Folder:
     above: tuple[tuple[int, int], ...] = ()
 
 
-_Entry = tuple[_Folder, "os.DirEntry[str] | Path"]
+_Entry = tuple[_Folder, "os.DirEntry[str] | Path | Entry"]
 
 
 class Discovery:
@@ -73,7 +76,7 @@ class Discovery:
         self._excluded = Exclusion(exclude)
         self._follow_links = follow_links
         self._with_hidden = hidden
-        self._name = name_below(relative_to) if relative_to else str
+        self._name = name_below(relative_to) if relative_to else _as_given
         self._key = _keys()
         self._drawings = self._key(drawings) if drawings else None
         self._named = SeenPaths()
@@ -82,14 +85,22 @@ class Discovery:
 
     def __iter__(self) -> Iterator[str]:
         for path in self._inputs:
-            for found in self._walk(_Folder(path)) if os.path.isdir(path) else self._named_once(path):
+            for found in self._found(path):
                 self.counts[Seen.FOUND] += 1
                 yield self._name(found)
 
     def was_missing(self, path: str) -> bool:
         """Whether the user named this path (as it was yielded) and nothing is there."""
+        if url := as_url(path):
+            return url in self._named
         where = os.path.join(self._root, path)
         return self._key(where) in self._named and not os.path.lexists(where)
+
+    def _found(self, path: str) -> Iterator[str]:
+        """What one input stands for."""
+        if url := as_url(path):
+            return self._walk_url(url.folder) if url.is_folder else self._named_once(url)
+        return self._walk(_Folder(path)) if os.path.isdir(path) else self._named_once(path)
 
     def _named_once(self, path: str) -> Iterator[str]:
         """A path that the user named is yielded whatever it is, so that it gets its row."""
@@ -101,6 +112,8 @@ class Discovery:
 
     def _was_walked(self, key: str) -> bool:
         """Whether a walk yielded it: only folders are remembered of a walk, so that memory stays flat."""
+        if url := as_url(key):
+            return url.parent in self._entered and remote.mark_now(url) is not None
         folder = self._entered.get(os.path.dirname(key))
         return folder is not None and os.path.lexists(key) and self._judge((folder, Path(key))) is Seen.FOUND
 
@@ -121,6 +134,27 @@ class Discovery:
                 pending.append(_below(item))
             elif seen is Seen.FOUND:
                 yield os.path.join(item[0].path, item[1].name)
+
+    def _walk_url(self, folder: Url, inner: str = "") -> Iterator[Url]:
+        """The same in a folder that lies elsewhere, by the same rules. It is listed as it is walked, so that the names
+        in it need not fit memory.
+
+        Raises:
+            DataError: its server ceased to answer; what was not listed is not to leave the output for that.
+        """
+        if folder in self._entered:
+            self.counts[Seen.REPEATED] += 1
+            return
+        here = self._entered[folder] = _Folder(folder, inner)
+        try:
+            for entry in remote.entries(folder):
+                seen = self._see((here, entry))
+                if seen is Seen.FOLDER:
+                    yield from self._walk_url(folder.below(entry.name, is_folder=True), f"{inner}{entry.name}/")
+                elif seen is Seen.FOUND:
+                    yield folder.below(entry.name, stamp=entry.stamp)
+        except OSError:
+            yield folder
 
     def _enter(self, folder: _Folder) -> list[_Entry]:
         """The entries of a folder, the last one first, for a stack."""
@@ -158,7 +192,7 @@ class Discovery:
             return Seen.OTHER
         sort = _sort(file)
         if sort is not Seen.FOLDER:
-            return Seen.OTHER if sort is Seen.FOUND and not self._is_input(file) else sort
+            return Seen.OTHER if sort is Seen.FOUND and not self._is_input(entry) else sort
         if file.is_symlink() and not self._follow_links:
             return Seen.LINK
         is_entered = self._recursive and not self._is_ours(path)
@@ -168,15 +202,16 @@ class Discovery:
         """The folder that the command itself draws into."""
         return self._drawings is not None and self._key(folder) == self._drawings
 
-    def _is_input(self, file: "os.DirEntry[str] | Path") -> bool:
+    def _is_input(self, entry: _Entry) -> bool:
         """By its name, or else by its first bytes; by the given extensions alone where there are some. What an earlier
         run drew is not."""
-        if _DRAWING.search(file.name) and _head(os.fspath(file)).startswith(DRAWN):
+        name = entry[1].name
+        if _DRAWING.search(name) and _head(entry).startswith(DRAWN):
             return False
-        extension = os.path.splitext(file.name)[1][1:].lower()
+        extension = os.path.splitext(name)[1][1:].lower()
         if self._extensions is not None:
             return extension in self._extensions
-        return extension in EXTENSIONS or bool(kind_of(_head(os.fspath(file))))
+        return extension in EXTENSIONS or bool(kind_of(_head(entry)))
 
 
 def discover(
@@ -194,7 +229,7 @@ def discover(
 
     Inputs keep their order, folders are walked sorted, and a path that was met is not yielded again. A file named in
     `inputs` is always yielded, even when it is missing, of another kind, hidden or excluded; its row tells the rest.
-    In folders, a file is yielded when its name or its first bytes say image.
+    In folders, a file is yielded when its name or its first bytes say image. A URL that ends in a slash is a folder.
 
     Args:
         inputs: may be lazy; it is read no further than the stream is.
@@ -225,15 +260,21 @@ def discover(
     )
 
 
+def _as_given(path: str) -> str:
+    return path
+
+
 def name_below(folder: str) -> Callable[[str], str]:
     """From a path to the same seen from `folder`, different for different paths; outside it, to its absolute form.
 
-    Links are not looked through, and what stands before a `..` is kept where it is a link.
+    A URL stays as it is. Links are not looked through, and what stands before a `..` is kept where it is a link.
     """
     key = _keys()
     top = Path(key(folder))
 
     def name(path: str) -> str:
+        if url := as_url(path):
+            return url
         absolute = Path(key(path))
         return os.fspath(absolute.relative_to(top) if absolute.is_relative_to(top) else absolute)
 
@@ -296,6 +337,8 @@ def _keys() -> Callable[[str], str]:
     here = Path.cwd()
 
     def key(path: str) -> str:
+        if url := as_url(path):
+            return url
         whole = os.fspath(here / path)
         return _without_parents(whole) if ".." in whole else whole
 
@@ -328,7 +371,7 @@ def _below(entry: _Entry) -> _Folder:
     return _Folder(os.path.join(folder.path, child.name), os.path.join(folder.inner, child.name), folder.above)
 
 
-def _sort(file: "os.DirEntry[str] | Path", follow_links: bool = True) -> Seen:
+def _sort(file: "os.DirEntry[str] | Path | Entry", follow_links: bool = True) -> Seen:
     """FOLDER, SPECIAL or else FOUND, without opening it; what the system does not tell of, such as a link that dangles,
     is FOUND, for its row says why. A link that is not followed is LINK: where it leads may not answer."""
     try:
@@ -336,16 +379,20 @@ def _sort(file: "os.DirEntry[str] | Path", follow_links: bool = True) -> Seen:
             return Seen.FOLDER if file.is_dir() else Seen.FOUND if file.is_file() else Seen.SPECIAL
         if not follow_links:
             return Seen.LINK
-        mode = os.stat(file).st_mode
+        mode = os.stat(cast(Path, file)).st_mode  # nothing else has links
     except OSError:
         return Seen.FOUND
     return Seen.FOLDER if stat.S_ISDIR(mode) else Seen.FOUND if stat.S_ISREG(mode) else Seen.SPECIAL
 
 
-def _head(path: str) -> bytes:
-    """Its first bytes; none of what cannot be read."""
+def _head(entry: _Entry) -> bytes:
+    """Its first bytes; none of what cannot be read. What lies elsewhere is asked for them only when its name has no
+    ending: each is a request, and a bucket may hold a sidecar for each image."""
+    folder, file = entry
     try:
-        with open(path, "rb") as stream:
+        if isinstance(file, Entry):
+            return b"" if "." in file.name else remote.head_of(folder.path, file.name, HEAD_BYTES)
+        with open(file, "rb") as stream:
             return stream.read(HEAD_BYTES)
     except OSError:
         return b""

@@ -17,7 +17,7 @@ class Source:
     """The file that an answer is about, as it was when it was read.
 
     Attributes:
-        size, mtime_ns: as the system says.
+        size, mtime_ns: as the system says; of a URL, a number made of its ETag is in the place of the time.
         sha256: of its bytes; empty for a file that was not read whole, because its first bytes are no image's.
     """
 

@@ -23,6 +23,7 @@ from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.image_memory import ImageMemory
 from facetag.pipeline.items import CachedResult, Source
 from facetag.pipeline.timing import Stage, Stopwatch
+from facetag.remote.url import as_url
 from facetag.results import ImageResult
 
 VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
@@ -69,7 +70,7 @@ class ReadSettings:
 
     def location(self, path: str) -> str:
         """What to open."""
-        return os.path.join(self.folder, path)
+        return as_url(path) or os.path.join(self.folder, path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,10 @@
 """Reading for a run with a journal: what an earlier run answered is not decoded, let alone looked at, again."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from facetag.images.decode import CHANGED, DECODER_VERSION, File, read_file
+from facetag.images.decode import CHANGED, DECODER_VERSION, File, mark_of, read_file
 from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.items import CachedResult, Source
@@ -103,11 +102,8 @@ def _holds(known: Known, kind: str) -> bool:
 
 
 def _is_unchanged(path: str, source: Source) -> bool:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return False
-    return source.is_stamped(status.st_size, status.st_mtime_ns)
+    mark = mark_of(path)
+    return mark is not None and source.is_stamped(*mark)
 
 
 def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:

@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from facetag.formats.destination import is_regular, next_to
 from facetag.pipeline.engine import Answering
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
-from facetag.runs.journal import ENDING, Journal
-from facetag.runs.lock import locked
-from facetag.runs.run import LOCK, RunSettings, suffices
+from facetag.runs.journal import Journal
+from facetag.runs.run import RunSettings, suffices
+from facetag.runs.run_files import RunFiles
 
 
 class Prospect(StrEnum):
@@ -24,22 +23,21 @@ class Prospect(StrEnum):
 
 
 def dry_run(
-    paths: Iterable[str], engine: Answering, out: str, cache_key: CacheKey, settings: RunSettings
+    paths: Iterable[str], engine: Answering, files: RunFiles | None, cache_key: CacheKey, settings: RunSettings
 ) -> Iterator[tuple[str, Prospect]]:
-    """Each path of the shard with what a run at this output would do with it.
+    """Each path of the shard with what a run with these files would do with it; None of an output that streams.
 
     Raises:
         OutputLocked, JournalError, UsageError: as the run itself would.
     """
     kept = filter(settings.shard.keeps, paths)
-    path = next_to(out, ENDING) if is_regular(out) else ""
-    if not path or settings.overwrite or not os.path.exists(path):
+    if not files or settings.overwrite or not os.path.exists(files.journal):
         yield from ((each, Prospect.NEW) for each in kept)
         return
     arguments = "" if settings.append else settings.arguments
     with (
-        locked(next_to(out, LOCK), out, settings.lock_wait) as for_sqlite,
-        Journal(path, cache_key, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
+        files.locked(settings.lock_wait) as for_sqlite,
+        Journal(files.journal, cache_key, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
     ):
         recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:

@@ -536,13 +536,24 @@ def refuse_other_programs(path: str) -> None:
     Raises:
         JournalError: it is one.
     """
+    program = _program(path)
+    if program not in (None, APPLICATION):
+        raise _of_another_program(path)
+
+
+def is_journal(path: str) -> bool:
+    """Whether a file says of itself that it is a journal of facetag."""
+    return _program(path) == APPLICATION
+
+
+def _program(path: str) -> int | None:
+    """SQLite's application_id of what lies there; None of what is no database."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             head = stream.read(72)
     except OSError:
-        return  # nothing is there, or removing it says what is wrong
-    if head.startswith(_MAGIC) and int.from_bytes(head[68:72]) != APPLICATION:
-        raise _of_another_program(path)
+        return None  # nothing is there, or removing it says what is wrong
+    return int.from_bytes(head[68:72]) if head.startswith(_MAGIC) else None
 
 
 def _of_another_program(path: str) -> JournalError:

@@ -2,31 +2,36 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from facetag.errors import UsageError, writing
-from facetag.formats.destination import is_regular, next_to, refuse_foreign, refuse_to_replace
+from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
 from facetag.formats.writers.layout import WRITERS as LAYOUTS
-from facetag.runs.journal import ENDING, Journal, refuse_other_programs, remove_journal
-from facetag.runs.lock import locked
-from facetag.runs.run import LOCK, Document, publish
-from facetag.runs.run_report import ENDING as REPORT
-from facetag.runs.run_report import is_record
-from facetag.runs.shard_journals import Part, Row, check_parts, merged, read_part
+from facetag.runs.journal import Journal, refuse_other_programs, remove_journal
+from facetag.runs.run import Document, publish
+from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
 
 _COMMIT = 1000  #: rows
 
 
 def merge(
-    outputs: Sequence[str], out: str, format: str | None = None, lock_wait: float = 0.0, overwrite: bool = False
+    outputs: Sequence[str],
+    out: str,
+    format: str | None = None,
+    lock_wait: float = 0.0,
+    overwrite: bool = False,
+    journal: str | None = None,
 ) -> int:
     """Write the document of the whole run that these outputs are the shards of; answers how many inputs it has.
 
-    A regular file gets its journal too, so that the run's command without --shard goes on from it. A table has the
-    columns that the shards were written with (--columns, --explode).
+    A shard is named by its output, or by its journal where that does not lie beside it. A regular file gets its journal
+    too, so that the run's command without --shard goes on from it. A table has the columns that the shards were written
+    with (--columns, --explode).
 
     Args:
         overwrite: also a file that facetag did not write.
+        journal: where the merged run's journal is to be, if not beside `out`.
 
     Raises:
         UsageError: the outputs are not all the shards of one run, the format is unknown, or a picture, or a file that
@@ -40,19 +45,20 @@ def merge(
     first = parts[0]
     chosen, cache_key = format_of(out, format), first.cache_key
     layout = first.layout if chosen in LAYOUTS else None  # else it has no columns
-    document = Document(out, chosen, cache_key.attributes, cache_key.decide, layout)
+    document = Document(out, chosen, cache_key.attributes, cache_key.decide, layout, journal)
     if not is_regular(out):
         publish((row.record for row in merged(parts)), document)
         return first.inputs
-    path = next_to(out, ENDING)
-    if path in {next_to(output, ENDING) for output in outputs}:
+    files = document.files
+    if os.path.realpath(files.journal) in {os.path.realpath(journal_of(output)) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
     refuse_to_replace(out)
-    with locked(next_to(out, LOCK), out, lock_wait) as for_sqlite:
+    with files.locked(lock_wait) as for_sqlite:
+        document = replace(document, out=as_it_is(out))
         if not overwrite:
-            refuse_foreign(out, is_record(next_to(out, REPORT)), path)
-        refuse_other_programs(path)
-        _write(parts, document, path, for_sqlite)
+            refuse_foreign(document.out, files.know_out)
+        refuse_other_programs(files.journal)
+        _write(parts, document, files.journal, for_sqlite)
     return first.inputs
 
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from facetag.errors import writing
-from facetag.formats.destination import Passing, is_regular, next_to, open_output, refuse_foreign, unheeded
+from facetag.formats.destination import Passing, as_it_is, is_regular, open_output, refuse_foreign, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
 from facetag.pipeline.engine import Answering
@@ -19,16 +19,12 @@ from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
-from facetag.runs.journal import ENDING, Journal, Stopped, refuse_other_programs, remove_journal
-from facetag.runs.lock import locked
-from facetag.runs.run_report import ENDING as REPORT
-from facetag.runs.run_report import is_record
+from facetag.runs.journal import Journal, Stopped, refuse_other_programs, remove_journal
+from facetag.runs.run_files import RunFiles
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 if TYPE_CHECKING:
     from facetag.pipeline.drawing import Drawer
-
-LOCK = ".lock"  #: ending of the lock's name, after the output's
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ class Document:
         attributes: those written; None when faces are only located.
         decide: from a stored result to what is written of it: the chosen attributes and the tags.
         layout: of a table, where it is not the usual one.
+        journal: its path, where it does not lie beside `out`.
     """
 
     out: str
@@ -74,6 +71,12 @@ class Document:
     attributes: Sequence[str] | None
     decide: Callable[[ImageResult], ImageResult] = lambda record: record
     layout: Layout | None = None
+    journal: str | None = None
+
+    @property
+    def files(self) -> RunFiles:
+        """Of a run that writes it."""
+        return RunFiles.of(self.out, self.journal)
 
     @property
     def name(self) -> str:
@@ -143,8 +146,8 @@ def run(
 ) -> Outcome:
     """Write the record of every path, in order.
 
-    A regular file has a journal beside it: what it knows is not done again, and the file is written from it, whole,
-    when every path has been met. All else is written as answers come.
+    A regular file, and what lies at a URL, has a journal: what it knows is not done again, and the file is written
+    from it, whole, when every path has been met. All else is written as answers come.
 
     Args:
         engine: loaded when there is an image that must be looked at.
@@ -160,13 +163,15 @@ def run(
     settings, observers = settings or RunSettings(), observers or Observers()
     if not is_regular(document.out):
         return _stream(filter(settings.shard.keeps, paths), engine, document, observers)
-    with locked(next_to(document.out, LOCK), document.out, settings.lock_wait, observers.stop) as for_sqlite:
-        path = next_to(document.out, ENDING)
+    files = document.files
+    with files.locked(settings.lock_wait, observers.stop) as for_sqlite:
+        path = files.journal
+        document = replace(document, out=as_it_is(document.out))
         if settings.overwrite:
             refuse_other_programs(path)
             remove_journal(path)
         else:
-            refuse_foreign(document.out, is_record(next_to(document.out, REPORT)), path)
+            refuse_foreign(document.out, files.know_out)
         with Journal(
             path,
             cache_key,

@@ -87,15 +87,18 @@ def text_of(record: RunRecord) -> str:
     return "; ".join(parts)
 
 
-def is_record(path: str) -> bool:
-    """Whether what lies there is a run's record; no link to one."""
+def is_record(path: str, of: str | None = None) -> bool:
+    """Whether what lies there is a run's record, of this output where one is named; no link to one."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
             status = os.fstat(stream.fileno())
             said = json.loads(stream.read(_LARGEST)) if stat.S_ISREG(status.st_mode) else None
     except (OSError, RecursionError, ValueError):
         return False
-    return isinstance(said, dict) and {"command", "outcome", "versions"} <= set(said)
+    if not isinstance(said, dict) or not {"command", "outcome", "versions"} <= set(said):
+        return False
+    options = said.get("options")
+    return of is None or (isinstance(options, dict) and options.get("out") == of)
 
 
 def refuse_other_files(path: str) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import heapq
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,6 +22,7 @@ from facetag.runs.journal import (
     ENDING,
     RESULTS,
     SCHEMA,
+    is_journal,
     read_facts,
     refuse_strange_files,
     refuse_strange_tables,
@@ -48,7 +50,7 @@ class Part:
     """A finished run of one shard.
 
     Attributes:
-        out: its output, as it was named.
+        out: its output or journal, as it was named.
         cache_key: what its answers depend on.
         shard: which it is.
         inputs, digest: of the whole run: how many, and SHA-256 over their paths in order.
@@ -77,6 +79,12 @@ class Part:
                 yield Row(row[0], record, source, row[10] or 0)
 
 
+def journal_of(out: str) -> str:
+    """The journal beside an output; what is one itself, where nothing lies beside it."""
+    beside = next_to(out, ENDING)
+    return out if not os.path.exists(beside) and is_journal(out) else beside
+
+
 def read_part(out: str) -> Part:
     """The part that wrote `out`.
 
@@ -87,7 +95,7 @@ def read_part(out: str) -> Part:
         (application,), (schema,) = (base.execute(f"PRAGMA {n}").fetchone() for n in ("application_id", "user_version"))
         if (application, schema) != (APPLICATION, SCHEMA):
             raise JournalError(f"the journal beside {out} was not made by this version of facetag", _AGAIN)
-        path = next_to(out, ENDING)
+        path = journal_of(out)
         refuse_strange_tables(base, schema, path)
         facts = read_facts(base, path)
     if facts.get("finished") != "yes":
@@ -158,7 +166,7 @@ def _differences(one: CacheKey, other: CacheKey) -> list[str]:
 
 @contextmanager
 def _reading(out: str) -> Iterator[sqlite3.Connection]:
-    path = Path(next_to(out, ENDING))
+    path = Path(journal_of(out))
     if not path.exists():
         raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
     refuse_strange_files(str(path))

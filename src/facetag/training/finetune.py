@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, attribute_indices
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.celeba import CelebA, hold_out_identities
 from facetag.datasets.sampling import shuffled_batches
@@ -124,16 +124,19 @@ class FaceTask:
         self.name = name
         self.model: nn.Module = net
         self.stage, self.examples, self.validation, self.teacher = stage, examples, validation, teacher
+        self.learned = np.ones(len(ATTRIBUTES), bool)
+        self.learned[attribute_indices(stage.left_out)] = False
 
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
         loop = self.stage.loop
         return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
-        logits, labels = model(images).float(), targets[0]
+        learned = torch.from_numpy(self.learned).to(images.device)
+        logits, labels = model(images).float()[:, learned], targets[0][:, learned]
         if self.teacher is not None:
             with torch.no_grad():
-                answers = self.teacher.to(images.device)(images).float().sigmoid()
+                answers = self.teacher.to(images.device)(images).float().sigmoid()[:, learned]
             return distillation_loss(logits, labels, answers, self.stage.teacher_weight)
         known = labels >= 0
         return attribute_loss(logits[known], labels[known])
@@ -143,7 +146,7 @@ class FaceTask:
         for images, tags in in_batches(self.validation, device, batch=256):
             logits.append(model(images).float().cpu().numpy())
             labels.append(tags.numpy() > 0.5)
-        scores, truth = np.concatenate(logits), np.concatenate(labels)
+        scores, truth = (np.concatenate(each)[:, self.learned] for each in (logits, labels))
         precision = average_precision(scores, truth)
         figures = {"accuracy": float(((scores > 0) == truth).mean()), "average_precision": float(np.nanmean(precision))}
         if not isinstance(model, AttributeNet):

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, attribute_indices
 from facetag.datasets.augment import ColourSettings
 from facetag.datasets.detection_scenes import DetectionSceneSettings
 from facetag.datasets.scenes import SceneSettings
@@ -162,9 +162,10 @@ class FaceStage:
             tells nothing.
         teacher_weight: what the teacher answers to the same pixels has this weight in each target, in [0, 1], the label
             the rest; where an image has no label, it is the target. 0 = no teacher.
+        left_out: attributes that teach nothing and are not validated: new ones to the net (paper, Fig. 12).
 
     Raises:
-        UsageError: the weight is out of its range.
+        UsageError: the weight is out of its range, or an attribute is unknown.
     """
 
     start: Literal["identities", "nothing", "earlier"] = "identities"
@@ -179,6 +180,7 @@ class FaceStage:
     young_below: float = 40.0
     tight: float = 0.0
     teacher_weight: float = 0.0
+    left_out: tuple[str, ...] = ()
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -186,6 +188,7 @@ class FaceStage:
     def __post_init__(self) -> None:
         if not 0 <= self.teacher_weight <= 1:
             raise UsageError(f"teacher_weight = {self.teacher_weight} of the recipe", "give 0 to 1")
+        attribute_indices(self.left_out)
 
 
 @dataclass(frozen=True)
@@ -335,9 +338,9 @@ def _values(name_or_path: str) -> dict[str, Any]:
     values = _read(name_or_path)
     base = values.pop("base", None)
     if base is not None:
-        if base not in shipped_recipes() or "base" in (shared := _read(base)):
-            raise DataError(f"recipe {name_or_path}: base {base!r} is no whole recipe", "name a shipped one")
-        values = _over(shared, values)
+        if base not in shipped_recipes():
+            raise DataError(f"recipe {name_or_path}: base {base!r} is no shipped recipe", "name a shipped one")
+        values = _over(_values(base), values)
     return values
 
 

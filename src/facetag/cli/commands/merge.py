@@ -10,7 +10,11 @@ from facetag.formats.path_encoding import one_line
 
 Outputs = Annotated[
     list[str],
-    typer.Argument(metavar="OUTPUT", help="What each shard wrote; its journal lies beside it.", show_default=False),
+    typer.Argument(
+        metavar="OUTPUT",
+        help="What each shard wrote, with its journal beside it; or the journal, where it lies apart.",
+        show_default=False,
+    ),
 ]
 
 Overwrite = Annotated[
@@ -21,6 +25,7 @@ Overwrite = Annotated[
 def merge(
     outputs: Outputs,
     out: options.Out = "-",
+    journal: options.Journal = None,
     format: options.Format = None,
     lock_wait: options.LockWait = 0,
     overwrite: Overwrite = False,
@@ -39,6 +44,7 @@ def merge(
     """
     from facetag.runs.merge import merge as merge_outputs
 
-    count = merge_outputs(outputs, out, format, lock_wait, overwrite)
+    out = options.shown("out", out)
+    count = merge_outputs(outputs, out, format, lock_wait, overwrite, journal)
     if not quiet and out != "-":
         say(f"wrote {one_line(out)}: {count} inputs of {len(outputs)} shards")

@@ -15,6 +15,7 @@ from facetag.formats.xmp.keywords import set_keywords
 from facetag.formats.xmp.packet import MAX_BYTES, Packet
 from facetag.formats.xmp.regions import remove_regions, set_regions
 from facetag.images.header import stored_orientation
+from facetag.remote.url import as_url
 from facetag.results import ImageResult
 
 ENDING = ".xmp"
@@ -137,6 +138,8 @@ class Sidecars:
             return
         image = self._open_as(record.path)
         try:
+            if as_url(image):
+                raise SidecarError("it does not lie on this machine", "fetch it, or leave out --sidecar")
             path = self._name(image)
             if not tag_sidecar(path, record, stored_orientation(image) if record.faces else 1):
                 self._warn(f"{path}: its regions are of an image of another shape, so that no face was added to them")
