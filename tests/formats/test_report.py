@@ -115,6 +115,8 @@ def test_the_command_writes_a_page_with_each_picture_once(tags, capfd):
     assert cli.run(["report", "tags.csv"]) == ExitCode.OK, "a page of facetag's may be replaced"
     (tags.parent / "mine.html").write_text("mine")
     assert cli.run(["report", "tags.csv", "--out", "mine.html"]) == ExitCode.USAGE
+    (tags.parent / "mine.html").write_text("<!doctype html><title>How I use facetag</title>")
+    assert cli.run(["report", "tags.csv", "--out", "mine.html"]) == ExitCode.USAGE
     assert cli.run(["report", "tags.csv", "--out", "tags.csv", "--overwrite"]) == ExitCode.USAGE
     assert cli.run(["report", "a.jpg"]) == ExitCode.USAGE and "no format is known" in capfd.readouterr().err
 
@@ -154,6 +156,19 @@ def test_diff_writes_a_table_and_a_page(tags, capfd):
     assert "5 inputs and 3 faces in both: 1 tag_lost" in err
     text = (tags.parent / "diff.html").read_text()
     assert "script-src &#39;none&#39;" in text and 'Smiling</th><td class="n">0</td><td class="n">1</td>' in text
+
+
+def test_diff_replaces_its_own_files_alone(tags, capfd):
+    mine = {"mine.csv": "name,price\n", "mine.html": "<!doctype html><title>How I use facetag</title>"}
+    for name, text in mine.items():
+        (tags.parent / name).write_text(text)
+    for words in (["--out", "mine.csv"], ["--html", "mine.html"]):
+        assert cli.run(["diff", "tags.csv", "tags.csv", *words]) == ExitCode.USAGE
+        assert f"{words[1]} was not written by facetag; name another file, or use --overwrite" in capfd.readouterr().err
+    assert {name: (tags.parent / name).read_text() for name in mine} == mine
+    both = ["--out", "mine.csv", "--html", "mine.html"]
+    assert cli.run(["diff", "tags.csv", "tags.csv", *both, "--overwrite"]) == ExitCode.OK
+    assert cli.run(["diff", "tags.csv", "tags.csv", *both]) == ExitCode.OK, "what it wrote itself it may replace"
 
 
 def chromium(address, *options):

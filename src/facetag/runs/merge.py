@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from facetag.errors import UsageError, writing
 from facetag.formats.destination import is_regular, next_to, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
-from facetag.runs.journal import ENDING, Journal, refuse_other_programs, remove_journal
+from facetag.runs.journal import ENDING, Journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.lock import locked
 from facetag.runs.run import LOCK, Document, publish
 from facetag.runs.run_report import ENDING as REPORT
@@ -56,6 +56,7 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
     """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
     new = f"{path}.new"
     remove_journal(new)
+    make_journal(new, document.out)
     try:
         with Journal(new, parts[0].cache_key, locks=for_sqlite) as journal:
             _fill(journal, merged(parts))
