@@ -68,16 +68,21 @@ def request_of(context: typer.Context, options: Options) -> Request:
 
     Raises:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
-            what is read.
+            what is read, or what facetag did not write.
     """
-    from facetag.formats.destination import refuse_to_replace, see_folder
+    from facetag.formats.destination import next_to, refuse_foreign, refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
+    from facetag.runs.journal import ENDING as JOURNAL
+    from facetag.runs.run_report import ENDING as REPORT
+    from facetag.runs.run_report import is_record
 
     _check_engine(options)
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     see_folder(options.out)
+    if not options.overwrite:
+        refuse_foreign(options.out, is_record(next_to(options.out, REPORT)), next_to(options.out, JOURNAL))
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(
