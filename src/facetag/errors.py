@@ -89,6 +89,10 @@ class InputsFailed(FacetagError):
     exit_code = ExitCode.SOME_FAILED
 
 
+class Stopped(Exception):
+    """A long query was ended because a signal came; whoever received the signal knows with which exit code."""
+
+
 class Unforeseen(FacetagError):
     """A mistake of facetag's own."""
 

@@ -240,6 +240,19 @@ def test_what_is_misspelt_fails_before_a_model_is_loaded(tmp_path, monkeypatch, 
     assert capfd.readouterr().err.count("\n") == 1
 
 
+def test_a_file_of_others_is_refused_before_a_model_is_loaded(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    save_good(tmp_path, "a.png")
+    (tmp_path / "mine.csv").write_text("name,price\n")
+    monkeypatch.setattr("facetag.model.load_model", lambda name: pytest.fail("a model was loaded"))
+    assert cli.run(["predict", "a.png", "--out", "mine.csv"]) == ExitCode.USAGE
+    assert capfd.readouterr().err == (
+        "facetag: error: mine.csv was not written by facetag and would be replaced; "
+        "choose another --out, or use --overwrite\n"
+    )
+    assert (tmp_path / "mine.csv").read_text() == "name,price\n"
+
+
 @pytest.mark.parametrize("what", ["link", "text", "folder", "fifo"])
 def test_what_is_no_record_is_not_replaced_by_one(tmp_path, monkeypatch, capfd, what):
     monkeypatch.chdir(tmp_path)

@@ -116,6 +116,8 @@ def test_the_command_writes_a_page_with_each_picture_once(tags, capfd):
     assert cli.run(["report", "tags.csv"]) == ExitCode.OK, "a page of facetag's may be replaced"
     (tags.parent / "mine.html").write_text("mine")
     assert cli.run(["report", "tags.csv", "--out", "mine.html"]) == ExitCode.USAGE
+    (tags.parent / "mine.html").write_text("<!doctype html><title>How I use facetag</title>")
+    assert cli.run(["report", "tags.csv", "--out", "mine.html"]) == ExitCode.USAGE
     assert cli.run(["report", "tags.csv", "--out", "tags.csv", "--overwrite"]) == ExitCode.USAGE
     assert cli.run(["report", "a.jpg"]) == ExitCode.USAGE and "no format is known" in capfd.readouterr().err
 
@@ -174,6 +176,19 @@ def test_attributes_of_ones_own_are_in_the_report_and_in_the_diff(tags, capfd):
     (row,) = csv.DictReader(io.StringIO(capfd.readouterr().out, newline=""))
     assert (row["change"], row["attribute"], row["old"], row["new"]) == ("tag_lost", OWN, "0.9000", "0.2000")
     assert cli.run(["diff", "tags.csv", "own.csv", "-q"]) == ExitCode.OK, "what only one of them answers is no change"
+
+
+def test_diff_replaces_its_own_files_alone(tags, capfd):
+    mine = {"mine.csv": "name,price\n", "mine.html": "<!doctype html><title>How I use facetag</title>"}
+    for name, text in mine.items():
+        (tags.parent / name).write_text(text)
+    for words in (["--out", "mine.csv"], ["--html", "mine.html"]):
+        assert cli.run(["diff", "tags.csv", "tags.csv", *words]) == ExitCode.USAGE
+        assert f"{words[1]} was not written by facetag; name another file, or use --overwrite" in capfd.readouterr().err
+    assert {name: (tags.parent / name).read_text() for name in mine} == mine
+    both = ["--out", "mine.csv", "--html", "mine.html"]
+    assert cli.run(["diff", "tags.csv", "tags.csv", *both, "--overwrite"]) == ExitCode.OK
+    assert cli.run(["diff", "tags.csv", "tags.csv", *both]) == ExitCode.OK, "what it wrote itself it may replace"
 
 
 def chromium(address, *options):

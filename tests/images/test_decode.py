@@ -271,6 +271,8 @@ def test_other_truncated_files_are_refused_or_whole(kind):
         (b"8BPS\0\1", UnsupportedImage, "Photoshop"),
         (b"II*\0\x10\0\0\0CR\2\0", UnsupportedImage, "camera raw"),
         (b"qoif\0\0\0\1", UnsupportedImage, "QOI"),
+        (b"SDPX" + bytes(90), UnsupportedImage, "DPX"),
+        (b"\x59\xa6\x6a\x95" + bytes(90), UnsupportedImage, "Sun raster"),
         (b"\x0a\5\1\x08", UnsupportedImage, "PCX"),
         (b"\x01\xda\0\1\0\2", UnsupportedImage, "SGI"),
         (b"DDS |", UnsupportedImage, "DDS"),

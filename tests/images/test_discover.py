@@ -342,9 +342,10 @@ def test_paths_are_seen_from_a_folder(tree, monkeypatch):
     assert list(discover(["in/b", "in"], relative_to=".")) == ["in/b/c.jpg", "in/a.jpg"]
 
 
-@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 def test_a_list_in_another_encoding_is_refused_with_its_remedy(codec):
-    with pytest.raises(UsageError, match="is UTF-16; write it as UTF-8: iconv"):
+    name = codec.upper()[:6]
+    with pytest.raises(UsageError, match=f"is {name}; write it as UTF-8: iconv -f {name} -t UTF-8 LIST"):
         list(files_from(io.BytesIO("photos/a.jpg\r\nphotos/b.jpg\r\n".encode(codec))))
 
 

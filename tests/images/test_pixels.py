@@ -102,6 +102,41 @@ def test_a_tiff_that_does_not_say_what_its_pixels_mean():
         decode(data)
 
 
+def planar_tiff(planes, extra=(), compression=1):
+    """Each sample in a plane and strip of its own; compression 1 (none) or 8 (deflate)."""
+    bodies = [plane.tobytes() for plane in planes]
+    bodies = [zlib.compress(body) for body in bodies] if compression == 8 else bodies
+    count, (height, width) = len(planes), planes[0].shape
+    head = b"II*\0" + struct.pack("<I", 8)
+    entries = {256: [width], 257: [height], 258: [8 * planes[0].dtype.itemsize] * count, 259: [compression]}
+    entries |= {262: [2 if count - len(extra) == 3 else 1], 277: [count], 278: [height], 284: [2]}
+    entries |= {273: [], 279: [len(body) for body in bodies]} | ({338: list(extra)} if extra else {})
+    at = 8 + 2 + 12 * len(entries) + 4
+    start = at + 8 * count * 3
+    entries[273] = [start + sum(map(len, bodies[:number])) for number in range(count)]
+    directory, more = struct.pack("<H", len(entries)), b""
+    for tag, values in sorted(entries.items()):
+        packed = struct.pack(f"<{len(values)}I", *values)
+        kind = 4 if tag in (273, 279) else 3
+        packed = packed if kind == 4 else struct.pack(f"<{len(values)}H", *values)
+        where = packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", at + len(more))
+        more += b"" if len(packed) <= 4 else packed
+        directory += struct.pack("<HHI", tag, kind, len(values)) + where
+    return (head + directory + bytes(4) + more).ljust(start, b"\0") + b"".join(bodies)
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+def test_planes_are_read_or_unsupported_and_never_another_picture(compression):
+    """Pillow takes a plane of sixteen bits for one of eight, and does not meet the alpha of grey."""
+    planes = list(np.moveaxis(picture(), 2, 0))
+    np.testing.assert_array_equal(decode(planar_tiff(planes, compression=compression)).pixels, picture())
+    deep = [plane.astype("<u2") * 257 for plane in planes]
+    opaque = np.full_like(planes[0], 255)
+    for refused, extra in ((deep, ()), ([*deep, deep[0]], (2,)), ([planes[0], opaque], (2,))):
+        with pytest.raises(UnsupportedImage, match=r"TIFF (of such planes|with such pixels) is not supported"):
+            decode(planar_tiff(refused, extra, compression))
+
+
 def bitfields(masks, bits, size=56, compression=3):
     """A BMP of a picture in such channels."""
     channels = np.moveaxis(picture().astype(np.uint32), 2, 0)
@@ -231,3 +266,9 @@ def test_an_icon_with_a_bomb_in_it():
     with pytest.raises(ImageTooLarge, match="30000x30000"):
         decode(struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(bomb), 22) + bomb)
     assert done
+
+
+def test_a_tga_of_fifteen_bits_is_named():
+    header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 3, 15, 0x20)
+    with pytest.raises(UnsupportedImage, match="TGA of 15 bits"):
+        decode(header + bytes(24), name="a.tga")

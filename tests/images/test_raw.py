@@ -77,6 +77,17 @@ def test_without_the_extra_or_a_preview(monkeypatch):
         decode(RAWS[0], raw="preview")
 
 
+@pytest.mark.parametrize("flip", [0, 6])
+def test_a_damaged_preview_is_used_as_far_as_it_goes_and_no_strict_run_takes_it(monkeypatch, flip):
+    cut = PREVIEW[: len(PREVIEW) * 3 // 4]
+    monkeypatch.setitem(sys.modules, "rawpy", reader(cut, flip))
+    decoded = decode(RAWS[0], raw="preview")
+    np.testing.assert_array_equal(decoded.pixels, np.rot90(decode(cut).pixels, -(flip // 6)))
+    assert "preview" in decoded.warning and "truncated" in decoded.warning
+    with pytest.raises(UnreadableImage, match="leave out --strict"):
+        decode(RAWS[0], raw="preview", strict=True)
+
+
 def test_a_raw_file_is_read_whole_for_its_preview_alone(tmp_path):
     (tmp_path / "a.raf").write_bytes(RAWS[0])
     assert [read_file(str(tmp_path / "a.raf"), raw=raw).whole for raw in ("refuse", "preview")] == [False, True]

@@ -139,13 +139,20 @@ def test_the_surest_is_found_under_a_head_that_is_not_sure():
     assert [list(one.faces) for one in found] == localizer.dominant(images) and all(one.faces for one in found)
 
 
-def test_boxes_that_were_found_are_written_as_far_as_they_are_shown_and_given_ones_whole():
+def test_boxes_are_written_as_far_as_they_are_shown(tmp_path):
+    """Found ones and a user's own, and those read back."""
     shown = photo("a.png", 60, 40)
     faces = (Detection(Box(-10, -5, 50, 60), 0.5), Detection(Box(10, 5, 20, 30), 0.4))
-    for given, expected in ((False, Box(0, 0, 40, 40)), (True, Box(-10, -5, 50, 60))):
-        found = Found(faces, given=given)
-        record = record_of(shown, found, tuple(map(untagged, faces)))
-        assert [face.box for face in record.faces] == [expected, Box(10, 5, 20, 30)]
+    record = record_of(shown, Found(faces), tuple(map(untagged, faces)))
+    assert [face.box for face in record.faces] == [Box(0, 0, 40, 40), Box(10, 5, 20, 30)]
+    find = given(tmp_path / "b.csv", b"file,x,y,width,height\na.png,-10,-5,50,60\na.png,-3e9,-3e9,6e9,6e9\n")
+    (found,) = find([shown])
+    assert found.faces[0].box == Box(-10, -5, 50, 60), "tags are read from all of it"
+    record = record_of(shown, found, tuple(map(untagged, found.faces)))
+    assert [face.box for face in record.faces] == [Box(0, 0, 40, 40), Box(0, 0, 60, 40)]
+    rows = "".join(f"a.png,{box.x},{box.y},{box.width},{box.height}\n" for box in (face.box for face in record.faces))
+    (again,) = given(tmp_path / "c.csv", f"file,x,y,width,height\n{rows}".encode())([shown])
+    assert [face.box for face in again.faces] == [face.box for face in record.faces]
     cascade = Cascade(lambda photos, clock: [Found(faces)], min_face=35.0)
     assert [face.box for face in cascade([shown])[0].faces] == [Box(0, 0, 40, 40)]
     assert Cascade(lambda photos, clock: [Found(faces)], min_face=41.0)([shown])[0].faces == ()

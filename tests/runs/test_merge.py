@@ -1,9 +1,11 @@
 import json
 import os
+import signal
 import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,8 @@ from facetag.formats.writers import WRITERS
 from facetag.formats.writers.layout import Layout
 from facetag.pipeline.items import Source
 from facetag.results import ImageResult, Status
+from facetag.runs import journal
+from facetag.runs import merge as merging
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
@@ -353,6 +357,17 @@ def test_the_command_refuses_in_one_line(facetag):
         ExitCode.USAGE, "facetag: error: --shard 3/2 is not i/n with i from 1 to n; write --shard 1/4\n",
     )  # fmt: skip
     assert facetag("merge")[0] == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_amid_a_query_ends_a_merge_with_its_code(tmp_path, monkeypatch, capfd, number, code):
+    """Python loses what a handler raises while SQLite works."""
+    monkeypatch.setattr(journal, "_STEPS", 1)
+    monkeypatch.setattr(merging, "Journal", partial(Journal, stop=lambda: os.kill(os.getpid(), number) or False))
+    out = tmp_path / "merged.csv"
+    assert cli.run(["merge", *shards(tmp_path, 2), "--out", str(out)]) == code
+    assert "unexpectedly" not in capfd.readouterr().err
+    assert not list(tmp_path.glob("merged*"))
 
 
 def test_shards_on_standard_output_are_parts_of_the_whole(facetag):

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from photographs import make_photographs
 
 from facetag import cli
 from facetag.errors import ExitCode, FacetagError, InputsGone, JournalError, OutputLocked, UsageError
@@ -24,6 +23,7 @@ from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
 from facetag.results import Status
+from facetag.runs import journal
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.run import Document, Fate, Observers, RunSettings, run
 
@@ -48,16 +48,6 @@ def _told_by(pixels):
     """A box inside the picture whose sides say what its pixels are."""
     total = int(pixels.sum())
     return Box(1, 2, 3 + total % 1000 / 10, 4 + total // 1000 % 800 / 10)
-
-
-@pytest.fixture
-def archive(tmp_path, monkeypatch):
-    """Twenty photographs in `in`, and the current folder."""
-    monkeypatch.chdir(tmp_path)
-    make_photographs(tmp_path / "in", 20)
-    for photo in (tmp_path / "in").iterdir():
-        os.utime(photo, ns=(10**18, 10**18))
-    return tmp_path / "in"
 
 
 def go(out="out.csv", inputs=("in",), basis=BASIS, find=None, observers=None, batch=4, **settings):
@@ -286,6 +276,19 @@ def test_a_run_that_is_stopped_leaves_the_older_output_and_goes_on(archive):
     asked_then, outcome = go()
     assert sorted(asked + asked_then) == names(1, 18) and outcome.finished
     assert content() == fresh() != first
+
+
+def test_a_run_is_stopped_in_a_query_wherever_that_is(archive, monkeypatch):
+    """While the journal is opened, too; the same run goes on afterwards."""
+    go()
+    before = content()
+    (archive / "000000.jpg").write_bytes((archive / "000001.jpg").read_bytes())
+    monkeypatch.setattr(journal, "_STEPS", 1)
+    for calls in (1, 30, 300, 1000):
+        asked = iter(range(calls))
+        outcome = go(observers=Observers(stop=lambda: next(asked, None) is None))[1]  # noqa: B023 - used at once
+        assert (outcome.finished, content()) == (False, before)
+    assert go()[1].finished
 
 
 def test_an_observer_that_raises_loses_nothing_of_the_batch(archive):
@@ -532,6 +535,23 @@ def test_the_new_file_has_the_mode_of_the_old_one(archive):
     (archive / "000000.jpg").unlink()
     go()
     assert stat.S_IMODE(os.stat("out.csv").st_mode) == 0o600 and len(rows_of()) == 19
+
+
+@pytest.mark.parametrize("point", ["create", "created", "commit", "written", "synced", "renamed"])
+def test_nobody_else_may_read_what_becomes_a_private_output(archive, point):
+    """Neither the document while it is written nor the journal, which holds the same answers."""
+    open("out.csv", "w").close()
+    os.chmod("out.csv", 0o600)
+    seen = []
+
+    def at(passed):
+        if passed == point:
+            names = [name for name in os.listdir() if name.startswith(("out.csv", ".facetag")) and "lock" not in name]
+            seen.append({name: stat.S_IMODE(os.stat(name).st_mode) for name in names})
+
+    go(observers=Observers(at=at))
+    go(observers=Observers(at=at), overwrite=True)
+    assert len(seen) > 1 and {mode for modes in seen for mode in modes.values()} == {0o600}
 
 
 def test_a_lock_of_the_users_own_is_left_alone(archive):

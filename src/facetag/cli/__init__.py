@@ -42,7 +42,7 @@ from facetag.cli.console import (
     take_leave,
 )
 from facetag.cli.session import Session
-from facetag.errors import ExitCode, FacetagError, Unforeseen, UsageError
+from facetag.errors import ExitCode, FacetagError, Stopped, Unforeseen, UsageError
 
 #: What can be typed after `facetag`: a function, or an app of further commands. A new command is one line.
 COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
@@ -169,6 +169,8 @@ def run(arguments: Sequence[str]) -> int:
         if end.code not in (ExitCode.TERMINATED, ExitCode.HUNG_UP):
             raise
         code = end.code
+    except Stopped:  # Python loses what a handler of signals raises while SQLite works
+        code = session.signals.exit_code
     except (FacetagError, OSError) as error:
         return _fail(error if isinstance(error, FacetagError) else _unwritten(error), session.debug)
     except _Misuse as error:

@@ -78,17 +78,19 @@ def request_of(context: typer.Context, options: Options) -> Request:
 
     Raises:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
-            what is read.
+            what is read, or what facetag did not write.
     """
-    from facetag.formats.destination import refuse_to_replace, see_folder
+    from facetag.formats.destination import refuse_foreign, refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
 
     _check_engine(options)
-    _check_journal(options)
+    files = _files_of(options)
     see_folder(options.out)
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
+    if files and not as_url(options.out) and not options.overwrite:
+        refuse_foreign(options.out, files.know_out)
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(
@@ -205,8 +207,8 @@ def _check_engine(options: Options) -> None:
     refuse_without_ray()
 
 
-def _check_journal(options: Options) -> None:
-    """See that an output has the journal that it needs, before anything is asked for over a network.
+def _files_of(options: Options) -> "RunFiles | None":
+    """An output's journal and what lies beside it, before anything is asked for over a network; None where it has none.
 
     Raises:
         UsageError: it needs one that is not named, or has none.
@@ -215,9 +217,10 @@ def _check_journal(options: Options) -> None:
     from facetag.runs.run_files import RunFiles
 
     if is_regular(options.out):
-        RunFiles.of(options.out, options.journal)
-    elif options.journal:
+        return RunFiles.of(options.out, options.journal)
+    if options.journal:
         raise UsageError("--journal is of an output that is a file", "add --out FILE")
+    return None
 
 
 def _arguments_of_question(options: Options, decisions: "Decisions") -> dict[str, Any]:

@@ -240,13 +240,14 @@ def _whole(out: str, target: str, at: Passing) -> Iterator[TextIO]:
     with writing(out):
         _remove_leftovers(target)
         temporary, handle = _temporary(target)
+        as_before(target, handle)  # nobody reads the new answers who could not read the old ones
         stream = open(handle, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closing is writing too
     try:
         yield stream
         with writing(out):
             at("written")
             stream.flush()
-            _as_before(target, stream.fileno())
+            as_before(target, stream.fileno())
             sync(stream.fileno())
             stream.close()
             at("synced")
@@ -286,8 +287,8 @@ def _remove_leftovers(target: str) -> None:
                     os.unlink(entry.path)
 
 
-def _as_before(target: str, handle: int) -> None:
-    """The new file has the old one's mode and, where that is allowed, its owner."""
+def as_before(target: str, handle: int) -> None:
+    """A new file that is open has the mode and, where that is allowed, the owner of the one that it replaces."""
     try:
         before = os.stat(target)
     except OSError:

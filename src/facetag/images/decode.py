@@ -64,9 +64,9 @@ from facetag.remote import reading as remote
 from facetag.remote.url import Url, as_url
 
 #: Raised whenever some file is decoded otherwise than before.
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 #: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
-CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,)), 3: frozenset((TIFF,))}
+CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,)), 3: frozenset((TIFF,)), 4: frozenset((TIFF,))}
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 _SMALL = 8 << 20  #: bytes at a URL that are not worth a request of their own for the first of them
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
@@ -87,6 +87,7 @@ _OPENERS: dict[str, Opener] = {
 }
 
 Raw = Literal["refuse", "preview"]
+_PREVIEW = "the preview that the camera put into its raw file"  #: what is said of each
 
 #: What Pillow's readers let through on hostile bytes.
 _DAMAGE = (
@@ -259,39 +260,40 @@ def decode(
         ImageTooLarge: more than max_pixels, or more than memory holds.
     """
     attempt = _Attempt(max_pixels, min_size, claim)
+    is_preview = raw == "preview" and _is_camera_raw(data, name)
     try:
-        if raw == "preview" and _is_camera_raw(data, name):
-            return _decode_preview(data, attempt)
-        decoded = _decode(data, name, attempt)
+        decoded = _decode_preview(data, attempt) if is_preview else _decode(data, name, attempt)
     except MemoryError as error:
         raise ImageTooLarge("not enough memory to decode the image") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("more pixels than Pillow decodes at once") from error
     if strict and decoded.warning:
         raise UnreadableImage(decoded.warning, "leave out --strict to use it nevertheless")
+    if is_preview:
+        decoded = replace(decoded, warning="; ".join(filter(None, (_PREVIEW, decoded.warning))))
     return decoded
 
 
 def _decode_preview(data: bytes, attempt: "_Attempt") -> Decoded:
+    preview, orientation = preview_of(data)
     try:
-        decoded = attempt.decode(JPEG, *preview_of(data))
-    except _DAMAGE as error:
+        return _decode(preview, "", attempt, orientation)
+    except UnreadableImage as error:
         raise UnreadableImage("damaged preview in the camera raw file") from error
-    return replace(decoded, warning="the preview that the camera put into its raw file")
 
 
-def _decode(data: bytes, name: str, attempt: "_Attempt") -> Decoded:
-    """At once, or else without what keeps its reader from it."""
+def _decode(data: bytes, name: str, attempt: "_Attempt", orientation: int = 1) -> Decoded:
+    """At once, or else without what keeps its reader from it; `orientation` is that of a file that names none."""
     kind = _opener_for(data[:HEAD_BYTES], name)[0]
     try:
-        return attempt.decode(kind, data)
+        return attempt.decode(kind, data, orientation)
     except (*_DAMAGE, Image.DecompressionBombError) as error:
         if kind == BMP and (common := bmp.in_common_layout(data)):
-            return _decode(common, name, attempt)
+            return _decode(common, name, attempt, orientation)
         _refuse_unsupported(kind, data, error)
         for part, warning in _sound_parts(kind, data):
             try:
-                decoded = attempt.decode(kind, part)
+                decoded = attempt.decode(kind, part, orientation)
             except (*_DAMAGE, Image.DecompressionBombError):
                 continue
             return replace(decoded, warning=warning)
@@ -333,6 +335,8 @@ def _refuse_unsupported(kind: str, data: bytes, error: Exception) -> None:
         what = jpeg.unsupported(data)
     elif kind == TIFF:
         what = tiff.unsupported(data) or ("TIFF with such pixels" if "unknown pixel mode" in str(error) else "")
+    elif kind == TGA and data[16:17] == b"\x0f":
+        what = "TGA of 15 bits"
     elif kind in (BMP, ICO):
         what = bmp.unsupported(data, str(error))
     if what:
@@ -386,7 +390,8 @@ class _Attempt:
             if kind == JPEG:
                 coded = _inspected(image, data)
                 if coded.warning == jpeg.MANY_SCANS:
-                    return replace(self.decode(kind, data[: coded.sound] + jpeg.END), warning=coded.warning)
+                    fewer = data[: coded.sound] + jpeg.END
+                    return replace(self.decode(kind, fewer, orientation), warning=coded.warning)
                 warning = coded.warning and jpeg.ODD
                 if self.min_size:
                     _shrink(image, self.min_size)

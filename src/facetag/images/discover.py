@@ -21,6 +21,7 @@ from facetag.remote.url import Url, as_url
 
 _LIST_BLOCK = 1 << 16
 _WIDE = 0.3  #: share of NUL bytes in a list that is UTF-16: half of its bytes, where names are plain
+_WIDER = 0.6  #: of one that is UTF-32: three quarters
 _DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`pipeline.drawing`)
 
 
@@ -308,12 +309,13 @@ def check_list(block: bytes, null: bool) -> None:
     """See that a list's bytes are lines, or NUL-terminated paths.
 
     Raises:
-        UsageError: they are UTF-16, or end in NUL and should not.
+        UsageError: they are UTF-16 or UTF-32, or end in NUL and should not.
     """
     nuls = block.count(0)
     is_wide, is_marked = nuls > _WIDE * len(block), block.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     if nuls and ((is_wide and is_marked) if null else (is_wide or is_marked)):
-        raise UsageError("the list of --files-from is UTF-16", "write it as UTF-8: iconv -f UTF-16 -t UTF-8 LIST")
+        name = "UTF-32" if nuls > _WIDER * len(block) else "UTF-16"
+        raise UsageError(f"the list of --files-from is {name}", f"write it as UTF-8: iconv -f {name} -t UTF-8 LIST")
     if nuls and not null:
         raise UsageError("paths in the list of --files-from end in NUL", "add -0")
 

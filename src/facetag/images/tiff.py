@@ -10,10 +10,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+SEPARATE = 2  #: each colour in a plane of its own
 
 #: Tags by their names in the specification, of which the pixels depend.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, SAMPLE_FORMAT = 256, 257, 258, 259, 262, 277, 278, 339
-SUBFILE_TYPE, ORIENTATION, TILE_HEIGHT, DNG_VERSION = 254, 274, 323, 50706
+SUBFILE_TYPE, ORIENTATION, PLANES, TILE_HEIGHT, DNG_VERSION = 254, 274, 284, 323, 50706
 _PIXELS = frozenset((
     254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 330, 332,
     338, 339, 340, 341, 347, 512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532, 50706,
@@ -133,6 +134,8 @@ def unsupported(data: bytes) -> str:
         return f"TIFF with {_COMPRESSIONS.get(compression, f'compression {compression}')}"
     if photometric is not None and photometric not in (0, 1, 2, 3, 5, 6):
         return f"TIFF of {_PHOTOMETRICS.get(photometric, f'photometric interpretation {photometric}')} pixels"
+    if values.get(PLANES) == SEPARATE and values.get(SAMPLES, 1) not in (1, 3):
+        return "TIFF of such planes"
     return ""
 
 
@@ -164,4 +167,6 @@ def refused_pixels(tags: Any, mode: str) -> str:
         return f"TIFF of deep {_PHOTOMETRICS.get(photometric, 'unknown')} pixels"
     if not deep and formats != {UNSIGNED}:
         return "TIFF of signed 8-bit pixels"
+    if tags.get(PLANES) == SEPARATE and tags.get(SAMPLES, 1) > 1:  # every plane is taken for one of eight bits
+        return "TIFF of such planes" if set(tags.get(BITS, (1,))) != {8} or mode == "LA" else ""  # alpha's is not met
     return ""

@@ -19,14 +19,10 @@ ALIGNED_WIDTH, ALIGNED_HEIGHT = 178, 218  #: pixels of CelebA's aligned pictures
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of one photograph, the surest first, and one line about them; mostly empty.
-
-    `given` boxes are the user's and written as they are; others are written as far as the photograph shows them.
-    """
+    """The faces of one photograph, the surest first, and one line about them; mostly empty."""
 
     faces: tuple[Detection, ...]
     warning: str = ""
-    given: bool = False
 
 
 FaceSource = Callable[[Sequence[LoadedImage], Stopwatch], list[Found]]
@@ -108,7 +104,7 @@ class GivenBoxes:
         size = image.width, image.height
         inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
         outside = len(self._boxes[name]) - len(inside)
-        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "", given=True)
+        return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
 
 
 def _is_seen(box: Box) -> bool:

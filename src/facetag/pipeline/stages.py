@@ -110,7 +110,7 @@ class Cascade:
         return [record_of(*each) for each in zip(images, found, faces, strict=True)]
 
     def _large_enough(self, image: LoadedImage, found: Found) -> Found:
-        boxes = [_shown(face.box, image, found) for face in found.faces]
+        boxes = [face.box.clipped(image.width, image.height) for face in found.faces]
         large = [_tenths(box.height) >= self.min_face for box in boxes]
         return replace(found, faces=tuple(compress(found.faces, large)))
 
@@ -184,16 +184,13 @@ def _tenths(value: float) -> float:
 
 
 def record_of(image: LoadedImage, found: Found, faces: tuple[FaceResult, ...]) -> ImageResult:
-    """The record of a photograph that was looked at."""
+    """The record of a photograph that was looked at. Tags are read from all of a box, and of it is written what the
+    photograph shows."""
     status = Status.OK if faces else Status.NO_FACE
     remarks = one_line("; ".join(filter(None, (image.warning, found.warning))))
-    written = tuple(replace(face, box=_in_tenths(_shown(face.box, image, found))) for face in faces)
+    size = image.width, image.height
+    written = tuple(replace(face, box=_in_tenths(face.box.clipped(*size))) for face in faces)
     return ImageResult(image.path, status, remarks, image.width, image.height, written)
-
-
-def _shown(box: Box, image: LoadedImage, found: Found) -> Box:
-    """The part of a box that the photograph shows; all of a box that the user gave. Tags are read from all of it."""
-    return box if found.given else box.clipped(image.width, image.height)
 
 
 def _in_tenths(box: Box) -> Box:

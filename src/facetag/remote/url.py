@@ -99,7 +99,7 @@ class Url(str):
 
     def joined(self, line: str) -> "Url":
         """What a line of the list at this URL means: a URL, or else a path beside the list. Never a file here."""
-        return as_url(line) or _beside(self, line)
+        return as_url(line) or _next_to(self, line)
 
     def without_secrets(self, text: str) -> str:
         """A text of others, such as an error's, without what only `whole` has.
@@ -164,7 +164,7 @@ def refuse_url(option: str, path: object) -> None:
         raise UsageError(f"{option} is on this machine, and {scheme}:// is not", "name a path here")
 
 
-def _beside(listed: Url, line: str) -> Url:
+def _next_to(listed: Url, line: str) -> Url:
     folder, _, _ = listed.whole.partition("?")[0].rpartition("/")
     authority = "/".join(folder.split("/", 3)[:3])
     url = as_url(f"{authority}{line}" if line.startswith("/") else f"{folder}/{line}")

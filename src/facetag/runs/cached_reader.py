@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from facetag.geometry import Box
 from facetag.images.decode import CHANGED, DECODER_VERSION, File, mark_of, read_file
 from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
@@ -11,6 +12,8 @@ from facetag.pipeline.items import CachedResult, Source
 from facetag.pipeline.loader import Item, ReadSettings, decoded_image
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.journal import Journal, Known
+
+_ROUNDED = 0.1  #: pixels by which a box that was cut to its image may reach beyond it, in the tenths that are written
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +81,18 @@ class Recall:
 
     def _reusable(self, record: ImageResult) -> ImageResult | None:
         """The record with the attributes that this run stores, the very same where it has just these; None where it
-        lacks one."""
+        lacks one, or is of a version that did not cut boxes to their image."""
+        if not all(_is_inside(face.box, record) for face in record.faces):
+            return None
         if self.stored is None or all(list(face.probabilities) == list(self.stored) for face in record.faces):
             return record
         if any(name not in face.probabilities for face in record.faces for name in self.stored):
             return None
         return replace(record, faces=tuple(_with_attributes(face, self.stored) for face in record.faces))
+
+
+def _is_inside(box: Box, record: ImageResult) -> bool:
+    return min(box.x, box.y) >= 0 and box.right <= record.width + _ROUNDED and box.bottom <= record.height + _ROUNDED
 
 
 def _with_attributes(face: FaceResult, names: Sequence[str]) -> FaceResult:

@@ -32,8 +32,8 @@ from threading import RLock
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked, UsageError
-from facetag.formats.destination import Passing, unheeded
+from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked, Stopped, UsageError, writing
+from facetag.formats.destination import Passing, as_before, unheeded
 from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
@@ -120,10 +120,6 @@ CREATE TABLE met (place INTEGER PRIMARY KEY, input INTEGER, failure TEXT);
 """
 
 
-class Stopped(Exception):
-    """A long query was ended because the run is to stop."""
-
-
 @dataclass(frozen=True)
 class Known:
     """What the journal knows of a path: the file as it was, the answer to it, and the decoder that read it."""
@@ -157,7 +153,7 @@ class Journal:
         Args:
             at: passed "create", "created", "commit" and "committed".
             arguments: digest of what the command was given to read; empty when that does not matter.
-            stop: asked during long queries whether to end them.
+            stop: asked during long queries whether to end them; a handler of signals that raises ends them too.
             locks: the file system has the locks that SQLite uses; without them the caller's lock has to suffice.
 
         Raises:
@@ -572,6 +568,22 @@ def _is_whole(path: str) -> bool:
         return True
     page = max(int.from_bytes(head[16:]), 2) if head.startswith(_MAGIC) else 0
     return size == 0 or (page > 0 and size % page == 0)
+
+
+def make_journal(path: str, out: str) -> None:
+    """Where there is no journal yet, an empty one for those who may read the output: it holds the same answers.
+
+    Raises:
+        FacetagError: it cannot be made.
+    """
+    if os.path.lexists(path) or not os.path.isfile(out):
+        return
+    with writing(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            as_before(os.path.realpath(out), handle)
+        finally:
+            os.close(handle)
 
 
 def remove_journal(path: str) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from facetag.errors import writing
+from facetag.errors import Stopped, writing
 from facetag.formats.destination import Passing, as_it_is, is_regular, open_output, refuse_foreign, unheeded
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.layout import Layout
@@ -19,7 +19,7 @@ from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
-from facetag.runs.journal import Journal, Stopped, refuse_other_programs, remove_journal
+from facetag.runs.journal import Journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.run_files import RunFiles
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
@@ -172,19 +172,20 @@ def run(
             remove_journal(path)
         else:
             refuse_foreign(document.out, files.know_out)
-        with Journal(
-            path,
-            cache_key,
-            observers.at,
-            settings.shard,
-            "" if settings.append else settings.arguments,
-            observers.stop,
-            for_sqlite,
-        ) as journal:
-            try:
+        make_journal(path, document.out)
+        try:
+            with Journal(
+                path,
+                cache_key,
+                observers.at,
+                settings.shard,
+                "" if settings.append else settings.arguments,
+                observers.stop,
+                for_sqlite,
+            ) as journal:
                 return _go_on(journal, paths, engine, document, settings, observers)
-            except Stopped:
-                return Outcome(False)
+        except Stopped:
+            return Outcome(False)
 
 
 def _go_on(

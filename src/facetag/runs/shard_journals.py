@@ -81,8 +81,8 @@ class Part:
 
 def journal_of(out: str) -> str:
     """The journal beside an output; what is one itself, where nothing lies beside it."""
-    beside = next_to(out, ENDING)
-    return out if not os.path.exists(beside) and is_journal(out) else beside
+    usual = next_to(out, ENDING)
+    return out if not os.path.exists(usual) and is_journal(out) else usual
 
 
 def read_part(out: str) -> Part:

@@ -77,10 +77,10 @@ _CENTER_NET_BOXES = """\
 
 _GIVEN_BOXES = """\
 - The centre network learned from {faces} face boxes of {photographs} photographs (`--boxes`; model.json has the
-  file's SHA-256; the recipe's note, or whoever trained it, knows who drew them). It also learned from heads of CelebA and tight face pictures
-  (UTKFace, PINS; research) put into scenes without people, where each face lies where it was put. What its boxes are
-  resized and moved by, and how its responses become scores, stands in the recipe; that is set with the boxes of the
-  tuning half of Caltech 10k WebFaces (research)."""
+  file's SHA-256; the recipe's note, or whoever trained it, knows who drew them). It also learned from heads of CelebA
+  and tight face pictures (UTKFace, PINS; research) put into scenes without people, where each face lies where it was
+  put. What its boxes are resized and moved by, and how its responses become scores, stands in the recipe; that is set
+  with the boxes of the tuning half of Caltech 10k WebFaces (research)."""
 
 _LABELLED = """
 - ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which

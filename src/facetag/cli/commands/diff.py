@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetag.cli.commands.report import refuse_stranger
+from facetag.cli.commands.report import is_page, refuse_stranger
 from facetag.cli.console import say
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def diff(
     from facetag.formats.report.page import write_diff
     from facetag.formats.writers.csv import CSV
 
-    for file in (out, page):
-        if file:
-            refuse_stranger(file, overwrite or file == out, old, new)
+    refuse_stranger(out, _is_table, overwrite, old, new)
+    if page:
+        refuse_stranger(page, is_page, overwrite, old, new)
     totals = Totals()
     listed: list[Change] = []
     with open_output(out) as stream:
@@ -58,6 +58,11 @@ def diff(
     if not quiet:
         counts = ", ".join(f"{totals.kinds[kind]} {kind}" for kind in KINDS if totals.kinds[kind])
         say(f"{totals.inputs} inputs and {totals.faces} faces in both: {counts or 'nothing changed'}", **totals.kinds)
+
+
+def _is_table(head: bytes) -> bool:
+    """Whether a file that begins so is a table of this command."""
+    return head.startswith(",".join(_COLUMNS).encode())
 
 
 def _first_kept(found: "Iterator[Change]", listed: "list[Change]") -> "Iterator[Change]":

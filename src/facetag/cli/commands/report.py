@@ -1,6 +1,7 @@
 """`facetag report OUTPUT`: an output as one page to look at."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,9 @@ RelativeTo = Annotated[
 NoThumbnails = Annotated[bool, typer.Option("--no-thumbnails", help="Read no photo, and show no face.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is no page of facetag's.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+_HEAD = 4096  #: bytes of a file by which its writer is told
+_TITLES = (b": facetag report</title>", b": facetag diff</title>")  #: how the titles of our pages end
 
 
 def report(
@@ -43,7 +47,7 @@ def report(
     from facetag.formats.report.thumbnails import thumbnails
 
     page = out or f"{output}.html"
-    refuse_stranger(page, overwrite, output)
+    refuse_stranger(page, is_page, overwrite, output)
     summary = Summary.of(read_records(output, format))
     examples = (*summary.most_confident.values(), *summary.borderline.values())
     shown = [face for faces in (summary.highest, summary.lowest, *examples) for face in faces]
@@ -55,8 +59,17 @@ def report(
         say(f"wrote {page}: {summary.inputs} inputs, {summary.faces} faces")
 
 
-def refuse_stranger(page: str, overwrite: bool, *inputs: str) -> None:
-    """See that a page replaces pages of facetag's alone.
+def is_page(head: bytes) -> bool:
+    """Whether a file that begins so is a page of `facetag report` or `facetag diff`."""
+    return head.lstrip()[:15].lower() == b"<!doctype html>" and any(title in head for title in _TITLES)
+
+
+def refuse_stranger(file: str, is_ours: Callable[[bytes], bool], overwrite: bool, *inputs: str) -> None:
+    """See that a file is not there yet, empty, or facetag's.
+
+    Args:
+        is_ours: says it by how the file begins.
+        inputs: files that are read, and never replaced.
 
     Raises:
         UsageError: it is another file.
@@ -64,9 +77,10 @@ def refuse_stranger(page: str, overwrite: bool, *inputs: str) -> None:
     from facetag.errors import UsageError
     from facetag.formats.destination import is_regular, refuse_to_replace
 
-    refuse_to_replace(page, *inputs)
-    if overwrite or not is_regular(page) or not os.path.exists(page) or not os.path.getsize(page):
+    refuse_to_replace(file, *inputs)
+    if overwrite or not is_regular(file) or not os.path.exists(file):
         return
-    with open(page, "rb") as stream:
-        if b"facetag" not in stream.read(4096):
-            raise UsageError(f"{page} was not written by facetag", "name another file, or use --overwrite")
+    with open(file, "rb") as stream:
+        head = stream.read(_HEAD)
+    if head and not is_ours(head):
+        raise UsageError(f"{file} was not written by facetag", "name another file, or use --overwrite")
