@@ -97,7 +97,8 @@ HARMFUL = {
     "against", "append", "boxes", "card", "copy", "crop-dir", "data", "device", "draw", "dry-run", "files-from",
     "follow-links", "format", "html", "image", "images", "install-completion", "json", "labels", "max-time", "model",
     "out", "overwrite", "picture", "prune", "recipe", "relative-to", "resume", "run", "sheet", "show-completion",
-    "sidecar", "watch", "csv", "engine", "lfwa", "page", "peer", "ray-address", "ray-workers", "work",
+    "sidecar", "watch", "csv", "engine", "lfwa", "journal", "page", "peer", "ray-address", "ray-workers",
+    "work",
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def _readable(url: Url) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise UnsupportedImage(str(error.args[0]), error.remedy) from error
+        raise UnsupportedImage(str(error.args[0]), f"install that: {error.remedy}") from error
     except OSError as error:
         raise UnreadableImage(reason_of(error, url)) from error
 
