@@ -5,6 +5,7 @@ from photographs import make_photographs
 
 from facetag import cli
 from facetag.remote import patience, ssh, store
+from facetag.remote.url import as_url
 
 pytestmark = [pytest.mark.system, pytest.mark.process]
 pytest.importorskip("paramiko")
@@ -55,7 +56,7 @@ def test_photos_are_answered_as_here_and_a_rerun_opens_what_changed(facetag, ser
 
 
 def test_a_lost_connection_is_made_again(facetag, server):
-    where = store.as_url(address(server))
+    where = as_url(address(server))
     there = store.store_of(where)
     whole = there.read(where.below("000000.jpg"), 1 << 20)
     server.drop()

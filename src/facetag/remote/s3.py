@@ -27,7 +27,9 @@ class S3Store(Store):
     def connect(self) -> Any:
         own = import_module("fsspec").config.conf.get("s3", {}).get("config_kwargs", {})
         retries = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
-        files = new_files("s3", max_concurrency=1, config_kwargs={"connect_timeout": 15, **own, **retries})
+        files = new_files(
+            "s3", use_listings_cache=False, max_concurrency=1, config_kwargs={"connect_timeout": 15, **own, **retries}
+        )
         files.retries = 1
         return files
 
@@ -52,7 +54,7 @@ class S3Store(Store):
             if len(first) < PART:
                 self._call(url, "put_object", Body=first, **condition)
             else:
-                tag = self._upload(url, stream, condition)
+                tag = self._upload(url, stream, before, condition)
         except OSError as error:
             if status_of(error) not in (409, 412):
                 raise
@@ -68,8 +70,11 @@ class S3Store(Store):
                 return b""
             raise
 
-    def _upload(self, url: Url, stream: BinaryIO, condition: dict[str, str]) -> str:
-        """In parts; answers the tag of the whole. What is incomplete is taken back, and nobody ever saw it."""
+    def _upload(self, url: Url, stream: BinaryIO, before: Stamp | None, condition: dict[str, str]) -> str:
+        """In parts; answers the tag of the whole. What is incomplete is taken back, and nobody ever saw it.
+
+        Not every server heeds a condition here, so it is also looked at before.
+        """
         size = max(PART, stream.seek(0, os.SEEK_END) // _PARTS + 1)
         stream.seek(0)
         upload = self._call(url, "create_multipart_upload")["UploadId"]
@@ -80,6 +85,7 @@ class S3Store(Store):
                 answer = self._call(url, "upload_part", Body=data, PartNumber=number, UploadId=upload)
                 parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             whole = {"Parts": parts}
+            self._refuse_changed(url, before)
             done = self._call(url, "complete_multipart_upload", UploadId=upload, MultipartUpload=whole, **condition)
             return str(done["ETag"]).strip('"')
         except BaseException:

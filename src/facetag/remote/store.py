@@ -202,9 +202,9 @@ def refuse_without_extra(url: Url) -> None:
 
 
 def new_files(protocol: str, **options: Any) -> Any:
-    """A file system of fsspec that remembers no listing: what a run reads is what lies there now."""
+    """A file system of fsspec of its own; one that remembers listings is to be told not to: it would read what was."""
     fsspec = import_module("fsspec")
-    return fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **options)
+    return fsspec.filesystem(protocol, skip_instance_cache=True, **options)
 
 
 def stamp_of(info: dict[str, Any]) -> Stamp:

@@ -16,7 +16,9 @@ class WebStore(Store):
         import aiohttp
 
         patience = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
-        return new_files("http", encoded=True, client_kwargs={"timeout": patience, "trust_env": True})
+        return new_files(
+            "http", use_listings_cache=False, encoded=True, client_kwargs={"timeout": patience, "trust_env": True}
+        )
 
     def name(self, url: Url) -> str:
         """Percent-escapes stay as they are, since a signature may be over them."""
