@@ -2,11 +2,13 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
+from threading import RLock
 from typing import Any, BinaryIO
 
-from facetag.remote.store import Store, new_files
-from facetag.remote.url import Stamp, Url
+from facetag.remote.store import Refused, Result, Store, new_files
+from facetag.remote.url import Login, Stamp, Url
 
 _KNOWN = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 _PATIENCE = 15  #: seconds that a host has to answer
@@ -14,6 +16,15 @@ _PATIENCE = 15  #: seconds that a host has to answer
 
 class SshStore(Store):
     """One host and user. Keys are those of the user's agent and ~/.ssh, or else the password of the URL."""
+
+    def __init__(self, login: Login) -> None:
+        super().__init__(login)
+        self._turn = RLock()
+
+    def asked(self, url: Url, work: Callable[[], Result]) -> Result:
+        """One thread after the other: paramiko loses answers that another thread reads."""
+        with self._turn:
+            return super().asked(url, work)
 
     def connect(self) -> Any:
         login = self.login
@@ -65,6 +76,6 @@ def _policy() -> Any:
             for file in map(os.path.expanduser, _KNOWN):
                 if os.path.isfile(file) and paramiko.HostKeys(file).check(hostname, key):
                     return
-            raise PermissionError(f"the key of {hostname} is in no known_hosts; connect once with ssh")
+            raise Refused(f"the key of {hostname} is in no known_hosts; connect once with ssh")
 
     return Known()

@@ -46,6 +46,10 @@ class Entry:
         return False
 
 
+class Refused(PermissionError):
+    """It is not this machine that is refused: its text says what was, and what to do."""
+
+
 class Store:
     """What lies at one host, or in one bucket. Threads share it."""
 
@@ -223,7 +227,7 @@ def reason_of(error: BaseException, url: Url) -> str:
         return f"the server answered {status}"
     if isinstance(error, FileNotFoundError):
         return _SAID[404]
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and not isinstance(error, Refused):
         return _SAID[403]
     said = next(iter(str(getattr(error, "strerror", None) or error).splitlines()), "")
     return url.without_secrets(said) or type(error).__name__
