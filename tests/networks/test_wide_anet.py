@@ -33,6 +33,11 @@ def test_each_view_is_a_slice_of_the_map_and_all_share_the_context(net: WideANet
         assert maps.context is not None and torch.equal(maps.context[:, view], context)
 
 
+def test_a_fourth_level_is_the_context_and_the_map_of_the_views_stays_at_stride_8() -> None:
+    cells, context = WideANet(DEEP).eval().shared(torch.rand(2, 3, 128, 112))
+    assert cells.shape == (2, 12, 16, 14) and context.shape == (2, 20, *CONTEXT)
+
+
 def test_the_plain_answer_is_that_of_the_middle_view(net: WideANet) -> None:
     regions = torch.rand(3, 3, 128, 112)
     middle = torch.tensor([[WIDE.margin // WIDE.step] * 2])
@@ -40,10 +45,21 @@ def test_the_plain_answer_is_that_of_the_middle_view(net: WideANet) -> None:
     torch.testing.assert_close(net.features(maps), net(regions))
 
 
-@pytest.mark.parametrize("kind", ["paper", "wide"])
-def test_folding_changes_no_answer_and_leaves_no_normalisation(kind: str) -> None:
+DEEP = ANetSettings(kind="wide", stem=8, widths=(8, 12, 16, 20), blocks=(1, 1, 2, 1), normalisation="batch")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ANetSettings("c3_c4", kind="paper", normalisation="batch"),
+        ANetSettings(kind="wide", normalisation="batch"),
+        DEEP,
+    ],
+    ids=["paper", "wide", "deep"],
+)
+def test_folding_changes_no_answer_and_leaves_no_normalisation(settings: ANetSettings) -> None:
     torch.manual_seed(4)
-    net = build_anet(ANetSettings("c3_c4", kind=kind, normalisation="batch"))  # type: ignore[arg-type]
+    net = build_anet(settings)
     size = [side + 2 * net.frame.margin for side in net.frame[:2]]
     for _ in range(3):
         net(torch.rand(8, 3, *size))
@@ -64,7 +80,16 @@ def test_the_papers_net_without_normalisation_is_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "wide"}, {"widths": (1, 2)}, {"blocks": (1, 1, -1)}, {"widths": (0, 1, 1)}, {"blocks": (1,)}]
+    "wrong",
+    [
+        {"kind": "wide"},
+        {"widths": (1, 2)},
+        {"blocks": (1, 1, -1)},
+        {"widths": (0, 1, 1)},
+        {"blocks": (1,)},
+        {"stem": -1},
+        {"blocks": (1, 1, 1, 1)},
+    ],
 )
 def test_a_structure_that_makes_no_net_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):

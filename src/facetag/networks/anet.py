@@ -40,26 +40,31 @@ class ANetSettings:
         fc_inputs: of the paper's: C4 alone (Fig. 3), or C3's pooled map as well, as in DeepID2 on which ANet is
             modelled. The wide net has both and the context.
         kind: `paper` (Fig. 3 c), or `wide`, which sees twice the pixels and nearly the whole head (WideANet).
-        widths, blocks: of the wide net: channels and residual blocks at strides 4, 8 and 16.
+        stem: of the wide net: channels at stride 2; 0 = one convolution goes straight to stride 4.
+        widths, blocks: of the wide net: channels and residual blocks at strides 4, 8, 16 and, where there is a fourth,
+            32.
         normalisation: before the ReLU of C3, C4 and FC (and of all convolutions of the wide net): `none`, `batch`, or
             `folded` (batch, folded away for use).
 
     Raises:
-        UsageError: there are not three widths and three numbers of blocks, or one is out of its range; a wide net is to
-            learn without normalisation.
+        UsageError: there are not as many widths as numbers of blocks, three or four, or one is out of its range; a wide
+            net is to learn without normalisation.
     """
 
     fc_inputs: Literal["c4", "c3_c4"] = "c4"
     kind: Literal["paper", "wide"] = "paper"
+    stem: int = 0
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: tuple[int, ...] = (1, 1, 1)
     normalisation: Literal["none", "batch", "folded"] = "none"
 
     def __post_init__(self) -> None:
-        if len(self.widths) != 3 or not all(1 <= width <= 1024 for width in self.widths):
-            raise UsageError(f"widths = {self.widths} of ANet", "give three, each 1 to 1024")
-        if len(self.blocks) != 3 or not all(0 <= blocks <= 64 for blocks in self.blocks):
-            raise UsageError(f"blocks = {self.blocks} of ANet", "give three, each 0 to 64")
+        if not 0 <= self.stem <= 1024:
+            raise UsageError(f"stem = {self.stem} of ANet", "give 0 to 1024")
+        if len(self.widths) not in (3, 4) or not all(1 <= width <= 1024 for width in self.widths):
+            raise UsageError(f"widths = {self.widths} of ANet", "give three or four, each 1 to 1024")
+        if len(self.blocks) != len(self.widths) or not all(0 <= blocks <= 64 for blocks in self.blocks):
+            raise UsageError(f"blocks = {self.blocks} of ANet", "give as many as widths, each 0 to 64")
         if self.kind == "wide" and self.normalisation == "none":
             raise UsageError("a wide ANet needs normalisation", 'set normalisation = "batch"')
 

@@ -39,26 +39,32 @@ class WideANet(nn.Module):
         super().__init__()
         self.settings = settings = settings or ANetSettings(kind="wide", normalisation="batch")
         normalised = settings.normalisation == "batch"
-        low, mid, deep = settings.widths
-        before, after, beyond = settings.blocks
-        stem = nn.Conv2d(3, low, 6, 4, 1, bias=not normalised)
-        nn.init.kaiming_normal_(stem.weight, nonlinearity="relu")
-        self.stem = nn.Sequential(stem, *([nn.BatchNorm2d(low)] if normalised else []))
+        low, mid, *deep = settings.widths
+        before, after, *beyond = settings.blocks
+        self.stem = _stem(settings.stem, low, normalised)
         self.first = nn.Sequential(*(ResidualBlock(low, normalised) for _ in range(before)))
         self.down = Convolution(low, mid, 3, 2, normalised=normalised)
         self.second = nn.Sequential(*(ResidualBlock(mid, normalised) for _ in range(after)))
-        self.deeper = Convolution(mid, deep, 3, 2, normalised=normalised)
-        self.third = nn.Sequential(*(ResidualBlock(deep, normalised) for _ in range(beyond)))
+        self.deeper = Convolution(mid, deep[0], 3, 2, normalised=normalised)
+        self.third = nn.Sequential(*(ResidualBlock(deep[0], normalised) for _ in range(beyond[0])))
+        self.deepest: nn.Module | None = None
+        if len(deep) > 1:
+            narrowed = Convolution(deep[0], deep[1], 3, 2, normalised=normalised)
+            blocks = (ResidualBlock(deep[1], normalised) for _ in range(beyond[1]))
+            self.deepest = nn.Sequential(narrowed, nn.ReLU(inplace=True), *blocks)
         self.c3 = LocallyShared(mid, 64, size=3, rows=5, columns=4, cell=2, normalised=normalised)
         self.c4 = LocallyShared(64, 80, size=2, rows=4, columns=3, cell=1, normalised=normalised)
-        inputs = 64 * 5 * 4 + 80 * 4 * 3 + deep * CONTEXT[0] * CONTEXT[1]
+        inputs = 64 * 5 * 4 + 80 * 4 * 3 + deep[-1] * CONTEXT[0] * CONTEXT[1]
         self.fc = nn.Sequential(nn.Linear(inputs, FEATURES), *([nn.BatchNorm1d(FEATURES)] if normalised else []))
 
     def shared(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """What all views have in common: x_f (N, 3, 128, 112) -> map (N, C, 16, 14), context (N, D, 4, 3)."""
         x = self.first(F.relu(self.stem(regions * 4 - 2)))
         x = self.second(F.relu(self.down(x)))
-        return x, F.adaptive_avg_pool2d(self.third(F.relu(self.deeper(x))), CONTEXT)
+        context = self.third(F.relu(self.deeper(x)))
+        if self.deepest is not None:
+            context = self.deepest(context)
+        return x, F.adaptive_avg_pool2d(context, CONTEXT)
 
     def local(self, cells: Tensor, context: Tensor) -> Maps:
         """C3 and C4 of single views: cells (N, C, 12, 10) of the shared map, context (N, D, 4, 3) -> Maps."""
@@ -103,3 +109,13 @@ class WideANet(nn.Module):
             elif isinstance(module, nn.Sequential):
                 fold_sequential(module)
         return result
+
+
+def _stem(width: int, low: int, normalised: bool) -> nn.Sequential:
+    """From pixels to stride 4, by way of stride 2 where that has channels; the last ReLU is left to who asks."""
+    if width:
+        entry = Convolution(3, width, 3, 2, normalised=normalised)
+        return nn.Sequential(entry, nn.ReLU(inplace=True), Convolution(width, low, 3, 2, normalised=normalised))
+    stem = nn.Conv2d(3, low, 6, 4, 1, bias=not normalised)
+    nn.init.kaiming_normal_(stem.weight, nonlinearity="relu")
+    return nn.Sequential(stem, *([nn.BatchNorm2d(low)] if normalised else []))
