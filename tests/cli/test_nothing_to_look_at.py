@@ -46,6 +46,31 @@ def test_torch_is_not_loaded_when_every_answer_is_known(tagged, facetag, model_f
     assert (record["device"], record["kept"]) == ("none", 6)
 
 
+@pytest.mark.process
+@pytest.mark.timing
+def test_a_thousand_known_inputs_cost_little_more_than_a_start(facetag, model_folder, tmp_path):
+    """Processor time of the whole command beside that of --version; 5 were measured."""
+    make_photographs(tmp_path / "in", 1000, (24, 16))
+    words = ["predict", "in", "--aligned", "--out", "out.csv"]  # aligned: nothing is looked for, which takes longest
+    assert facetag(*words)[0] == 0
+    first = (tmp_path / "out.csv").read_bytes()
+    again = [*words, "--model", str(model_folder)]
+    known, start = (min(_spent(words, tmp_path) for _ in range(3)) for words in (again, ["--version"]))
+    assert (tmp_path / "out.csv").read_bytes() == first
+    assert known < 8 * start
+
+
+def _spent(words, folder):
+    """Processor seconds of a command in a process of its own."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "facetag", *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_networks_are_loaded_for_the_first_image_that_is_new(tagged, facetag, tmp_path):
     (tmp_path / "in" / "000003a.jpg").write_bytes((tmp_path / "in" / "000003.jpg").read_bytes() + b"new")
     code, _, err = facetag("predict", *tagged)
