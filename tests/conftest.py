@@ -1,7 +1,12 @@
 import logging
+import os
 
 import pytest
 from hypothesis import settings
+
+# Two processes of tests share two cores, and torch's threads wait for each other in loops: passive, all tests together
+# take half of the time. Read when torch is loaded, here and in what tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Machines differ in speed, and a run is to fail for a reason that the next one repeats, here as in CI. Other examples
 # are looked for with --hypothesis-profile=searching.
