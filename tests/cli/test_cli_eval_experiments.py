@@ -127,8 +127,19 @@ def test_response_maps_by_pairs(photographs, model_folder, center_folder, tmp_pa
     found = json.loads(result.stdout)["photographs"]
     assert [each["name"] for each in found] == ["0.png", "1.png"] and len(found[0]["inside"]) == 2
     assert page.read_text().count("<img ") == 1
-    with pytest.raises(UsageError, match="nobody's maps to draw"):
+    with pytest.raises(UsageError, match="nobody's maps to look at"):
         run("maps", photographs / "0.png")
+
+
+def test_response_maps_are_measured_against_true_boxes(photographs, model_folder, center_folder, tmp_path):
+    asked = ("--images", photographs, "--boxes", photographs / "boxes.csv", "--half", "all", "--limit", 3, "--quiet")
+    drawn = tmp_path / "shares.png"
+    found = json.loads(run("maps", *asked, "--model", model_folder, "--picture", drawn, "--json", "-").stdout)
+    shares = found["localizers"]["random"]
+    assert found["photographs"] == 3 and 0 < shares["inside"] < 1 and 0 < found["area"] < 1
+    assert cv2.imread(str(drawn)) is not None
+    with pytest.raises(UsageError, match="has no response maps; name a model whose localizer is LNets"):
+        run("maps", *asked, "--model", center_folder)
 
 
 def test_lfwa_from_its_files_to_its_figures(model_folder, tmp_path):

@@ -20,8 +20,8 @@ Models = Annotated[list[str] | None, typer.Option("--model", metavar="DIR|NAME",
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerOptions(Output):
-    """Photographs with true boxes, models and peers."""
+class AnnotatedOptions(Output):
+    """Photographs with true boxes, and models."""
 
     images: Images = Path("data/webfaces")
     boxes: Annotated[Path | None, typer.Option(help="CSV of true boxes; else the WebFaces file among the images.")] = (
@@ -32,11 +32,17 @@ class PeerOptions(Output):
     )
     limit: Limit = None
     model: Models = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerOptions(AnnotatedOptions):
+    """Peers beside models."""
+
     peer: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="CSV of a peer's boxes with scores; may be repeated."),
     ] = None
-    device: Device = "auto"
 
 
 @figure_command(PeerOptions)
@@ -65,28 +71,33 @@ def peers(options: PeerOptions) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions(Output):
-    """Photographs and localizers."""
+class MapOptions(AnnotatedOptions):
+    """Photographs to draw, or to measure on, and localizers."""
 
-    paths: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="Photographs to look at.")]
-    model: Models = None
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PHOTO", help="Photographs to draw; none = measure on --images.")
+    ] = None
     run: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="A training run's localizer, by a name; may be repeated."),
     ] = None
     recipe: Annotated[str, typer.Option(help="The runs' recipe.")] = "faithful"
-    device: Device = "auto"
 
 
 @figure_command(MapOptions)
 def maps(options: MapOptions) -> None:
-    """Response maps of localizers side by side (Fig. 6, 7b, 14).
+    """Response maps of localizers side by side, drawn or measured (Fig. 6, 7b, 14).
+
+    Of the photographs that you name it draws the maps. Without any it measures what share of the response lies in the
+    true faces of --images, and how often the peak does.
 
     \b
-    Example:
+    Examples:
       facetag eval maps a.jpg b.jpg --model faithful --run objects=runs/objects --page maps.html
+      facetag eval maps --images data/webfaces --limit 400 --model faithful --run objects=runs/objects
     """
     from facetag.evaluate.response_pairs import measure_pair, pairs_figure
+    from facetag.evaluate.response_shares import measure_responses, shares_figure
 
     check_figure_outputs(options)
     localizers = {}
@@ -96,12 +107,17 @@ def maps(options: MapOptions) -> None:
     for name, run in _named_paths("--run", options.run or ()):
         localizers[name] = localizer_of_run(run, options.recipe, options.device)[0]
     if not localizers:
-        raise UsageError("nobody's maps to draw", "name a --model or a --run")
-    pairs = [measure_pair(path, localizers) for path in options.paths]
-    deliver(options, {"photographs": len(pairs)}, pairs_figure(pairs))
+        raise UsageError("nobody's maps to look at", "name a --model or a --run")
+    if options.paths:
+        pairs = [measure_pair(path, localizers) for path in options.paths]
+        deliver(options, {"photographs": len(pairs)}, pairs_figure(pairs))
+        return
+    chosen = [image for image in _chosen_images(options)[0] if image.boxes]
+    measured = measure_responses(chosen, localizers, progress("photographs", options.quiet))
+    deliver(options, {"half": options.half, "photographs": len(chosen)}, shares_figure(measured))
 
 
-def _chosen_images(options: PeerOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
+def _chosen_images(options: AnnotatedOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":
     """Those to measure on, and those to fit peers' conventions on: the tuning half, or the same where all are asked."""
     from facetag.evaluate.image_batches import evenly
     from facetag.evaluate.localization import load_annotated_images
