@@ -7,8 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from urllib.parse import urlencode
 
+import lxml.html
+import numpy as np
 import pytest
 from documents import written
 from photographs import smooth_image
@@ -20,7 +23,7 @@ from facetag.errors import ExitCode
 from facetag.formats.report import page as pages
 from facetag.formats.report import summary as summaries
 from facetag.formats.report.changes import Totals, changes
-from facetag.formats.report.page import write_report
+from facetag.formats.report.page import write_diff, write_report
 from facetag.formats.report.summary import Summary
 from facetag.geometry import Box
 from facetag.results import FaceResult, ImageResult, Status
@@ -90,6 +93,37 @@ def test_nothing_of_a_record_is_markup_and_no_other_script_may_run():
 def test_an_output_of_localize_and_one_of_nothing_have_pages():
     assert "Attributes" not in html([ok("a.jpg", FaceResult(Box(0, 0, 9, 9), 0.9))])
     assert "0 inputs" in html([])
+
+
+def test_whoever_has_no_mouse_or_no_screen_reaches_and_hears_all():
+    changed = io.StringIO()
+    totals = Totals()
+    write_diff(changed, totals, list(changes(RECORDS, RECORDS[1:], totals)), "old.csv", "new.csv")
+    for text in (html(), changed.getvalue()):
+        page = lxml.html.fromstring(text)
+        known = set(page.xpath("//@id"))
+        assert page.get("lang") == "en" and len(page.xpath("//h1")) == len(page.xpath("//main")) == 1
+        assert set(page.xpath("//@aria-labelledby | //label/@for")) <= known
+        assert {link[1:] for link in page.xpath("//a/@href")} <= known
+        named = set(page.xpath("//label/@for"))
+        assert all(each.get("id") in named or each.get("aria-labelledby") for each in page.xpath("//select"))
+        assert page.xpath("//img[not(@alt)] | //svg[not(@aria-label)] | //th[not(@scope)]") == []
+        assert page.xpath("//*[@class='scroll'][not(@tabindex='0' and @role and @aria-labelledby)]") == []
+
+
+def test_an_input_costs_a_page_less_than_thirty_bytes():
+    """So that a million stay under 30 MB; names and probabilities that nothing can compress."""
+    random = np.random.default_rng(0)
+
+    def size(inputs):
+        shares = random.beta(0.4, 0.8, (inputs, len(ATTRIBUTES)))
+        return len(html([ok(f"{random.bytes(8).hex()}.jpg", of(row)) for row in shares]))
+
+    def of(row):
+        given = dict(zip(ATTRIBUTES, row, strict=True))
+        return FaceResult(Box(0, 0, 9, 9), 0.9, given, tuple(name for name in ATTRIBUTES if given[name] >= 0.5))
+
+    assert (size(6000) - size(1000)) / 5000 < 30
 
 
 def test_more_names_than_a_page_holds_are_counted_and_not_listed(monkeypatch):
@@ -239,13 +273,18 @@ def test_nothing_sticks_out_of_the_page(tags, width):
     wide = [ok(f"{'folder/' * 20}{number}.jpg", found) for number in range(9)]
     tags.write_bytes(written("csv", [*wide, ImageResult("x" * 200, Status.FAILED, "y" * 200)], ATTRIBUTES))
     cli.run(["report", "tags.csv", "-q"])
+    changed = [ok(wide[0].path, replace(found, tags=())), *wide[2:]]
+    (tags.parent / "new.csv").write_bytes(written("csv", changed, ATTRIBUTES))
+    cli.run(["diff", "tags.csv", "new.csv", "--out", "changes.csv", "--html", "diff.html", "-q"])
     frame = tags.parent / "frame.html"
-    frame.write_text(
-        f'<iframe id=f src="tags.csv.html" style="width:{width}px;height:900px;border:0"></iframe>'
-        "<script>f.onload=()=>{const page=f.contentDocument.documentElement;"
-        "document.title=JSON.stringify([page.scrollWidth,page.clientWidth])}</script>"
-    )
-    options = ("--allow-file-access-from-files", f"--user-data-dir={tags.parent / 'profile'}", "--dump-dom")
-    title = re.search(r"<title>(.*?)</title>", chromium(f"file://{frame}", *options).stdout)[1]
-    needed, given = json.loads(title)
-    assert needed == given and width - 20 < given <= width
+    for page in ("tags.csv.html", "diff.html"):
+        frame.write_text(
+            f'<iframe id=f src="{page}" style="width:{width}px;height:900px;border:0"></iframe>'
+            "<script>f.onload=()=>{const page=f.contentDocument.documentElement;"
+            "document.title=JSON.stringify([page.scrollWidth,page.clientWidth])}</script>"
+        )
+        options = ("--allow-file-access-from-files", f"--user-data-dir={tags.parent / 'profile'}", "--dump-dom")
+        shown = chromium(f"file://{frame}", *options)
+        needed, given = json.loads(re.search(r"<title>(.*?)</title>", shown.stdout)[1])
+        assert needed == given and width - 20 < given <= width, page
+        assert "CONSOLE" not in shown.stderr, page

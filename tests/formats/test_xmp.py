@@ -381,12 +381,19 @@ def test_exiftool_reads_back_what_was_meant(path, orientation):
 
 
 @pytest.mark.system
-def test_exiv2_reads_the_same(path):
-    tag_sidecar(str(path), record(face("Smiling", "Wearing_Hat")), 6)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exiv2_reads_the_same(path, orientation):
+    tag_sidecar(str(path), record(face("Smiling", "Wearing_Hat")), orientation)
     read = dict([*line.split(maxsplit=1), ""][:2] for line in exiv2("-Pkv", path).splitlines())
     assert read["Xmp.dc.subject"].strip() == "Smiling, Wearing Hat"
     assert read["Xmp.digiKam.TagsList"].strip() == "facetag/Smiling, facetag/Wearing Hat"
-    assert read["Xmp.mwg-rs.Regions/mwg-rs:RegionList[1]/mwg-rs:Type"].strip() == "Face"
+    region = "Xmp.mwg-rs.Regions/mwg-rs:RegionList[1]/mwg-rs"
+    assert read[f"{region}:Type"].strip() == "Face"
+    meant = stored_box(Box(64, 48, 80, 96).scaled(1 / 640, 1 / 480), 1, 1, orientation)
+    area = [float(read[f"{region}:Area/stArea:{side}"]) for side in "xywh"]
+    assert area == pytest.approx([*meant.center, meant.width, meant.height], abs=1e-6)
+    width = read["Xmp.mwg-rs.Regions/mwg-rs:AppliedToDimensions/stDim:w"]
+    assert int(width) == (480 if is_turned(orientation) else 640)
 
 
 @pytest.mark.system

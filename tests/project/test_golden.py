@@ -1,6 +1,8 @@
 """The shipped models answer as they did when golden.json was written: a retrained one loses no attribute unseen."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from golden import GOLDEN, MODELS, answers
@@ -20,3 +22,12 @@ def test_answers_are_those_of_the_golden_file(model: str) -> None:
             assert Box(*now["box"]).iou(Box(*before["box"])) > 0.98, f"{name}: the box moved; {REMEDY}"
             assert now["score"] == pytest.approx(before["score"], abs=0.02), f"{name}: {REMEDY}"
             assert now["probabilities"] == pytest.approx(before["probabilities"], abs=0.02), f"{name}: {REMEDY}"
+
+
+def test_the_example_of_the_readme_is_of_the_default_model() -> None:
+    (face,) = json.loads(GOLDEN.read_text(encoding="utf-8"))["fast"]["astronaut.jpg"]
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^1,examples/photos/astronaut\.jpg,.*", readme, re.MULTILINE)
+    shown = [float(number) for number in re.findall(r"(?<=,)\d+\.\d+", row)]
+    probabilities = [face["probabilities"][name] for name in ("Bangs", "Male", "Smiling", "Young")]
+    assert shown == pytest.approx([*face["box"], face["score"], *probabilities], abs=0.001)

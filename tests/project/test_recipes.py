@@ -84,7 +84,7 @@ def smiling(tmp_path):
 def test_every_block_of_the_page_is_run_here():
     assert [[language for language, _ in blocks] for blocks in RECIPES.values()] == [
         ["sh"], ["sh"], ["cron"], ["ini", "ini"], ["ini"], ["sh"], ["sh", "python"], ["sh"], ["sh"], ["sh"],
-        ["sh", "sh"], ["yaml"],
+        ["sh"], ["sh", "sh"], ["yaml"],
     ]  # fmt: skip
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [heading for heading in RECIPES if f'recipe("{heading}"' not in tests] == []
@@ -174,8 +174,11 @@ def test_duckdb_chooses_and_names_survive(run, tmp_path):
 def test_exiftool_writes_the_keywords(run, tmp_path):
     (block,) = recipe("Write keywords into the photos themselves")
     (tmp_path / "photos" / os.fsdecode(b"new\nline \xff.jpg")).unlink()  # the one name that ExifTool's table cannot say
-    assert run(block)[0] == 0
-    assert b"facetag/" in run("exiftool -TagsList photos/000000.jpg")[1]
+    (tmp_path / "photos" / "below").mkdir()
+    (tmp_path / "photos" / "000000.jpg").rename(tmp_path / "photos" / "below" / "0.jpg")
+    (tmp_path / "photos" / "000001.jpg.xmp").write_bytes(Packet().to_bytes())
+    assert run(block) == (0, b"", "")
+    assert b"facetag/" in run("exiftool -TagsList photos/below/0.jpg")[1]
 
 
 def test_sidecars_come_and_go(run, tmp_path):
@@ -185,6 +188,20 @@ def test_sidecars_come_and_go(run, tmp_path):
     sidecars = list((tmp_path / "photos").glob("*.xmp"))
     assert len(sidecars) == 4 and all(Packet(path.read_bytes()).texts("dc:subject") for path in sidecars)
     assert run(remove)[0] == 0 and list((tmp_path / "photos").glob("*.xmp")) == []
+
+
+def test_keywords_of_photos_come_into_the_sidecars_and_stay(run, tmp_path):
+    (block,) = recipe("Sidecars beside photos that have keywords already")
+    run("exiftool -q -overwrite_original -IPTC:Keywords=Berlin photos/000000.jpg")
+    xmp = "-XMP-dc:Subject=Paris '-XMP-lr:HierarchicalSubject=Places|Paris'"
+    run(f"exiftool -q -overwrite_original {xmp} photos/000001.jpg")
+    assert run(block) == (0, b"", "")
+    for remove in ("", "facetag untag photos -q"):
+        assert run(remove)[0] == 0
+        first, second = (Packet((tmp_path / f"photos/00000{n}.jpg.xmp").read_bytes()) for n in (0, 1))
+        assert first.texts("dc:subject")[0] == "Berlin" and second.texts("dc:subject")[0] == "Paris"
+        assert second.texts("lr:hierarchicalSubject")[0] == "Places|Paris"
+    assert first.texts("dc:subject") == ["Berlin"]
 
 
 def test_a_slurm_array_is_one_run(run, tmp_path):
@@ -201,7 +218,12 @@ def test_a_kubernetes_job_is_one_run(run, tmp_path):
     (text,) = recipe("Many machines: a Kubernetes indexed job", "yaml")
     spec = yaml.safe_load(text)["spec"]
     (container,) = spec["template"]["spec"]["containers"]
+    assert {each["name"]: each["mountPath"] for each in container["volumeMounts"]} == {
+        "photos": "/srv/photos", "tags": "/var/lib/facetag",
+    }  # fmt: skip
+    assert [each["name"] for each in spec["template"]["spec"]["volumes"]] == ["photos", "tags"]
     assert spec["completionMode"] == "Indexed" and f'/{spec["completions"]}"' in container["args"][0]
     for index in range(spec["completions"]):
         assert run(container["args"][0], JOB_COMPLETION_INDEX=str(index))[0] == 0
     assert run("facetag merge part-*.csv --out tags.csv")[0] == 0 and len(records(tmp_path / "tags.csv")) == 4
+    assert "--fail-on" in container["args"][0], "a pod with one broken photo is not started again and again"
