@@ -8,7 +8,8 @@ anet_identities.safetensors      ANet right after identities
 heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANet
 center_net.safetensors           the centre network of fast-box-free, unfolded
 center_net_with_boxes.safetensors  the same after face boxes, as in fast
-anet_center_net.safetensors      its ANet with the outputs
+anet_center_net.safetensors      the ANet of fast-box-free with its outputs
+anet_deep.safetensors            the ANet of fast with its outputs, unfolded
 
 anet_grown.safetensors           the same, trained on by studies/fast_grown.toml; it did not become better
 
@@ -62,9 +63,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.center_net:
         center_net = asked.run / "center_net"
-        learned = "center_net_with_boxes" if (center_net / "boxes.json").is_file() else "center_net"
-        write(learned, part(center_net, ""))
-        write("anet_center_net", part(asked.run / "anet_attributes_center_net", ""))
+        with_boxes = (center_net / "boxes.json").is_file()
+        write("center_net_with_boxes" if with_boxes else "center_net", part(center_net, ""))
+        write("anet_deep" if with_boxes else "anet_center_net", part(asked.run / "anet_attributes_center_net", ""))
         return
     write("lnet_plus", part(asked.run / "lnet_plus", "lnet."))
     kept = json.loads(FIGURES.read_text(encoding="utf-8")) | {"lnet_plus": figures(asked.run / "lnet_plus")}

@@ -4,7 +4,7 @@ python studies/restore.py --run runs/restored
 python studies/restore.py --run runs/objects --nets objects
 python studies/restore.py --run runs/boxes --center-net fast
 
-The centre network is that of `fast-box-free`, with which a training of `fast` begins, or the one after it.
+The centre network and its ANet are those of `fast-box-free`, with which a training of `fast` begins, or those of `fast`.
 LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16; the
 teacher of that ANet is not kept (`facetag finetune teacher`). LNet_o and LNet_s are kept folded only: they answer as
 before, and are no start for more training. A stage that the folder has already is left alone. LNets and the ANet on
@@ -86,7 +86,11 @@ def with_objects() -> dict[str, nn.Module]:
 
 
 NETS = {"faithful": shipped, "objects": with_objects}
-CENTER_NETS = {"fast-box-free": "center_net.safetensors", "fast": "center_net_with_boxes.safetensors"}
+#: Each model's centre network and its ANet.
+CENTER_NETS = {
+    "fast-box-free": ("center_net.safetensors", "anet_center_net.safetensors"),
+    "fast": ("center_net_with_boxes.safetensors", "anet_deep.safetensors"),
+}
 
 
 def record(model: str) -> dict[str, Any]:
@@ -115,16 +119,16 @@ class Part(nn.Module):
 def restored(name: str, model: str) -> dict[str, tuple[nn.Module, dict[str, float]]]:
     """Each stage's net and the validation figures that chose it, with LNets and their ANet by a name of NETS, and the
     centre network of a model by a name of CENTER_NETS."""
-    fast = load_recipe("fast")
+    recipe, (center_net, anet) = load_recipe(model), CENTER_NETS[model]
     nets: dict[str, nn.Module] = {
         "lnet_plus": Part("lnet", floats(HERE / "lnet_plus.safetensors")),
         **NETS[name](),
         "anet_identities": Part("anet", floats(HERE / "anet_identities.safetensors")),
-        "center_net": CenterNet(fast.center_net.net),
-        "anet_attributes_center_net": AttributeNet(len(ATTRIBUTES), fast.anet),
+        "center_net": CenterNet(recipe.center_net.net),
+        "anet_attributes_center_net": AttributeNet(len(ATTRIBUTES), recipe.anet),
     }
-    nets["center_net"].load_state_dict(floats(HERE / CENTER_NETS[model]))
-    nets["anet_attributes_center_net"].load_state_dict(floats(HERE / "anet_center_net.safetensors"))
+    nets["center_net"].load_state_dict(floats(HERE / center_net))
+    nets["anet_attributes_center_net"].load_state_dict(floats(HERE / anet))
     kept = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
     figures = validation("faithful") | validation(model) | {"lnet_plus": kept["lnet_plus"]}
     figures |= {"faithful": validation("faithful"), "objects": kept["objects"]}[name]
