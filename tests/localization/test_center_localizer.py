@@ -433,7 +433,7 @@ def test_a_close_face_has_to_be_surer(tall, logit):
 
 def test_faces_of_a_few_pixels_are_dropped():
     for width, smallest, count in ((128, 23.5, 1), (128, 24.5, 0), (64, 23.5, 0), (256, 40.0, 1)):
-        image = scene(width, width, Box.around(width / 2, width / 2, width / 16, width / 16))
+        image = scene(width, width, Box(56, 56, 8, 8).scaled(width / 128))
         found = localizer(replace(SETTINGS, smallest=smallest), tall=24.0)([image])[0]
         assert len(found) == count, (width, smallest)
 
