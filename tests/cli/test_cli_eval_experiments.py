@@ -133,10 +133,10 @@ def test_response_maps_by_pairs(photographs, model_folder, center_folder, tmp_pa
 
 def test_response_maps_are_measured_against_true_boxes(photographs, model_folder, center_folder, tmp_path):
     asked = ("--images", photographs, "--boxes", photographs / "boxes.csv", "--half", "all", "--limit", 3, "--quiet")
-    drawn = tmp_path / "shares.png"
+    drawn = tmp_path / "fractions.png"
     found = json.loads(run("maps", *asked, "--model", model_folder, "--picture", drawn, "--json", "-").stdout)
-    shares = found["localizers"]["random"]
-    assert found["photographs"] == 3 and 0 < shares["inside"] < 1 and 0 < found["area"] < 1
+    fractions = found["localizers"]["random"]
+    assert found["photographs"] == 3 and 0 < fractions["inside"] < 1 and 0 < found["area"] < 1
     assert cv2.imread(str(drawn)) is not None
     with pytest.raises(UsageError, match="has no response maps; name a model whose localizer is LNets"):
         run("maps", *asked, "--model", center_folder)

@@ -348,7 +348,7 @@ def test_doubles_are_dropped_the_weaker_ones():
     [
         *itertools.product(["input_size"], [0, -32, 16, 33, 100]),
         *itertools.product(["small"], [0.2, 0.0, -64.0, float("nan")]),
-        *itertools.product(["close_doubt", "smallest"], [-0.1, float("inf"), float("nan")]),
+        *itertools.product(["filling", "filling_doubt", "smallest"], [-0.1, float("inf"), float("nan")]),
         *itertools.product(["enlarged"], [0.9, 9.0, float("inf"), float("nan")]),
         *itertools.product(["width", "height", "slope"], [0.0, -1.0, float("nan")]),
         *itertools.product(["score", "nms_iou", "nms_containment"], [-0.1, 1.1, float("nan")]),
@@ -422,10 +422,9 @@ def test_a_face_that_fills_the_picture_is_found_in_the_close_look_alone():
 
 
 @pytest.mark.parametrize(("tall", "logit"), [(60.0, 6.0), (70.0, 4.5)])
-def test_a_close_face_has_to_be_surer(tall, logit):
-    """A face of half the picture's side is close."""
+def test_a_face_that_fills_the_picture_has_to_be_surer(tall, logit):
     image = scene(128, 128, Box(48, 56, 8, 8), level=204)  # a logit of 6
-    doubting = localizer(replace(SETTINGS, close=0.5, close_doubt=1.5, slope=0.5, offset=-1.0), tall=tall)
+    doubting = localizer(replace(SETTINGS, filling=0.5, filling_doubt=1.5, slope=0.5, offset=-1.0), tall=tall)
     (face,) = doubting.every([image])[0]
     assert face.score == pytest.approx(1 / (1 + np.exp(1.0 - 0.5 * logit)), abs=1e-6)
     assert doubting.faces([image], face.score + 1e-6) == [[]] and doubting.faces([image], face.score) == [[face]]

@@ -52,8 +52,8 @@ class CenterLocalizerSettings:
         border: of that look, on each side, as a fraction of the picture's longer side.
         close: faces of that look have at least this height, as a fraction of the picture's longer side.
         close_logit: it is taken only where the first look has no face that is smaller with at least this logit.
-        close_doubt: logits that the score of such a face loses in the end, in whichever look it was seen: true ones are
-            surer than that, as they show so many pixels.
+        filling, filling_doubt: a face of at least this height, as a fraction of the picture's longer side, loses so
+            many logits in the end, in whichever look it was seen: true ones are surer, as they show much.
         smallest: faces less high, in pixels of the picture, are dropped.
         finer_sizes: longer sides in pixels at which a picture is looked at again for small faces, ascending; not
             mirrored.
@@ -81,7 +81,8 @@ class CenterLocalizerSettings:
     border: float = 0.25
     close: float = 0.3
     close_logit: float = 100.0
-    close_doubt: float = 0.0
+    filling: float = 0.5
+    filling_doubt: float = 0.0
     smallest: float = 0.0
     finer_sizes: tuple[int, ...] = ()
     small: float = 64.0
@@ -115,7 +116,7 @@ class CenterLocalizerSettings:
         require(self.close_size % DEEPEST == 0, "close_size", self.close_size, f"0, or a multiple of {DEEPEST}")
         require(0 <= self.border <= 2, "border", self.border, "0 to 2")
         require(self.small >= STRIDE, "small", self.small, f"{STRIDE} pixels or more")
-        for name in ("close_doubt", "smallest"):
+        for name in ("filling", "filling_doubt", "smallest"):
             require(0 <= getattr(self, name) < inf, name, getattr(self, name), "0 or more")
         require(1 <= self.enlarged <= 8, "enlarged", self.enlarged, "1 to 8")
         for name in ("score", "nms_iou", "nms_containment"):
@@ -346,10 +347,10 @@ class CenterLocalizer(Localizer):
 
     def _doubted(self, face: Detection, image: SizedImage) -> Detection:
         """The face with its final score."""
-        doubt = self.settings.close_doubt
-        if not (doubt and self._is_close(face, image)):
+        settings = self.settings
+        if not settings.filling_doubt or face.box.height < settings.filling * max(image.width, image.height):
             return face
-        return replace(face, score=self._score_of(self._logit_of(face.score) - doubt))
+        return replace(face, score=self._score_of(self._logit_of(face.score) - settings.filling_doubt))
 
     def _calibrated(self, box: Box) -> Box:
         settings = self.settings

@@ -96,8 +96,8 @@ def maps(options: MapOptions) -> None:
       facetag eval maps a.jpg b.jpg --model faithful --run objects=runs/objects --page maps.html
       facetag eval maps --images data/webfaces --limit 400 --model faithful --run objects=runs/objects
     """
+    from facetag.evaluate.response_fractions import fractions_figure, measure_responses
     from facetag.evaluate.response_pairs import measure_pair, pairs_figure
-    from facetag.evaluate.response_shares import measure_responses, shares_figure
 
     check_figure_outputs(options)
     localizers = {}
@@ -114,7 +114,7 @@ def maps(options: MapOptions) -> None:
         return
     chosen = [image for image in _chosen_images(options)[0] if image.boxes]
     measured = measure_responses(chosen, localizers, progress("photographs", options.quiet))
-    deliver(options, {"half": options.half, "photographs": len(chosen)}, shares_figure(measured))
+    deliver(options, {"half": options.half, "photographs": len(chosen)}, fractions_figure(measured))
 
 
 def _chosen_images(options: AnnotatedOptions) -> "tuple[list[AnnotatedImage], list[AnnotatedImage]]":

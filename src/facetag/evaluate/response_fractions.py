@@ -29,7 +29,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ResponseShares:
+class ResponseFractions:
     """One localizer's first net on photographs with true boxes; a row each.
 
     Attributes:
@@ -48,12 +48,12 @@ class MeasuredResponses:
     Attributes:
         area: (N,) fraction of each photograph that its faces cover: what an even map would have inside.
         size: (N,) the longer side of its largest face over its own.
-        shares: of each localizer.
+        fractions: of each localizer.
     """
 
     area: Values
     size: Values
-    shares: Mapping[str, ResponseShares]
+    fractions: Mapping[str, ResponseFractions]
 
 
 def measure_responses(
@@ -83,9 +83,9 @@ def measure_responses(
             found = localizer.responses(pixels, (), width, height)
             if not found:
                 raise UsageError(f"{name} has no response maps", "name a model whose localizer is LNets")
-            inside[name][row], peak[name][row] = share_of(found[0], faces)
+            inside[name][row], peak[name][row] = fraction_of(found[0], faces)
         progress(row + 1, len(images))
-    return MeasuredResponses(area, size, {name: ResponseShares(inside[name], peak[name]) for name in localizers})
+    return MeasuredResponses(area, size, {name: ResponseFractions(inside[name], peak[name]) for name in localizers})
 
 
 def covered(boxes: Sequence[Box], width: int, height: int) -> NDArray[np.bool_]:
@@ -101,12 +101,12 @@ def covered(boxes: Sequence[Box], width: int, height: int) -> NDArray[np.bool_]:
     return result
 
 
-def share_of(response: NDArray[Any], faces: NDArray[np.bool_]) -> tuple[float, bool]:
+def fraction_of(response: NDArray[Any], faces: NDArray[np.bool_]) -> tuple[float, bool]:
     """The fraction of a map (H, W) that lies in faces (H, W), and whether its largest value does.
 
-    >>> share_of(np.eye(4), covered([Box(0, 0, 2, 2)], 4, 4))
+    >>> fraction_of(np.eye(4), covered([Box(0, 0, 2, 2)], 4, 4))
     (0.5, True)
-    >>> share_of(np.zeros((4, 4)), covered([Box(0, 0, 2, 2)], 4, 4))
+    >>> fraction_of(np.zeros((4, 4)), covered([Box(0, 0, 2, 2)], 4, 4))
     (0.0, False)
     """
     positive = np.maximum(response, 0)
@@ -116,25 +116,25 @@ def share_of(response: NDArray[Any], faces: NDArray[np.bool_]) -> tuple[float, b
     return float(positive[faces].sum()) / total, bool(faces.flat[int(positive.argmax())])
 
 
-def shares_figure(measured: MeasuredResponses) -> Figure:
+def fractions_figure(measured: MeasuredResponses) -> Figure:
     """Fig. 6, 7b and 14 as figures."""
     return Figure(
         "responses",
         "What share of the response lies in faces (Fig. 6, 7b, 14)",
         "With object pre-training maps are robust to clutter, parts of bodies and variation of faces.",
         [_table(measured), _by_size(measured)],
-        lambda: draw_shares(measured),
+        lambda: draw_fractions(measured),
         _numbers(measured),
     )
 
 
-def draw_shares(measured: MeasuredResponses) -> Any:
-    """For each share, the photographs that have as much of their response in faces."""
+def draw_fractions(measured: MeasuredResponses) -> Any:
+    """For each fraction, the photographs that have as much of their response in faces."""
     figure = plots.new_figure(6, 4)
     panel = figure.subplots()
-    even = {"an even map": measured.area}
-    for name, inside in ({name: one.inside for name, one in measured.shares.items()} | even).items():
-        style = "--" if name in even else "-"
+    uniform = {"an even map": measured.area}
+    for name, inside in ({name: one.inside for name, one in measured.fractions.items()} | uniform).items():
+        style = "--" if name in uniform else "-"
         panel.plot(np.sort(inside), 100 * (1 - np.arange(len(inside)) / len(inside)), style, label=name)
     panel.set(xlim=(0, 1), ylim=(0, 100), xlabel="share of the response in faces", ylabel="photographs, %")
     panel.legend()
@@ -143,8 +143,8 @@ def draw_shares(measured: MeasuredResponses) -> Any:
 
 def _table(measured: MeasuredResponses) -> Table:
     rows = [("an even map", _percent(measured.area), "-", "-")]
-    first = next(iter(measured.shares.values()))
-    for name, one in measured.shares.items():
+    first = next(iter(measured.fractions.values()))
+    for name, one in measured.fractions.items():
         ahead = "-" if one is first else _percent(one.peak.astype(float) - first.peak)
         rows.append((name, _percent(one.inside), _percent(one.peak), ahead))
     columns = ("", "response in faces, %", "peak in a face, %", "beside the first")
@@ -155,18 +155,18 @@ def _by_size(measured: MeasuredResponses) -> Table:
     rows = []
     for low, high in pairwise(SIZES):
         chosen = (measured.size >= low) & (measured.size < high)
-        peaks = [f"{100 * one.peak[chosen].mean():.0f}" if chosen.any() else "-" for one in measured.shares.values()]
+        peaks = [f"{100 * one.peak[chosen].mean():.0f}" if chosen.any() else "-" for one in measured.fractions.values()]
         rows.append((f"{low:g} to {high:g}", str(chosen.sum()), *peaks))
-    columns = ("largest face over the photograph", "photographs", *measured.shares)
+    columns = ("largest face over the photograph", "photographs", *measured.fractions)
     return Table("peak in a face by size, percent", columns, rows)
 
 
 def _numbers(measured: MeasuredResponses) -> dict[str, Any]:
-    shares = {
+    fractions = {
         name: {"inside": float(one.inside.mean()), "peak": float(one.peak.mean())}
-        for name, one in measured.shares.items()
+        for name, one in measured.fractions.items()
     }
-    return {"area": float(measured.area.mean()), "localizers": shares}
+    return {"area": float(measured.area.mean()), "localizers": fractions}
 
 
 def _percent(values: Values | NDArray[np.bool_]) -> str:

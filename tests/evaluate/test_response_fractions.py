@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facetag.datasets.webfaces import AnnotatedImage
-from facetag.evaluate.response_shares import SIDE, ResponseShares, covered, measure_responses, shares_figure
+from facetag.evaluate.response_fractions import SIDE, ResponseFractions, covered, fractions_figure, measure_responses
 from facetag.geometry import Box
 
 
@@ -33,36 +33,36 @@ def annotated(tmp_path: Path) -> list[AnnotatedImage]:
     return [AnnotatedImage(tmp_path / "a.png", (box,), "tune") for box in boxes]
 
 
-def measured(images: list[AnnotatedImage], place: Box, below: float = 0.0) -> ResponseShares:
+def measured(images: list[AnnotatedImage], place: Box, below: float = 0.0) -> ResponseFractions:
     found = measure_responses(images, {"glowing": Glowing(place, below)})  # type: ignore[dict-item]
     assert found.area.tolist() == [0.5, 0.25] and found.size.tolist() == [0.5, 0.5]
-    return found.shares["glowing"]
+    return found.fractions["glowing"]
 
 
 def test_what_lies_in_the_face_counts(annotated):
-    shares = measured(annotated, Box(0, 0, 0.5, 0.5))
-    assert shares.inside.tolist() == [1, 0] and shares.peak.tolist() == [True, False]
+    fractions = measured(annotated, Box(0, 0, 0.5, 0.5))
+    assert fractions.inside.tolist() == [1, 0] and fractions.peak.tolist() == [True, False]
 
 
 def test_a_map_that_is_the_same_everywhere_has_the_faces_area_inside(annotated):
-    shares = measured(annotated, Box(0, 0, 1, 1))
-    assert shares.inside.tolist() == pytest.approx([0.5, 0.25])
+    fractions = measured(annotated, Box(0, 0, 1, 1))
+    assert fractions.inside.tolist() == pytest.approx([0.5, 0.25])
 
 
 def test_what_is_negative_is_no_response(annotated):
-    shares = measured(annotated, Box(0.5, 0.5, 0.5, 0.5), below=-1.0)
-    assert shares.inside.tolist() == [0, 1] and shares.peak.tolist() == [False, True]
+    fractions = measured(annotated, Box(0.5, 0.5, 0.5, 0.5), below=-1.0)
+    assert fractions.inside.tolist() == [0, 1] and fractions.peak.tolist() == [False, True]
 
 
 def test_nothing_that_responds_is_a_miss(annotated):
-    shares = measured(annotated, Box(0, 0, 0, 0))
-    assert shares.inside.tolist() == [0, 0] and not shares.peak.any()
+    fractions = measured(annotated, Box(0, 0, 0, 0))
+    assert fractions.inside.tolist() == [0, 0] and not fractions.peak.any()
 
 
 def test_the_figure_says_who_is_ahead(annotated):
     places = {"left": Box(0, 0, 0.5, 1), "right": Box(0.5, 0.5, 0.5, 0.5)}
     localizers = {name: Glowing(place) for name, place in places.items()}
-    figure = shares_figure(measure_responses(annotated, localizers))  # type: ignore[arg-type]
+    figure = fractions_figure(measure_responses(annotated, localizers))  # type: ignore[arg-type]
     rows = {row[0]: row[1:] for row in figure.tables[0].rows}
     assert rows["an even map"][0].startswith("37.5 ")
     assert rows["left"][:2] == rows["right"][:2] == ("50.0 (0.0 to 100.0)",) * 2
