@@ -5,11 +5,11 @@ python studies/restore.py --run runs/objects --nets objects
 python studies/restore.py --run runs/boxes --center-net fast
 
 The centre network and its ANet are those of `fast-box-free`, with which a training of `fast` begins, or those of
-`fast`. LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for fp16;
-the teacher that was tried is not kept (`facetag finetune teacher`). LNet_o and LNet_s are kept folded only: they answer as
-before, and are no start for more training. A stage that the folder has already is left alone. LNets and the ANet on
-their faces are those of `faithful`; `objects` are older LNets, which start from LNet+, and the ANet that was trained on
-their faces; figures.json has the convention of these LNets for a recipe.
+`fast`. LNet+, the ANet right after identities, the centre network and its ANet are as they were trained, but for
+fp16; the teacher that was tried is not kept (`facetag finetune teacher`). LNet_o and LNet_s are kept folded only:
+they answer as before, and are no start for more training. A stage that the folder has already is left alone. LNets
+and the ANet on their faces are those of `faithful`; `objects` are older LNets, which start from LNet+, and the ANet
+that was trained on their faces; figures.json has the convention of these LNets for a recipe.
 """
 
 import argparse
