@@ -1,5 +1,7 @@
 """SVMs, calibration and thresholds: separable faces are separated, and no score comes from an SVM that saw the face."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
@@ -194,6 +196,23 @@ def test_an_even_attribute_is_told_as_often_as_its_absence_photographs_with_thei
     (uneven, half), (even, threshold) = told(()), told((named,))
     assert half == 0.5 != threshold
     assert abs(even[0] - even[1]) < 0.02 < abs(uneven[0] - uneven[1])
+
+
+def test_errors_are_made_equal_over_faces_that_are_no_childrens() -> None:
+    """Children look like absent ones; who counts them has to say present sooner."""
+    features, labels = toy(noise=0.8)
+    adults, children = moved_photographs(500, 1.0), moved_photographs(500, -1.0)
+    stage = FitStage(costs=(0.01,), folds=3, labeled_images=0.99, thresholds="half", equal_error=(ATTRIBUTES[0],))
+
+    def told(are_children: bool) -> tuple[float, float, float]:
+        others = replace(children, children=np.full(500, are_children))
+        fitted = fit(features, labels, PEOPLE, stage, 1, images=adults.joined(others))
+        probabilities = fitted.calibration.probabilities(fitted.svm.scores(adults.features))[:, 0]
+        present, right = adults.labels[:, 0] == 1, probabilities >= fitted.thresholds[0]
+        return fitted.thresholds[0], right[present].mean(), 1 - right[~present].mean()
+
+    (low, *uneven), (high, *even) = told(False), told(True)
+    assert low < high and abs(even[0] - even[1]) < 0.02 < abs(uneven[0] - uneven[1])
 
 
 def test_an_even_attribute_has_to_be_one() -> None:

@@ -5,7 +5,7 @@ of SVMs that did not see the face's identity: cross-fitted by identity. Faces of
 SVMs learned from may calibrate beside them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,27 @@ class LabeledFaces:
     Attributes:
         features: (M, D).
         labels: (M, A): 1 present, 0 absent, -1 unknown.
+        children: (M,) who is known to be one; None = nobody.
     """
 
     features: Features
     labels: NDArray[np.int8]
+    children: NDArray[np.bool_] | None = None
+
+    @property
+    def adult_labels(self) -> NDArray[np.int8]:
+        """The labels, -1 of children."""
+        return self.labels if self.children is None else np.where(self.children[:, None], np.int8(-1), self.labels)
 
     def joined(self, others: "LabeledFaces") -> "LabeledFaces":
         """These and others."""
-        features = np.concatenate([self.features, others.features])
-        return LabeledFaces(features, np.concatenate([self.labels, others.labels]))
+        features, labels = (
+            np.concatenate([getattr(self, name), getattr(others, name)]) for name in ("features", "labels")
+        )
+        children = [
+            np.zeros(len(each.labels), bool) if each.children is None else each.children for each in (self, others)
+        ]
+        return LabeledFaces(features, labels, np.concatenate(children))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +140,8 @@ def fit(
     if images is not None:
         extra = UnseenScores(svm.scores(images.features), images.labels, stage.labeled_images)
     calibration = calibrate(scores[best], labels, extra)
-    thresholds = _thresholds(calibration, scores[best], labels, stage, extra)
+    adults = None if extra is None or images is None else replace(extra, labels=images.adult_labels)
+    thresholds = _thresholds(calibration, scores[best], labels, stage, adults)
     accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, extra)
     return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
@@ -153,7 +166,7 @@ def _thresholds(
     stage: FitStage,
     extra: UnseenScores | None,
 ) -> NDArray[np.float64]:
-    """From which probabilities on the attributes (A,) are present."""
+    """From which probabilities on the attributes (A,) are present, by the faces of adults."""
     if stage.thresholds == "half":
         thresholds = np.full(labels.shape[1], 0.5)
     else:

@@ -207,7 +207,7 @@ class FitStage:
         utkface: faces of UTKFace that ANet did not learn from are among these photographs, with Male and Young.
         equal_error: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs
             one or the other: present from the threshold on by which both are told equally often, photographs and
-            CelebA having their shares.
+            CelebA having their shares, children of UTKFace left out.
 
     Raises:
         UsageError: `equal_error` names what is no attribute.

@@ -29,6 +29,8 @@ from facetag.training.recipe import Recipe
 from facetag.training.train_center_net import BOXES
 from facetag.training.trained import by_localizer, has_stage, trained_attribute_net, trained_face_localizer
 
+ADULT = 20  #: years; thresholds of equal error are even over faces that are not known to be younger
+
 
 def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Path) -> Fitted:
     """Fit the SVMs on partition 1, whose identities no net saw, and write the model folder.
@@ -114,7 +116,8 @@ class _Sight:
         """Faces of UTKFace, each where a chip has it, with their Male and Young."""
         paths, boxes = [person.path for person in people], chip_boxes(len(people))
         features = region_features(self._extractor(), paths, boxes, self.options)
-        return LabeledFaces(features, attribute_labels(people, self.recipe.anet_attributes.young_below))
+        children = np.array([person.age < ADULT for person in people])
+        return LabeledFaces(features, attribute_labels(people, self.recipe.anet_attributes.young_below), children)
 
     def _extractor(self) -> FeatureExtractor:
         return FeatureExtractor(self.anet, self.recipe.tagger, self.options.device)
