@@ -27,7 +27,7 @@ from facetag.pipeline.face_sources import FaceSource, GivenBoxes, aligned, locat
 from facetag.pipeline.failures import attempt
 from facetag.pipeline.loader import Item, LoadedImage, ReadSettings, decoded_image, read
 from facetag.pipeline.question import Faces, question_of, refuse_conflicts
-from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
+from facetag.pipeline.stages import Cascade, Tagging, answers
 from facetag.results import ImageResult
 from facetag.tagger import Tagger
 
@@ -173,8 +173,9 @@ class FaceTagger:
         Raises:
             UnsupportedImage: it is none of these, or an array of another kind.
         """
-        item = read(os.fspath(image), self.reading) if _is_path(image) else self._in_memory(image, self.reading)
-        (answer,) = answer_batch([item], self.cascade)
+        item: Any = read(os.fspath(image), self.reading) if _is_path(image) else self._in_memory(image, self.reading)
+        # by a worker, as stream and predict ask: with another number of threads torch's last digits are others
+        (answer,) = answers([item], self.cascade, self.reading, reader=_as_it_is)
         return replace(answer.record, drawer=partial(self._draw, source=image))
 
     def stream(self, inputs: Any) -> Iterator[ImageResult]:
@@ -228,6 +229,12 @@ class FaceTagger:
             return rgb_pixels(image, self.reading.max_pixels)
         data = read_file(self.reading.location(os.fspath(image))).data if _is_path(image) else bytes(image)
         return decode(data, max_pixels=self.reading.max_pixels).pixels
+
+
+def _as_it_is(item: Any, settings: ReadSettings) -> Item:
+    """A Reader of what was read before."""
+    read_before: Item = item
+    return read_before
 
 
 def _is_path(value: Any) -> bool:
