@@ -26,9 +26,10 @@ from facetag.attributes import ATTRIBUTES
 from facetag.networks.anet_heads import AttributeNet
 from facetag.networks.center_net import CenterNet
 from facetag.networks.lnet import ClassifyingLNet
-from facetag.training.checkpoint import save_best
+from facetag.training.checkpoint import keep_record, save_best
 from facetag.training.finetune import ANY, OUTPUTS
 from facetag.training.recipe import load_recipe
+from facetag.training.train_center_net import BOXES
 from facetag.training.trained import has_stage
 
 HERE = Path(__file__).resolve().parent
@@ -149,6 +150,8 @@ def main() -> None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         save_best(folder, net, figures)
+        if stage == "center_net":
+            keep_record(folder / BOXES, record(asked.center_net)["training"].get("boxes"), resume=False)
         print(folder)
 
 

@@ -64,7 +64,7 @@ def test_the_figure_says_who_is_ahead(annotated):
     localizers = {name: Glowing(place) for name, place in places.items()}
     figure = fractions_figure(measure_responses(annotated, localizers))  # type: ignore[arg-type]
     rows = {row[0]: row[1:] for row in figure.tables[0].rows}
-    assert rows["an even map"][0].startswith("37.5 ")
+    assert rows["a uniform map"][0].startswith("37.5 ")
     assert rows["left"][:2] == rows["right"][:2] == ("50.0 (0.0 to 100.0)",) * 2
     assert rows["left"][2] == "-" and rows["right"][2].startswith("0.0 (-100.0 to 100.0)")
     assert [row[1] for row in figure.tables[1].rows] == ["0", "0", "0", "0", "2"]

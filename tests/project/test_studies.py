@@ -103,6 +103,18 @@ def test_what_is_kept_of_a_restored_run_is_what_it_was_made_of(
     assert all((tmp_path / name).read_bytes() == (ROOT / "studies" / name).read_bytes() for name in names)
 
 
+def test_what_is_kept_of_fast_is_not_taken_for_that_of_fast_box_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main_of(restore, "--run", tmp_path / "run", "--center-net", "fast")
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr(keep, "HERE", tmp_path / "kept")
+    main_of(keep, "--run", tmp_path / "run", "--center-net")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    assert set(kept) == {"center_net_with_boxes.safetensors", "anet_deep.safetensors"}
+    assert all(data == (ROOT / "studies" / name).read_bytes() for name, data in kept.items())
+
+
 def test_a_grown_net_answers_as_the_old_one() -> None:
     torch.manual_seed(0)
     small = ANetSettings(kind="wide", widths=(4, 6, 8), blocks=(1, 1, 0), normalisation="batch")

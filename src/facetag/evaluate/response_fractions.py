@@ -46,7 +46,7 @@ class MeasuredResponses:
     """Localizers on the same photographs.
 
     Attributes:
-        area: (N,) fraction of each photograph that its faces cover: what an even map would have inside.
+        area: (N,) fraction of each photograph that its faces cover, which a uniform map would have inside.
         size: (N,) the longer side of its largest face over its own.
         fractions: of each localizer.
     """
@@ -132,7 +132,7 @@ def draw_fractions(measured: MeasuredResponses) -> Any:
     """For each fraction, the photographs that have as much of their response in faces."""
     figure = plots.new_figure(6, 4)
     panel = figure.subplots()
-    uniform = {"an even map": measured.area}
+    uniform = {"a uniform map": measured.area}
     for name, inside in ({name: one.inside for name, one in measured.fractions.items()} | uniform).items():
         style = "--" if name in uniform else "-"
         panel.plot(np.sort(inside), 100 * (1 - np.arange(len(inside)) / len(inside)), style, label=name)
@@ -142,7 +142,7 @@ def draw_fractions(measured: MeasuredResponses) -> Any:
 
 
 def _table(measured: MeasuredResponses) -> Table:
-    rows = [("an even map", _percent(measured.area), "-", "-")]
+    rows = [("a uniform map", _percent(measured.area), "-", "-")]
     first = next(iter(measured.fractions.values()))
     for name, one in measured.fractions.items():
         ahead = "-" if one is first else _percent(one.peak.astype(float) - first.peak)

@@ -12,6 +12,7 @@ from facetag.evaluate import plots
 from facetag.evaluate.figure_page import Figure
 from facetag.evaluate.image_batches import load_pixels
 from facetag.evaluate.report import Table
+from facetag.evaluate.response_fractions import covered, fraction_of
 from facetag.geometry import Box
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
@@ -71,12 +72,10 @@ def inside(response: NDArray[np.float32], box: Box | None) -> float:
     >>> inside(np.eye(4, dtype=np.float32), Box(0, 0, 2, 2))
     0.5
     """
-    total = float(response.sum())
-    if box is None or total <= 0:
+    if box is None or not (response > 0).any():
         return float("nan")
-    rows = slice(max(round(box.y), 0), max(round(box.bottom), 0))
-    columns = slice(max(round(box.x), 0), max(round(box.right), 0))
-    return float(response[rows, columns].sum()) / total
+    height, width = response.shape
+    return fraction_of(response, covered([box], width, height))[0]
 
 
 def draw_pairs(pairs: Sequence[ResponsePair]) -> Any:

@@ -102,8 +102,8 @@ _TEACHER = """
 
 _EQUAL_ERROR = """
 
-{names}, where presence and absence are told equally often by the faces that calibrate, so
-that mistakes wrong neither kind of people much more often than the other."""
+{names}, where presence and absence are told equally often by the faces that calibrate and
+are not known to be children's, so that mistakes wrong neither kind of people much more often than the other."""
 
 #: Sets that are known by the names of their folders.
 TERMS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from facetag.cli.commands.figure_options import Images, Limit, Output, check_figure_outputs, deliver, figure_command
+from facetag.cli.commands.figure_options import Limit, Output, check_figure_outputs, deliver, figure_command
 from facetag.cli.commands.measuring import cascade_of, localizer_of_run, progress
 from facetag.cli.options import Device
 from facetag.errors import UsageError
@@ -23,7 +23,7 @@ Models = Annotated[list[str] | None, typer.Option("--model", metavar="DIR|NAME",
 class AnnotatedOptions(Output):
     """Photographs with true boxes, and models."""
 
-    images: Images = Path("data/webfaces")
+    images: Annotated[Path, typer.Option(help="Folder of the photographs.")] = Path("data/webfaces")
     boxes: Annotated[Path | None, typer.Option(help="CSV of true boxes; else the WebFaces file among the images.")] = (
         None
     )
