@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -228,6 +229,46 @@ def test_interruption_has_its_code(monkeypatch, capsys):
     failing(monkeypatch, KeyboardInterrupt())
     assert cli.run(["command"]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err.strip() == "facetag: interrupted"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated")],
+)
+def test_what_breaks_because_of_a_signal_is_no_fault(monkeypatch, capsys, number, code, word):
+    """As where the second signal comes amid the tidying for the first."""
+
+    def torn():
+        try:
+            signal.raise_signal(number)
+        finally:
+            raise ValueError("generator already executing")
+
+    failing(monkeypatch, None)
+    cli.app.command("torn")(torn)
+    assert cli.run(["torn"]) == code
+    assert capsys.readouterr().err == f"facetag: {word}\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_loses_in_a_finalizer_ends_the_process(number, code):
+    program = f"""
+import signal, sys, weakref
+from facetag import cli
+class Thing: pass
+def command():
+    thing = Thing()
+    weakref.finalize(thing, signal.raise_signal, {int(number)})
+    del thing
+    print("went on", flush=True)
+cli.app.command("command")(command)
+sys.argv = ["facetag", "command"]
+cli.main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    word = {130: "interrupted", 143: "terminated"}[code]
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", f"facetag: {word}\n")
 
 
 @pytest.mark.process

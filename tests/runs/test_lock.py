@@ -53,6 +53,38 @@ def test_a_lock_is_signed_while_it_is_held_and_gone_afterwards(path):
     assert not os.path.exists(path)
 
 
+def test_a_lock_is_signed_before_it_has_its_name(path, tmp_path, monkeypatch):
+    """So whoever is killed in between leaves nothing."""
+    link, seen = os.link, []
+
+    def linked(source, target, **where):
+        seen.append((read(source), os.listdir(tmp_path)))
+        link(source, target, **where)
+
+    monkeypatch.setattr(os, "link", linked)
+    with locked(path, "out.csv"):
+        pass
+    ((content, names),) = seen
+    assert content.startswith(signature(socket.gethostname(), os.getpid(), "")[:-1]) and names == []
+
+
+@pytest.mark.parametrize("lacking", ["open", "link"])
+def test_where_no_file_is_without_a_name_the_lock_is_signed_a_little_later(path, monkeypatch, lacking):
+    whole = getattr(os, lacking)
+
+    def refuse(name, *words, **where):
+        if lacking == "link" or words[0] & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return whole(name, *words, **where)
+
+    monkeypatch.setattr(os, lacking, refuse)
+    with locked(path, "out.csv"):
+        assert read(path).startswith(signature(socket.gethostname(), os.getpid(), "")[:-1])
+        with pytest.raises(OutputLocked), locked(path, "out.csv"):
+            pass
+    assert not os.path.exists(path)
+
+
 def test_no_link_and_nothing_but_a_file_is_a_lock(path, tmp_path):
     victim = tmp_path / "victim"
     with socket.socket(socket.AF_UNIX) as server:

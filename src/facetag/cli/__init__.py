@@ -139,10 +139,24 @@ def facetag(
 def main() -> None:
     """Entry point of `facetag`."""
     replace_closed_streams()
+    sys.unraisablehook = _end_where_it_was_lost
     code = run(sys.argv[1:])
     if _is_busy():
         os._exit(code)  # with images whose answers nobody wants any more
     sys.exit(code)
+
+
+def _end_where_it_was_lost(lost: "sys.UnraisableHookArgs") -> None:
+    """Python drops what a handler of signals raises inside a finalizer; then the process ends there, as by a kill."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        code: object = ExitCode.INTERRUPTED
+    else:
+        code = lost.exc_value.code if isinstance(lost.exc_value, SystemExit) else None
+    if not isinstance(code, int) or code not in _FAREWELLS:
+        sys.__unraisablehook__(lost)
+        return
+    take_leave(_FAREWELLS[code])
+    os._exit(code)
 
 
 def _is_busy() -> bool:
@@ -171,15 +185,22 @@ def run(arguments: Sequence[str]) -> int:
         code = end.code
     except Stopped:  # Python loses what a handler of signals raises while SQLite works
         code = session.signals.exit_code
-    except (FacetagError, OSError) as error:
-        return _fail(error if isinstance(error, FacetagError) else _unwritten(error), session.debug)
-    except _Misuse as error:
-        return _explain(error)
     except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw is one line too
-        return _fail(_unforeseen(error), session.debug)
+        if not session.signals.ended:
+            return _tell(error, session.debug)
+        code = session.signals.exit_code  # amid the tidying for the signal before, the end was bound to break something
     if code in _FAREWELLS:
         take_leave(_FAREWELLS[code])
     return int(code)
+
+
+def _tell(error: Exception, debug: bool) -> int:
+    """Say what went wrong, in one line."""
+    if isinstance(error, _Misuse):
+        return _explain(error)
+    if isinstance(error, OSError):
+        error = _unwritten(error)
+    return _fail(error if isinstance(error, FacetagError) else _unforeseen(error), debug)
 
 
 def _whole_command() -> Any:

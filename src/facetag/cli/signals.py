@@ -21,11 +21,13 @@ class Signals:
 
     Attributes:
         received: their numbers in order.
+        ended: one was to end the command at once.
     """
 
     def __init__(self, notify: Callable[[], None] = lambda: None) -> None:
         """`notify` is called when a signal is kept for the loop."""
         self.received: list[int] = []
+        self.ended = False
         self._notify = notify
         self._stepping = False
 
@@ -66,6 +68,7 @@ class Signals:
         if self._stepping and len(self.received) == 1:
             self._notify()
             return
+        self.ended = True
         signal.signal(number, signal.SIG_DFL)
         if number != signal.SIGINT:
             raise SystemExit(int(ENDINGS[signal.Signals(number)]))

@@ -91,10 +91,37 @@ def _open(path: str) -> tuple[int, bool]:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     while True:
         try:
-            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644), True
+            return _make(path, flags), True
         except FileExistsError:
             with suppress(FileNotFoundError):  # it went meanwhile
                 return _open_existing(path, flags), False
+
+
+def _make(path: str, flags: int) -> int:
+    """A new lock file.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    try:
+        return _make_signed(path)
+    except FileExistsError:
+        raise
+    except (AttributeError, OSError):  # not every system and file system has files without a name
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+
+
+def _make_signed(path: str) -> int:
+    """A new lock file that is signed before it has its name: a kill in between leaves none that is nobody's."""
+    handle = os.open(os.path.dirname(path) or ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        _sign(handle)
+        # the handle as a folder is of no account: with one, Python follows the link of /proc
+        os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _open_existing(path: str, flags: int) -> int:
