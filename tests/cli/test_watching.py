@@ -159,11 +159,12 @@ def test_what_the_run_writes_is_its_own(tmp_path: Path) -> None:
         "tags.csv",
         "tags.csv.facetag.sqlite-wal",
         ".facetag.1f.tmp",
+        "#3260447",
         "drawn/a.jpg",
         "faces/a.jpg",
         "a.jpg.xmp",
     ):
         assert own(str(tmp_path / name)), name
         assert own(str(tmp_path / "link" / name)), name
-    for name in ("a.jpg", "tag.csv", "sub/tags.csv", "drawn.jpg"):
+    for name in ("a.jpg", "tag.csv", "sub/tags.csv", "sub/#3260447", "#1.jpg", "drawn.jpg"):
         assert not own(str(tmp_path / name)), name

@@ -4,6 +4,7 @@ A run after the first asks only what is new or changed, since the journal beside
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 QUIET = 5.0  #: seconds without a change after which the run begins
 _TICK = 400  #: milliseconds between two looks at what changed
+_NAMELESS = re.compile(r"#\d+")
 
 
 def refuse_unwatchable(options: Options) -> None:
@@ -123,7 +125,7 @@ class _Received:
 
 def is_own(options: Options) -> Callable[[str], bool]:
     """Whether a changed file is what the run itself writes: its output and what lies beside it, drawings, crops,
-    sidecars."""
+    sidecars, and a lock that has no name yet, which Linux calls by `#` and its number."""
     out = os.path.realpath(options.out)
     own_folder, name = os.path.dirname(out), os.path.basename(out)
     folders = [os.path.join(os.path.realpath(folder), "") for folder in (options.draw, options.crop_dir) if folder]
@@ -131,7 +133,7 @@ def is_own(options: Options) -> Callable[[str], bool]:
     def own(path: str) -> bool:
         path = os.path.realpath(path)
         folder, changed = os.path.split(path)
-        ours = folder == own_folder and changed.startswith((name, HIDDEN))
-        return ours or changed.endswith(".xmp") or any(path.startswith(each) for each in folders)
+        ours = folder == own_folder and (changed.startswith((name, HIDDEN)) or _NAMELESS.fullmatch(changed))
+        return bool(ours) or changed.endswith(".xmp") or any(path.startswith(each) for each in folders)
 
     return own
