@@ -1,10 +1,11 @@
 """How many tight face pictures are found: UTKFace's squares, CelebA cut around the face, and pieces without a face.
 
     python benchmarks/tight_crops.py --models fast --limit 200
+    python benchmarks/tight_crops.py --sizes 64 200 --limit 400 --faceless data/objects/miniimagenet
 
 For each size of the longer side and each model, at its score: percent of pictures in which a face is found, in which it
 is the only one, and in which the best box is right (centred within 0.2 of a UTKFace picture; IoU of 0.6 or more with
-the face that a cut of CelebA shows). Of pieces of scenes without people: percent in which something is found.
+the face that a cut of CelebA shows). Of pieces of images without people: percent in which something is found.
 """
 
 import argparse
@@ -63,9 +64,9 @@ def celeba(data: Path, size: int, limit: int, cut: float) -> Iterator[Crop]:
         yield Crop(part, face.clipped(part.shape[1], part.shape[0]))
 
 
-def scenes(data: Path, size: int, limit: int) -> Iterator[Crop]:
-    """Random squares of scenes without people."""
-    paths = list_images(data / "backgrounds" / "scene15")
+def pieces(folder: Path, size: int, limit: int) -> Iterator[Crop]:
+    """Random squares of images without people."""
+    paths = list_images(folder)
     for index in evenly(len(paths), limit):
         image, rng = load_pixels(Path(paths[index])), np.random.default_rng(index)
         side = int(min(image.shape[:2]) * rng.uniform(0.3, 1))
@@ -97,17 +98,19 @@ def overlaps(box: Box, crop: Crop) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--faceless", type=Path, help="folder of images without people; default: scene15 under --data")
     parser.add_argument("--models", nargs="+", default=["fast"])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--limit", type=int, default=200)
     asked = parser.parse_args()
+    faceless = asked.faceless or asked.data / "backgrounds" / "scene15"
     finders = {name: FaceTagger(name, device="cpu").localizer for name in asked.models}
-    print("percent found, found once, right; of scenes: percent in which something is found, and once")
+    print("percent found, found once, right; of pieces: percent in which something is found, and once")
     for size in asked.sizes:
         kinds: dict[str, tuple[Iterator[Crop], Callable[[Box, Crop], bool]]] = {
             "UTKFace": (utkface(asked.data, size, asked.limit), is_centred),
             **{f"CelebA, {cut} faces": (celeba(asked.data, size, asked.limit, cut), overlaps) for cut in CUTS},
-            "no face": (scenes(asked.data, size, asked.limit), overlaps),
+            "no face": (pieces(faceless, size, asked.limit), overlaps),
         }
         for kind, (crops, is_right) in kinds.items():
             shown = list(crops)
