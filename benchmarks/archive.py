@@ -29,8 +29,8 @@ from facetag.formats.destination import next_to
 from facetag.geometry import Box
 from facetag.images.discover import discover
 from facetag.pipeline.engine import Engine
-from facetag.pipeline.items import Source
-from facetag.pipeline.loader import LoadedImage, ReadSettings
+from facetag.pipeline.items import LoadedImage, Source
+from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.timing import Stopwatch
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.cache_key import CacheKey

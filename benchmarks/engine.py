@@ -30,7 +30,8 @@ from facetag.attributes import ATTRIBUTES  # noqa: E402
 from facetag.formats.writers import WRITERS  # noqa: E402
 from facetag.images.discover import discover  # noqa: E402
 from facetag.model import load_model, save_model  # noqa: E402
-from facetag.pipeline.loader import LoadedImage, ReadSettings, read  # noqa: E402
+from facetag.pipeline.items import LoadedImage  # noqa: E402
+from facetag.pipeline.loader import ReadSettings, read  # noqa: E402
 from facetag.pipeline.stages import Cascade, answers  # noqa: E402
 from facetag.pipeline.timing import Stage, Stopwatch  # noqa: E402
 from facetag.predictor import FaceTagger  # noqa: E402

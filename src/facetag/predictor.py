@@ -24,8 +24,8 @@ from facetag.networks.execution.device import is_half, torch_device
 from facetag.pipeline.batch_size import inference_workers, suiting
 from facetag.pipeline.drawing import Drawer, drawn_at_full_size
 from facetag.pipeline.face_sources import FaceSource, GivenBoxes, aligned, located_by
-from facetag.pipeline.failures import attempt
-from facetag.pipeline.loader import Item, LoadedImage, ReadSettings, decoded_image, read
+from facetag.pipeline.items import Item, LoadedImage
+from facetag.pipeline.loader import ReadSettings, attempted, decoded_image, read
 from facetag.pipeline.question import Faces, question_of, refuse_conflicts
 from facetag.pipeline.stages import Cascade, Tagging, answers
 from facetag.results import ImageResult
@@ -208,13 +208,13 @@ class FaceTagger:
         """A Reader of what `_found` yields."""
         if isinstance(given, str):
             return read(given, settings)
-        return attempt("", lambda: self._in_memory(given, settings))
+        return attempted("", lambda: self._in_memory(given, settings))
 
     def _in_memory(self, image: Any, settings: ReadSettings) -> Item:
         """What was read of the bytes of a file, a PIL image or an array."""
         if isinstance(image, bytes | bytearray | memoryview):
             file = File(bytes(image), True, len(image), 0)
-            return attempt("", lambda: decoded_image("", file, settings))
+            return attempted("", lambda: decoded_image("", file, settings))
         return InMemory("", rgb_pixels(image, settings.max_pixels), min_size=settings.min_size)
 
     def _draw(self, result: ImageResult, image: Any, source: Any) -> Any:

@@ -20,9 +20,10 @@ from facetag.images.orient import INVERSE, upright
 from facetag.images.resample import Image, resize
 from facetag.localization.center_localizer import CenterLocalizer, CenterLocalizerSettings, localizer_of
 from facetag.model import Model, load_model
-from facetag.pipeline import loader as reading
+from facetag.pipeline import items
 from facetag.pipeline.face_sources import located_by
-from facetag.pipeline.loader import LoadedImage, ReadSettings, pixels_of, read
+from facetag.pipeline.items import LoadedImage, pixels_of
+from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answers
 from facetag.tagger import SHARP, Tagger
 
@@ -121,7 +122,7 @@ def test_a_photograph_has_the_size_of_its_file_and_gives_more_pixels_when_asked(
 
 
 def test_only_few_pixels_are_kept_of_what_was_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "CACHED_PIXELS", 400 * 300)
+    monkeypatch.setattr(items, "CACHED_PIXELS", 400 * 300)
     item = photo(tmp_path / "a.jpg", smooth(800, 600), 100)
     assert item.at(300) is item.at(400)
     assert item.at(800) is not item.at(800) and item.at(400).shape[1] == 400
@@ -136,11 +137,11 @@ def test_vast_ones_are_decoded_again_one_at_a_time(tmp_path: Path, monkeypatch: 
         together.release()
         return decode(*words, **more)  # type: ignore[arg-type]
 
-    items = [photo(tmp_path / f"{number}.jpg", smooth(800, 600), 100) for number in range(3)]
-    monkeypatch.setattr(reading, "VAST", 1000)
-    monkeypatch.setattr(reading, "decode", decoding)
+    photos = [photo(tmp_path / f"{number}.jpg", smooth(800, 600), 100) for number in range(3)]
+    monkeypatch.setattr(items, "VAST", 1000)
+    monkeypatch.setattr(items, "decode", decoding)
     with ThreadPoolExecutor(3) as pool:
-        sizes = [pixels.shape[1] for pixels in pool.map(lambda item: item.at(800), items)]
+        sizes = [pixels.shape[1] for pixels in pool.map(lambda item: item.at(800), photos)]
     assert sizes == [800] * 3 and most == [True] * 3
 
 

@@ -13,7 +13,7 @@ from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.localization.response_maps import Frame, PeakSettings, as_layer, spread
 from facetag.pipeline.drawing import PANEL_SIZE, Drawer, file_name
-from facetag.pipeline.loader import LoadedImage
+from facetag.pipeline.items import LoadedImage
 from facetag.results import FaceResult, ImageResult, Status
 from models import center_model, random_model
 

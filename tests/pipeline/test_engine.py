@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from facetag.pipeline.engine import Engine, answered_batches
-from facetag.pipeline.items import CachedResult
-from facetag.pipeline.loader import LoadedImage, ReadSettings
+from facetag.pipeline.items import Answer, LoadedImage
+from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.timing import Stopwatch
 from facetag.results import ImageResult, Status
 
@@ -35,7 +35,7 @@ def answered(paths, engine, is_new):
     def reader(path, settings):
         if is_new(path):
             return LoadedImage(path, np.zeros((4, 4, 3), np.uint8), str(engine.reading(settings).batch))
-        return CachedResult(record(path), reused=True)
+        return Answer(record(path), reused=True)
 
     return list(answered_batches(paths, engine, Stopwatch(), reader))
 
@@ -77,7 +77,7 @@ def test_a_run_without_new_images_can_be_stopped_while_it_waits_for_a_path():
         goes_on.wait(30)
 
     batches = answered_batches(
-        paths(), Engine(READING, None, Loading()), Stopwatch(), lambda path, settings: CachedResult(record(path))
+        paths(), Engine(READING, None, Loading()), Stopwatch(), lambda path, settings: Answer(record(path))
     )
     assert paths_of([next(batches)]) == ["0"] and next(batches) == []
     batches.close()

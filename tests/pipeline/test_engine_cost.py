@@ -15,7 +15,8 @@ from facetag.images.discover import discover
 from facetag.localization.center_localizer import localizer_of
 from facetag.networks.anet import HEIGHT, WIDTH, ANet
 from facetag.pipeline.face_sources import located_by
-from facetag.pipeline.loader import LoadedImage, ReadSettings, read
+from facetag.pipeline.items import LoadedImage
+from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.tagger import Tagger
 from models import tiny_model

@@ -11,7 +11,7 @@ from facetag.localization.base import Detection
 from facetag.localization.center_localizer import CenterLocalizer
 from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.pipeline.face_sources import Found, GivenBoxes, aligned, located_by
-from facetag.pipeline.loader import LoadedImage
+from facetag.pipeline.items import LoadedImage
 from facetag.pipeline.stages import Cascade, record_of, untagged
 from facetag.pipeline.timing import Stage, Stopwatch
 from models import center_model, random_model

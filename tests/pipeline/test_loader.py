@@ -10,8 +10,8 @@ from facetag.errors import DataError, ImageTooLarge, UnreadableImage, Unsupporte
 from facetag.pipeline import loader as reading
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.failures import OUT_OF_MEMORY
-from facetag.pipeline.items import CachedResult
-from facetag.pipeline.loader import LoadedImage, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.items import Answer, LoadedImage
+from facetag.pipeline.loader import ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult, Status
 
@@ -39,8 +39,8 @@ def test_a_file_is_read_with_its_warning(tmp_path):
     item = read(str(path), ReadSettings())
     assert (item.path, item.width, item.height) == (str(path), 80, 60)
     assert item.warning.startswith("truncated")
-    assert read(str(path), ReadSettings(strict=True)).status is Status.UNREADABLE
-    assert read(str(path), ReadSettings(max_pixels=80 * 60 - 1)).status is Status.TOO_LARGE
+    assert read(str(path), ReadSettings(strict=True)).record.status is Status.UNREADABLE
+    assert read(str(path), ReadSettings(max_pixels=80 * 60 - 1)).record.status is Status.TOO_LARGE
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_error_of_an_image_is_its_record(monkeypatch, error, status, words
         raise error
 
     monkeypatch.setattr(reading, "read_file", fail)
-    assert read("x.jpg", ReadSettings()) == ImageResult("x.jpg", status, words.strip())
+    assert read("x.jpg", ReadSettings()).record == ImageResult("x.jpg", status, words.strip())
 
 
 def ahead(paths, settings, reader=at_once):
@@ -125,8 +125,7 @@ def test_less_lies_decoded_once_memory_ran_out():
     assert [item.path for item in stream] == [str(n) for n in range(1, 100)]
 
 
-@pytest.mark.parametrize("settled", [False, True])
-def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(settled):
+def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come():
     turn = threading.Event()
     tried = []
 
@@ -134,8 +133,7 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
         tried.append(path)
         if path != "5" or turn.is_set():
             return photo(path, 10, 10)
-        record = ImageResult(path, Status.TOO_LARGE, "not enough memory to decode the image")
-        return CachedResult(record) if settled else record
+        return Answer(ImageResult(path, Status.TOO_LARGE, "not enough memory to decode the image"))
 
     size = BatchSize(8)
     stream = read_ahead(map(str, range(9)), ReadSettings(workers=2, batch=8), size, Stopwatch(), short)
@@ -149,8 +147,7 @@ def test_what_memory_did_not_suffice_for_is_read_again_when_its_turn_has_come(se
 
 def test_an_image_that_memory_never_suffices_for_says_so():
     record = ImageResult("a", Status.TOO_LARGE, "not enough memory to read the file")
-    assert list(ahead(["a"], ReadSettings(), lambda path, settings: record)) == [record]
-    assert next(ahead(["a"], ReadSettings(), lambda path, settings: CachedResult(record))).record == record
+    assert next(ahead(["a"], ReadSettings(), lambda path, settings: Answer(record))).record == record
 
 
 def test_leaving_early_ends_the_threads():

@@ -17,7 +17,8 @@ from facetag.pipeline import stages as pipeline
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.face_sources import Found, aligned, located_by
 from facetag.pipeline.failures import OUT_OF_MEMORY, is_out_of_memory
-from facetag.pipeline.loader import LoadedImage, ReadSettings, read
+from facetag.pipeline.items import Answer, LoadedImage
+from facetag.pipeline.loader import ReadSettings, read
 from facetag.pipeline.stages import Cascade, Tagging, answer_batch, answers
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import FaceResult, ImageResult, Status
@@ -106,7 +107,7 @@ def test_only_the_photograph_at_fault_fails(error):
             raise error
         return found(((1, 2, 3, 4), 0.5))(batch, clock)
 
-    batch = [*photos((9, 9), (8, 7), (9, 9)), ImageResult("x", Status.UNREADABLE, "no")]
+    batch = [*photos((9, 9), (8, 7), (9, 9)), Answer(ImageResult("x", Status.UNREADABLE, "no"))]
     results = answer_batch(batch, Cascade(find))
     assert [answer.record.status for answer in results][::2] == [Status.OK, Status.OK]
     assert [answer.image for answer in results] == [*batch[:3], None]
@@ -114,7 +115,7 @@ def test_only_the_photograph_at_fault_fails(error):
     assert (failed.path, failed.width, failed.height, failed.faces) == ("1.png", 7, 8, ())
     assert failed.status is (Status.FAILED if isinstance(error, ValueError) else Status.UNREADABLE)
     assert "odd" in failed.error
-    assert results[3].record is batch[3]
+    assert results[3] is batch[3]
 
 
 class Failing:

@@ -41,8 +41,8 @@ from facetag.localization.lnet_localizer import LNetLocalizer
 from facetag.model import load_model
 from facetag.model_folder import FILES, description_digest
 from facetag.pipeline.face_sources import GivenBoxes
-from facetag.pipeline.items import Source
-from facetag.pipeline.loader import LoadedImage, ReadSettings, read
+from facetag.pipeline.items import Answer, Source
+from facetag.pipeline.loader import ReadSettings, read
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
@@ -118,7 +118,7 @@ def test_lists_of_files(folder, changes, null):
         names = [name for name in files_from(stream, null) if not name.startswith(("/", "..", "./..", "."))]
         for name in discover(names):
             item = read(name, ReadSettings())
-            assert not isinstance(item, LoadedImage) and item.path == name
+            assert isinstance(item, Answer) and item.record.path == name
             escape(name).encode()
 
 

@@ -25,7 +25,7 @@ from facetag.errors import FacetagError, UsageError
 from facetag.formats.path_encoding import one_line
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.engine import Recollection
-from facetag.pipeline.items import Answer, CachedResult, cached_answer
+from facetag.pipeline.items import Answer
 from facetag.pipeline.loader import MOST_ITEMS, PATIENCE, Reader, ReadSettings, read_ahead
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult, Status
@@ -174,16 +174,16 @@ class RayEngine:
 
     def _recalled(
         self, paths: Iterable[str], clock: Stopwatch, memory: Recollection
-    ) -> Generator[CachedResult | Unread | None, None, None]:
+    ) -> Generator[Answer | Unread | None, None, None]:
         """Every input, in order, as far as it is known without being opened; None when none has come for a while."""
 
-        def recall(path: str, settings: ReadSettings) -> CachedResult | Unread:
+        def recall(path: str, settings: ReadSettings) -> Answer | Unread:
             known = memory.journalled(path)
             return memory.unopened(known, settings.location(path)) or Unread(path, known)
 
         size, reader = BatchSize(self._early.batch), cast(Reader, recall)  # what is unread is an item here alone
         found = read_ahead(paths, self._early, size, clock, reader)
-        return cast("Generator[CachedResult | Unread | None, None, None]", found)
+        return cast("Generator[Answer | Unread | None, None, None]", found)
 
 
 class Cluster:
@@ -290,10 +290,10 @@ class Flow:
     def _cluster(self) -> Cluster:
         return self.engine.loaded()
 
-    def take(self, item: CachedResult | Unread | None) -> None:
+    def take(self, item: Answer | Unread | None) -> None:
         """The next input; None when none has come for a while."""
-        if isinstance(item, CachedResult):
-            self.answers.append(cached_answer(item))
+        if isinstance(item, Answer):
+            self.answers.append(item)
         elif item:
             self.gathered.append(item)
         if self.gathered and (item is None or len(self.gathered) >= self._cluster.reading.batch):
@@ -333,15 +333,15 @@ class Flow:
         for index, (each, content) in enumerate(zip(job.inputs, contents, strict=True)):
             cached = self._cached(each, content)
             if cached:
-                self.answers.append(cached_answer(cached))
+                self.answers.append(cached)
             else:
                 wanted.append(index)
         job.inputs = [job.inputs[index] for index in wanted]
         self._decode(job, read, wanted)
 
-    def _cached(self, each: Unread, content: Content | ImageResult) -> CachedResult | None:
+    def _cached(self, each: Unread, content: Content | ImageResult) -> Answer | None:
         if isinstance(content, ImageResult):
-            return CachedResult(content)
+            return Answer(content)
         return self.memory.by_content(each.path, each.known, content.source, content.kind)
 
     def _decode(self, job: Job, read: Any, wanted: Sequence[int]) -> None:
@@ -400,7 +400,7 @@ class Flow:
             for each in job.inputs:
                 self._begin(Job([each]))
         else:
-            self.answers += [cached_answer(CachedResult(_lost(each.path, error))) for each in job.inputs]
+            self.answers += [Answer(_lost(each.path, error)) for each in job.inputs]
 
 
 def _lost(path: str, error: Exception) -> ImageResult:

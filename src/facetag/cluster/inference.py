@@ -10,8 +10,8 @@ from facetag.cluster.reading import Seconds
 from facetag.cluster.versions import versions
 from facetag.errors import FacetagError, ModelError
 from facetag.pipeline.batch_size import BatchSize
-from facetag.pipeline.items import Answer
-from facetag.pipeline.loader import Item, LoadedImage, ReadSettings
+from facetag.pipeline.items import Answer, Item, LoadedImage
+from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.timing import Stopwatch
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from facetag.errors import UnreadableImage
 from facetag.images.decode import File, read_file
 from facetag.images.file_types import HEAD_BYTES, kind_of
 from facetag.pipeline.failures import attempt
-from facetag.pipeline.items import CachedResult, Source
-from facetag.pipeline.loader import Item, ReadSettings, decoded_image, pixels_of
+from facetag.pipeline.items import Item, Source, pixels_of
+from facetag.pipeline.loader import ReadSettings, attempted, decoded_image
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
 
@@ -87,5 +87,4 @@ def decode_inputs(
 def _decoded(read: ReadInput | None, reading: ReadSettings) -> Item:
     if read is None:  # it was read when it was asked for, and another machine that read it again found it gone
         raise UnreadableImage("it went away while it was read")
-    item = attempt(read.path, lambda: decoded_image(read.path, read.file, reading, read.source))
-    return CachedResult(item, read.source) if isinstance(item, ImageResult) else item
+    return attempted(read.path, lambda: decoded_image(read.path, read.file, reading, read.source), read.source)

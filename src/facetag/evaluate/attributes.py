@@ -19,7 +19,7 @@ from facetag.errors import DataError
 from facetag.evaluate.image_batches import Progress, no_progress, read_batches
 from facetag.localization.base import Detection
 from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics
-from facetag.pipeline.loader import LoadedImage
+from facetag.pipeline.items import LoadedImage
 from facetag.pipeline.stages import regions_of
 from facetag.tagger import Tagger
 

@@ -11,7 +11,8 @@ import numpy as np
 from facetag.errors import DataError, ImageError
 from facetag.images.decode import read_file
 from facetag.images.resample import Image
-from facetag.pipeline.loader import LoadedImage, ReadSettings, decoded_image
+from facetag.pipeline.items import LoadedImage
+from facetag.pipeline.loader import ReadSettings, decoded_image
 
 #: Told how many pictures are done, of how many.
 Progress = Callable[[int, int], None]

@@ -16,7 +16,7 @@ from facetag.images.crops import save_whole
 from facetag.images.file_types import DRAWN
 from facetag.images.resample import Image, resize
 from facetag.localization.base import Localizer
-from facetag.pipeline.loader import LoadedImage
+from facetag.pipeline.items import LoadedImage
 from facetag.results import FaceResult, ImageResult
 
 PANEL_SIZE = 640  #: pixels of the longer side of each panel

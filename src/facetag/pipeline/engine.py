@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from facetag.pipeline.batch_size import BatchSize
-from facetag.pipeline.items import Answer, CachedResult, Source, cached_answer
-from facetag.pipeline.loader import MOST_ITEMS, Item, LoadedImage, Reader, ReadSettings, batches, read, read_ahead
+from facetag.pipeline.items import Answer, Item, LoadedImage, Source
+from facetag.pipeline.loader import MOST_ITEMS, Reader, ReadSettings, batches, read, read_ahead
 from facetag.pipeline.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ class Recollection(Protocol):
     def journalled(self, path: str) -> Any:
         """What the journal knows of a path, for the two below; None when that is nothing."""
 
-    def unopened(self, known: Any, location: str) -> CachedResult | None:
+    def unopened(self, known: Any, location: str) -> Answer | None:
         """The answer to a file that need not be opened; None when it has to be read."""
 
-    def by_content(self, path: str, known: Any, source: Source, kind: str) -> CachedResult | None:
+    def by_content(self, path: str, known: Any, source: Source, kind: str) -> Answer | None:
         """The answer to a file of this content; None when it has to be decoded."""
 
 
@@ -145,7 +145,7 @@ def answered_batches(
 
 
 def _cached_answers(items: Iterable[Item]) -> list[Answer]:
-    return [cached_answer(item) for item in items if not isinstance(item, LoadedImage)]
+    return [item for item in items if isinstance(item, Answer)]
 
 
 def _inferred(

@@ -10,7 +10,7 @@ from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.formats.path_encoding import unescape
 from facetag.geometry import Box
 from facetag.localization.base import Detection, Localizer
-from facetag.pipeline.loader import LoadedImage
+from facetag.pipeline.items import LoadedImage
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
 

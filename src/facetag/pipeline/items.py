@@ -1,14 +1,19 @@
-"""What a journal has to know of an input beside its record, inputs that it settles before anybody looks at them, and
-answers."""
+"""What goes through the pipeline: the file that an input is, its pixels, and its answer."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from math import ceil
+from threading import Lock
 
+from facetag.errors import ImageTooLarge
+from facetag.images.decode import decode
+from facetag.images.pixels import AGAIN
+from facetag.images.resample import Image
 from facetag.results import ImageResult
 
-if TYPE_CHECKING:
-    from facetag.pipeline.loader import LoadedImage
-
+VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
+CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
+_VAST_LOCK = Lock()
 _LARGEST = (1 << 63) - 1  #: that SQLite holds
 
 
@@ -35,36 +40,93 @@ class Source:
         return Source.of(size, mtime_ns, self.sha256) == self
 
 
-@dataclass(frozen=True)
-class CachedResult:
-    """An input of a run with a journal that nobody has to look at.
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What is left of a photograph that was decoded smaller: its upright size, and its file's bytes."""
+
+    width: int
+    height: int
+    data: bytes
+    max_pixels: int
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedImage:
+    """A decoded input.
 
     Attributes:
-        source: None when it could not be read for reasons outside the file: missing, no permission, a broken disk.
-        reused: the journal knew the answer.
+        path: as given.
+        pixels: (H, W, 3) upright RGB uint8.
+        warning: decoding's.
+        source: the file, where a journal wants to know it.
+        whole: None unless it was decoded smaller.
+        again: the pixels when it was decoded again, if they were few.
     """
 
-    record: ImageResult
+    path: str
+    pixels: Image
+    warning: str = ""
     source: Source | None = None
-    reused: bool = False
+    whole: Whole | None = None
+    again: list[Image] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.width if self.whole else int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Of the whole photograph, whatever was decoded."""
+        return self.whole.height if self.whole else int(self.pixels.shape[0])
+
+    def at(self, min_size: float) -> Image:
+        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were.
+
+        Raises:
+            MemoryError: memory does not suffice, which is all that can keep from being decoded what was before.
+        """
+        if self.whole is None:
+            return self.pixels
+        for pixels in (self.pixels, *self.again):
+            if max(pixels.shape) >= min(min_size, max(self.width, self.height)):
+                return pixels
+        larger = self._decoded(self.whole, ceil(min_size))
+        if larger.size <= 3 * CACHED_PIXELS:
+            self.again[:] = [larger]
+        return larger
+
+    def _decoded(self, whole: Whole, min_size: int) -> Image:
+        with _VAST_LOCK if whole.width * whole.height > VAST else nullcontext():
+            try:
+                return decode(whole.data, max_pixels=whole.max_pixels, min_size=min_size).pixels
+            except ImageTooLarge as error:
+                raise MemoryError(str(error)) from error
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The record of one input, its pixels where it was looked at, and what a journal wants to know of its file.
+    """The record of one input, and what a journal wants to know of its file.
 
     Attributes:
+        image: its pixels, where it was looked at.
+        source: None where no journal asks, or where the file could not be read for reasons outside it: it is missing,
+            there is no permission, a disk is broken.
         reused: the journal knew the record.
     """
 
     record: ImageResult
-    image: "LoadedImage | None" = None
+    image: LoadedImage | None = None
     source: Source | None = None
     reused: bool = False
 
 
-def cached_answer(item: ImageResult | CachedResult) -> Answer:
-    """The answer to an input that nobody has to look at."""
-    if isinstance(item, CachedResult):
-        return Answer(item.record, source=item.source, reused=item.reused)
-    return Answer(item)
+#: What became of reading one input: an image to look at, or at once its answer.
+Item = LoadedImage | Answer
+
+
+def pixels_of(item: Item) -> int:
+    """How many are held in memory; bytes of a file that is kept count as pixels do."""
+    if not isinstance(item, LoadedImage):
+        return 0
+    return (item.pixels.size + (len(item.whole.data) if item.whole else 0)) // 3

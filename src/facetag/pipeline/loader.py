@@ -9,28 +9,22 @@ from concurrent.futures import Future
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from queue import Empty, SimpleQueue
-from threading import Condition, Lock, Semaphore, Thread
+from threading import Condition, Semaphore, Thread
 from time import monotonic
 
-from facetag.errors import ImageTooLarge
 from facetag.images.decode import MAX_PIXELS, File, Raw, decode, read_file
-from facetag.images.pixels import AGAIN, budget
-from facetag.images.resample import Image
+from facetag.images.pixels import budget
 from facetag.pipeline.batch_size import BatchSize
 from facetag.pipeline.failures import attempt, wants_memory
 from facetag.pipeline.image_memory import ImageMemory
-from facetag.pipeline.items import CachedResult, Source
+from facetag.pipeline.items import VAST, Answer, Item, LoadedImage, Source, Whole, pixels_of
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.remote.url import as_url
 from facetag.results import ImageResult
 
-VAST = AGAIN  #: pixels; no two larger photographs are decoded again at a time
-CACHED_PIXELS = 4_000_000  #: pixels; as many are kept of a photograph that was decoded again, for who asks next
 PATIENCE = 0.5  #: seconds without a further path after which a batch goes as it is
 THREAD_NAME = "decode"  #: how the names of the threads begin that read and decode
-_VAST_LOCK = Lock()
 MOST_ITEMS = 4  #: inputs in a batch, at most, for each photograph that it may hold
 
 
@@ -73,81 +67,19 @@ class ReadSettings:
         return as_url(path) or os.path.join(self.folder, path)
 
 
-@dataclass(frozen=True, eq=False)
-class Whole:
-    """What is left of a photograph that was decoded smaller: its upright size, and its file's bytes."""
-
-    width: int
-    height: int
-    data: bytes
-    max_pixels: int
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedImage:
-    """A decoded input.
-
-    Attributes:
-        path: as given.
-        pixels: (H, W, 3) upright RGB uint8.
-        warning: decoding's.
-        source: the file, where a journal wants to know it.
-        whole: None unless it was decoded smaller.
-        again: the pixels when it was decoded again, if they were few.
-    """
-
-    path: str
-    pixels: Image
-    warning: str = ""
-    source: Source | None = None
-    whole: Whole | None = None
-    again: list[Image] = field(default_factory=list)
-
-    @property
-    def width(self) -> int:
-        """Of the whole photograph, whatever was decoded."""
-        return self.whole.width if self.whole else int(self.pixels.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Of the whole photograph, whatever was decoded."""
-        return self.whole.height if self.whole else int(self.pixels.shape[0])
-
-    def at(self, min_size: float) -> Image:
-        """Its pixels with at least so many on the longer side, if it has them: decoded again where fewer were.
-
-        Raises:
-            MemoryError: memory does not suffice, which is all that can keep from being decoded what was before.
-        """
-        if self.whole is None:
-            return self.pixels
-        for pixels in (self.pixels, *self.again):
-            if max(pixels.shape) >= min(min_size, max(self.width, self.height)):
-                return pixels
-        larger = self._decoded(self.whole, ceil(min_size))
-        if larger.size <= 3 * CACHED_PIXELS:
-            self.again[:] = [larger]
-        return larger
-
-    def _decoded(self, whole: Whole, min_size: int) -> Image:
-        with _VAST_LOCK if whole.width * whole.height > VAST else nullcontext():
-            try:
-                return decode(whole.data, max_pixels=whole.max_pixels, min_size=min_size).pixels
-            except ImageTooLarge as error:
-                raise MemoryError(str(error)) from error
-
-
-#: What became of reading one input: its pixels, or already its record.
-Item = LoadedImage | ImageResult | CachedResult
-
 #: Reads one input; threads call it, several at a time.
 Reader = Callable[[str, ReadSettings], Item]
 
 
 def read(path: str, settings: ReadSettings) -> Item:
     """Read and decode one input."""
+    return attempted(path, lambda: decoded_image(path, read_file(settings.location(path), raw=settings.raw), settings))
 
-    return attempt(path, lambda: decoded_image(path, read_file(settings.location(path), raw=settings.raw), settings))
+
+def attempted(path: str, load: Callable[[], Item], source: Source | None = None) -> Item:
+    """What `load` returns, or the answer that says why it could not; of a file that was read, with its source."""
+    loaded = attempt(path, load)
+    return Answer(loaded, source=source) if isinstance(loaded, ImageResult) else loaded
 
 
 def decoded_image(path: str, file: File, settings: ReadSettings, source: Source | None = None) -> LoadedImage:
@@ -212,13 +144,6 @@ def _is_full(batch: Sequence[Item], size: BatchSize, settings: ReadSettings) -> 
     most = settings.held_pixels * size.fraction / settings.inference_workers
     images = sum(isinstance(item, LoadedImage) for item in batch)
     return images >= size.now or len(batch) >= MOST_ITEMS * size.now or sum(map(pixels_of, batch)) >= most
-
-
-def pixels_of(item: Item) -> int:
-    """How many are held in memory; bytes of a file that is kept count as pixels do."""
-    if not isinstance(item, LoadedImage):
-        return 0
-    return (item.pixels.size + (len(item.whole.data) if item.whole else 0)) // 3
 
 
 class _Room:
@@ -401,6 +326,4 @@ def _bytes_of(image: LoadedImage) -> int | None:
 
 def _ran_out(item: Item) -> bool:
     """Whether memory did just now; what a journal keeps of an earlier run says nothing of this one's."""
-    if isinstance(item, CachedResult):
-        return not item.reused and wants_memory(item.record)
-    return isinstance(item, ImageResult) and wants_memory(item)
+    return isinstance(item, Answer) and not item.reused and wants_memory(item.record)

@@ -18,8 +18,8 @@ from facetag.pipeline.batch_size import BatchSize, ExclusiveSection
 from facetag.pipeline.engine import Engine, answered_batches
 from facetag.pipeline.face_sources import FaceSource, Found
 from facetag.pipeline.failures import Trouble, attempt, attempt_together
-from facetag.pipeline.items import Answer, cached_answer
-from facetag.pipeline.loader import Item, LoadedImage, Reader, ReadSettings, read
+from facetag.pipeline.items import Answer, Item, LoadedImage
+from facetag.pipeline.loader import Reader, ReadSettings, read
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.tagger import Tagger
@@ -134,12 +134,7 @@ def answer_batch(
     """The answers to one batch of what was read."""
     images = [item for item in batch if isinstance(item, LoadedImage)]
     records = iter(_records(images, cascade, size or BatchSize(len(batch)), clock or Stopwatch()))
-    return [_answer(item, records) for item in batch]
-
-
-def _answer(item: Item, records: Iterator[ImageResult]) -> Answer:
-    """Of one that was read; `records` are those of the photographs."""
-    return Answer(next(records), item, item.source) if isinstance(item, LoadedImage) else cached_answer(item)
+    return [item if isinstance(item, Answer) else Answer(next(records), item, item.source) for item in batch]
 
 
 def _records(images: Sequence[LoadedImage], cascade: Cascade, size: BatchSize, clock: Stopwatch) -> list[ImageResult]:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from facetag.geometry import Box
-from facetag.images.decode import CHANGED, DECODER_VERSION, File, mark_of, read_file
+from facetag.images.decode import CHANGED, DECODER_VERSION, mark_of, read_file
 from facetag.images.file_types import kind_of
 from facetag.pipeline.failures import attempt, wants_memory
-from facetag.pipeline.items import CachedResult, Source
-from facetag.pipeline.loader import Item, ReadSettings, decoded_image
+from facetag.pipeline.items import Answer, Item, Source
+from facetag.pipeline.loader import ReadSettings, attempted, decoded_image
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.journal import Journal, Known
 
@@ -43,31 +43,32 @@ class Recall:
             return cached
         file = attempt(path, lambda: read_file(location, raw=settings.raw))
         if isinstance(file, ImageResult):
-            return CachedResult(file)
+            return Answer(file)
         source = Source.of(file.size, file.mtime_ns, hashlib.sha256(file.data).digest() if file.whole else b"")
         if cached := self.by_content(path, known, source, kind_of(file.data)):
             return cached
-        return _decoded(path, file, source, self.whole(settings))
+        whole = self.whole(settings)
+        return attempted(path, lambda: decoded_image(path, file, whole, source), source)
 
     def journalled(self, path: str) -> Known | None:
         """What the journal knows of a path."""
         return self.journal.known(path)
 
-    def by_content(self, path: str, known: Known | None, source: Source, kind: str) -> CachedResult | None:
+    def by_content(self, path: str, known: Known | None, source: Source, kind: str) -> Answer | None:
         """The answer to a file that was read and is of this kind (`file_types`); None when it has to be decoded."""
         answer = self._answer_to(source, known)
         reused = self._reusable(answer.record) if answer and _holds(answer, kind) else None
         if reused and self.suffices(renamed := replace(reused, path=path)):
-            return CachedResult(renamed, source, reused=True)
+            return Answer(renamed, source=source, reused=True)
         return None
 
-    def unopened(self, known: Known | None, location: str) -> CachedResult | None:
+    def unopened(self, known: Known | None, location: str) -> Answer | None:
         """The answer to a path whose file need not be opened; None when it has to be read."""
         if known and not self.rehash and known.decoder == DECODER_VERSION and _is_unchanged(location, known.source):
             reused = self._reusable(known.record)
             if reused and self.suffices(reused):
                 # a row that changes is written again
-                return CachedResult(reused, None if reused is known.record else known.source, reused=True)
+                return Answer(reused, source=None if reused is known.record else known.source, reused=True)
         return None
 
     def _answer_to(self, source: Source, known: Known | None) -> Known | None:
@@ -113,8 +114,3 @@ def _holds(known: Known, kind: str) -> bool:
 def _is_unchanged(path: str, source: Source) -> bool:
     mark = mark_of(path)
     return mark is not None and source.is_stamped(*mark)
-
-
-def _decoded(path: str, file: File, source: Source, settings: ReadSettings) -> Item:
-    item = attempt(path, lambda: decoded_image(path, file, settings, source))
-    return CachedResult(item, source) if isinstance(item, ImageResult) else item
