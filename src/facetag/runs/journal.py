@@ -65,10 +65,8 @@ CREATE TABLE seen (
 """
 _MARK = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
 _ROW = "path, size, mtime_ns, sha256, key, decoder, result"
-_SET_ASIDE = """
-UPDATE inputs SET path = NULL, digest = row_digest(NULL, size, mtime_ns, sha256, key, decoder, result)
-WHERE path = ? AND key = ? AND sha256 <> ?
-"""
+_OTHER_CONTENT = f"SELECT {_ROW}, digest FROM inputs WHERE path = ? AND key = ? AND sha256 <> ?"
+_SET_ASIDE = "UPDATE inputs SET path = NULL, digest = ? WHERE path = ?"
 _ADD = f"""
 INSERT INTO inputs ({_ROW}, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_digest(?1, ?2, ?3, ?4, ?5, ?6, ?7))
 ON CONFLICT (path) DO UPDATE SET
@@ -280,7 +278,9 @@ class Journal:
                 self._see(index, path, None, text)
                 return
             size, mtime_ns = source.size, source.mtime_ns
-            self._base.execute(_SET_ASIDE, (path, self._key, source.sha256))
+            row = self._base.execute(_OTHER_CONTENT, (path, self._key, source.sha256)).fetchone()
+            if row and row[-1] == _row_digest(*row[:-1]):  # else it would be whole again, and believed
+                self._base.execute(_SET_ASIDE, (_row_digest(None, *row[1:-1]), path))
             self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
         self.keep(index, record.path)
 
@@ -362,6 +362,7 @@ class Journal:
     def _prepare(self, stop: Callable[[], bool]) -> None:
         """What strangers wrote into the file runs nothing; our own functions; long queries can be ended."""
         self._base.execute("PRAGMA trusted_schema = OFF")
+        self._base.text_factory = lambda text: text.decode("utf-8", "replace")  # what is no UTF-8 fails its row's check
         self._base.create_function("row_digest", -1, _row_digest, deterministic=True)
         self._base.create_function("path_in", 1, _path_in, deterministic=True)
         self._base.set_progress_handler(lambda: int(stop()), _STEPS)
