@@ -363,6 +363,7 @@ class Journal:
         """What strangers wrote into the file runs nothing; our own functions; long queries can be ended."""
         self._base.execute("PRAGMA trusted_schema = OFF")
         self._base.text_factory = lambda text: text.decode("utf-8", "replace")  # what is no UTF-8 fails its row's check
+        self._base.execute("PRAGMA secure_delete = ON")  # what is excluded later is not left in freed pages
         self._base.create_function("row_digest", -1, _row_digest, deterministic=True)
         self._base.create_function("path_in", 1, _path_in, deterministic=True)
         self._base.set_progress_handler(lambda: int(stop()), _STEPS)
