@@ -226,6 +226,18 @@ def test_a_variable_that_nothing_reads_is_said(told, monkeypatch, capsys):
     assert "FACETAG_VERSION is of no option" in second
 
 
+@pytest.mark.parametrize("name", ["FACETAG_HELP", "FACETAG_TAG_HELP", "FACETAG_BELOW_HELP"])
+def test_no_variable_asks_for_help_in_place_of_an_answer(told, monkeypatch, capsys, name):
+    monkeypatch.setenv(name, "1")
+    assert told("tag") == (1.0, [], False)
+    assert told("below", "deep-one") == 2.0
+    assert f"{name} is of no option" in capsys.readouterr().err
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(told):
+    assert told("tag", toml="\ufeff[tag]\nmin-face = 2\n")[0] == 2.0
+
+
 @given(st.binary(max_size=60) | st.text("[]=.'\"\\#\n \tx10", max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     file = tmp_path_factory.getbasetemp() / "fuzzed.toml"

@@ -92,3 +92,13 @@ def test_a_model_that_is_replaced_while_the_run_lasts_answers_nothing(tagged, fa
     monkeypatch.setattr(folders, "read_facts", lambda name: replace(read_facts(name), fingerprint="of another"))
     code, _, err = facetag("predict", *tagged)
     assert code == 1 and "the model random was replaced meanwhile; run the same command again" in err
+
+
+def test_what_is_excluded_is_not_in_the_journal_and_only_widening_asks_again(tagged, facetag, tmp_path):
+    journal, without = tmp_path / "out.csv.facetag.sqlite", ["--exclude-attributes", "demographic"]
+    assert b"Male" in journal.read_bytes()
+    assert "0 changed, 6 reused" in facetag("predict", *tagged, *without)[2]
+    assert b"Male" not in journal.read_bytes()
+    assert "0 changed, 6 reused" in facetag("predict", *tagged, *without, "--attributes", "Smiling")[2]
+    assert "0 changed, 6 reused" in facetag("predict", *tagged, *without)[2]
+    assert ", 0 reused" in facetag("predict", *tagged)[2]

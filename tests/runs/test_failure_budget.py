@@ -43,7 +43,17 @@ def test_what_stops_a_run_is_a_budget_that_is_spent_at_its_end(text, failed, ans
     assert not budget.stops(failed, failed + answered) or budget.is_spent(failed, failed + answered)
 
 
-@pytest.mark.parametrize("text", ["", "sometimes", "-0.1", "1.5", "101%", "%", "nan", "inf"])
+def test_as_many_as_the_rate_allows_are_not_too_many_however_it_is_rounded():
+    for thousandths in range(1001):
+        for text in (f"{thousandths / 1000}", f"{thousandths / 10}%"):
+            budget = budget_of(text)
+            for total in (1000, 7000):
+                most = thousandths * total // 1000
+                assert not budget.is_spent(most, total), text
+                assert budget.is_spent(most + 1, total), text
+
+
+@pytest.mark.parametrize("text", ["", "sometimes", "-0.1", "1.5", "101%", "%", "nan", "nan%", "inf", "1e400%"])
 def test_what_is_no_budget_is_said(text):
     with pytest.raises(UsageError, match="is no failure budget"):
         budget_of(text)

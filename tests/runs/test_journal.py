@@ -345,6 +345,38 @@ def test_a_flipped_bit_gives_the_same_answers_or_one_line(path, step):
     assert refused and again
 
 
+@pytest.mark.parametrize("mark", [b'"0.jpg"', b'"tags"'])
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_byte_that_is_no_utf_8_costs_its_answer_alone(path, mark, changes):
+    """SQLite's driver refused to read on."""
+    filled(path)
+    with open(path, "rb") as stream:
+        good = stream.read()
+    at = good.index(mark)
+    with open(path, "wb") as stream:
+        stream.write(good[:at] + bytes((good[at] ^ 0x80,)) + good[at + 1 :])
+    answers = [record(f"{number}.jpg") for number in range(3)]
+    with Journal(path, BASIS) as journal:
+        journal.begin()
+        for number, answer in enumerate(answers):
+            if journal.known(answer.path):
+                journal.keep(number, answer.path)
+            else:
+                journal.add(number, answer, source(number + 9 * changes))
+        assert journal.damaged == 1 and list(journal.records()) == answers
+        journal.finish(3, "digest")
+
+
+def test_what_was_changed_is_not_made_whole_when_names_change_places(path):
+    filled(path)
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("UPDATE inputs SET result = replace(result, '0.75', '0.95') WHERE path = CAST('0.jpg' AS BLOB)")
+    with Journal(path, BASIS) as journal:
+        journal.begin()
+        journal.add(0, record("0.jpg"), source(1))
+        assert journal.answer_to(source(0).sha256) is None
+
+
 def test_moved_inputs_are_looked_for_in_no_time(path):
     """Once asked of each pair: a hundred times as long at this number."""
     number = 20_000

@@ -507,7 +507,18 @@ def test_appended_inputs_come_behind_what_is_there(archive):
     asked, outcome = go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
     assert (asked, outcome.reused, outcome.gone) == (names(0), 1, 0)
     assert rows_of() == names(5, 1, 0)
-    assert go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first", prune=True)[0] == []
+
+
+def test_what_several_commands_appended_is_dropped_by_none_of_them(archive):
+    """`xargs facetag predict --append`, and then a call that forgets the option."""
+    go(inputs=["in/000000.jpg"], arguments="first", append=True)
+    assert go(inputs=["in/000000.jpg"], arguments="first")[0] == []
+    for command in ("second", "first"):
+        go(inputs=["in/000001.jpg"], arguments=command, append=True)
+        for arguments in ("first", "second"):
+            with pytest.raises(UsageError, match="add these with --append"):
+                go(inputs=["in/000000.jpg"], arguments=arguments, prune=True)
+    assert rows_of() == names(0, 1)
 
 
 def test_a_file_that_facetag_did_not_write_is_not_replaced(archive):

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from facetag.cli.console import speak_as
@@ -28,7 +28,21 @@ Debug = Annotated[
 ]
 
 
-class Command(TyperCommand):
+class _Helping:
+    """Help is for who asks on the command line: a variable, FACETAG_HELP=1, would end every command in silence."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """As typer makes it."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]  # of the class beside it
+        option.allow_from_autoenv = False
+        return option
+
+
+class Group(_Helping, TyperGroup):
+    """A group of commands of facetag."""
+
+
+class Command(_Helping, TyperCommand):
     """A command of facetag."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -58,7 +72,10 @@ class Command(TyperCommand):
 
 
 class App(typer.Typer):
-    """A group of commands; they are of the class Command."""
+    """A group of commands; they are of the class Command, and it is of the class Group."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**{"cls": Group, **named})
 
     def command(self, name: str | None = None, **named: Any) -> Callable[[Any], Any]:
         """Register a command, as typer's own does."""

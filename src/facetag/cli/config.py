@@ -137,7 +137,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         UsageError: it cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_bytes().decode("utf-8"))
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))  # editors of Windows write a mark
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:

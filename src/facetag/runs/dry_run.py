@@ -34,10 +34,16 @@ def dry_run(
     if not files or settings.overwrite or not os.path.exists(files.journal):
         yield from ((each, Prospect.NEW) for each in kept)
         return
-    arguments = "" if settings.append else settings.arguments
     with (
         files.locked(settings.lock_wait) as for_sqlite,
-        Journal(files.journal, cache_key, shard=settings.shard, arguments=arguments, locks=for_sqlite) as journal,
+        Journal(
+            files.journal,
+            cache_key,
+            shard=settings.shard,
+            arguments=settings.arguments,
+            locks=for_sqlite,
+            append=settings.append,
+        ) as journal,
     ):
         recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:

@@ -1,6 +1,7 @@
 """The failure budget of a run: how many of its inputs may fail before the run as a whole has failed."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from facetag.errors import UsageError
 
@@ -20,7 +21,7 @@ class Budget:
     def is_spent(self, failed: int, total: int) -> bool:
         """Whether a whole run of `total` inputs has failed."""
         if self.rate is not None:
-            return failed > self.rate * total
+            return total > 0 and failed / total > self.rate  # a product is rounded: 0.29 * 100 is less than 29
         return {"never": False, "any": failed > 0, "all": 0 < failed == total}[self.name]
 
     def stops(self, failed: int, total: int | None) -> bool:
@@ -42,8 +43,8 @@ def budget_of(text: str) -> Budget:
     if text in ("never", "any", "all"):
         return Budget(text)
     try:
-        rate = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
+        rate = float(Decimal(text[:-1]).scaleb(-2) if text.endswith("%") else Decimal(text))
+    except (ArithmeticError, ValueError):
         rate = -1.0
     if not 0 <= rate <= 1:
         raise UsageError(f"{text!r} is no failure budget", "use never, any, all, or a rate such as 0.05 or 5%")

@@ -49,6 +49,7 @@ _SUPER = bytes.fromhex("d9d505f920a163d7")  #: a rollback journal ends in it whe
 _MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size of a page
 _LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
 _DIGEST = 12  #: bytes of a row's digest
+_SEVERAL = "several"  #: the fact `arguments` of an output whose inputs no single command named
 _STEPS = 200_000  #: of SQLite's machine between two questions whether to stop: some milliseconds
 
 _TABLES = """
@@ -64,10 +65,8 @@ CREATE TABLE seen (
 """
 _MARK = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
 _ROW = "path, size, mtime_ns, sha256, key, decoder, result"
-_SET_ASIDE = """
-UPDATE inputs SET path = NULL, digest = row_digest(NULL, size, mtime_ns, sha256, key, decoder, result)
-WHERE path = ? AND key = ? AND sha256 <> ?
-"""
+_OTHER_CONTENT = f"SELECT {_ROW}, digest FROM inputs WHERE path = ? AND key = ? AND sha256 <> ?"
+_SET_ASIDE = "UPDATE inputs SET path = NULL, digest = ? WHERE path = ?"
 _ADD = f"""
 INSERT INTO inputs ({_ROW}, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_digest(?1, ?2, ?3, ?4, ?5, ?6, ?7))
 ON CONFLICT (path) DO UPDATE SET
@@ -147,6 +146,7 @@ class Journal:
         arguments: str = "",
         stop: Callable[[], bool] = lambda: False,
         locks: bool = True,
+        append: bool = False,
     ) -> None:
         """Open the journal of this key's command and this shard, or make a new one where there is none.
 
@@ -155,6 +155,7 @@ class Journal:
             arguments: digest of what the command was given to read; empty when that does not matter.
             stop: asked during long queries whether to end them; a handler of signals that raises ends them too.
             locks: the file system has the locks that SQLite uses; without them the caller's lock has to suffice.
+            append: what was seen stays, so that a run with other arguments drops nothing.
 
         Raises:
             JournalError: the file is torn, no journal, of another version of facetag, or of another command or
@@ -168,6 +169,7 @@ class Journal:
         self._at = at
         self._shard = shard
         self._arguments = arguments
+        self._append = append
         self._lock = RLock()
         self._expected = 0
         with self._handled():
@@ -198,18 +200,20 @@ class Journal:
         with self._lock:
             self._base.close()  # what was not committed is as if it had not been
 
-    def begin(self, append: bool = False) -> int:
+    def begin(self) -> int:
         """A new run: nothing is seen yet, everything is known still; with `append` what was seen stays.
 
         Returns:
             The first free place.
         """
         with self._handled():
-            if not append:
+            if not self._append:
                 self._base.execute("DELETE FROM seen")
             (self._expected,) = self._base.execute("SELECT count(*) FROM seen").fetchone()
             (free,) = self._base.execute("SELECT coalesce(max(place), -1) + 1 FROM seen").fetchone()
-        facts = {"arguments": self._arguments} if self._arguments and not append else {}
+            before = read_facts(self._base, self.path).get("arguments")
+        arguments = self._arguments if before == self._arguments or not self._expected else _SEVERAL
+        facts = {"arguments": arguments} if self._arguments else {}
         self._note(
             command=self.cache_key.command, shard=str(self._shard), basis=self.cache_key.text, finished="no", **facts
         )
@@ -274,7 +278,9 @@ class Journal:
                 self._see(index, path, None, text)
                 return
             size, mtime_ns = source.size, source.mtime_ns
-            self._base.execute(_SET_ASIDE, (path, self._key, source.sha256))
+            row = self._base.execute(_OTHER_CONTENT, (path, self._key, source.sha256)).fetchone()
+            if row and row[-1] == _row_digest(*row[:-1]):  # else it would be whole again, and believed
+                self._base.execute(_SET_ASIDE, (_row_digest(None, *row[1:-1]), path))
             self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
         self.keep(index, record.path)
 
@@ -356,6 +362,8 @@ class Journal:
     def _prepare(self, stop: Callable[[], bool]) -> None:
         """What strangers wrote into the file runs nothing; our own functions; long queries can be ended."""
         self._base.execute("PRAGMA trusted_schema = OFF")
+        self._base.text_factory = lambda text: text.decode("utf-8", "replace")  # what is no UTF-8 fails its row's check
+        self._base.execute("PRAGMA secure_delete = ON")  # what is excluded later is not left in freed pages
         self._base.create_function("row_digest", -1, _row_digest, deterministic=True)
         self._base.create_function("path_in", 1, _path_in, deterministic=True)
         self._base.set_progress_handler(lambda: int(stop()), _STEPS)
@@ -390,7 +398,8 @@ class Journal:
             )
         if shard != str(self._shard):
             raise JournalError(f"{self.path} belongs to shard {shard}", "choose another --out, or use --overwrite")
-        if self._arguments and facts.get("arguments", self._arguments) != self._arguments:
+        names_others = self._arguments and facts.get("arguments", self._arguments) != self._arguments
+        if names_others and not self._append:
             raise UsageError(
                 f"{self.path} is of a run that was given other inputs, which would leave the output",
                 "name the same inputs, choose another --out, add these with --append, or use --overwrite",

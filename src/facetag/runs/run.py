@@ -179,9 +179,10 @@ def run(
                 cache_key,
                 observers.at,
                 settings.shard,
-                "" if settings.append else settings.arguments,
+                settings.arguments,
                 observers.stop,
                 for_sqlite,
+                settings.append,
             ) as journal:
                 return _go_on(journal, paths, engine, document, settings, observers)
         except Stopped:
@@ -199,7 +200,7 @@ def _go_on(
     """Answer what the journal does not know, and write the document from it."""
     enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
-    free = journal.begin(settings.append)
+    free = journal.begin()
     whole = Enumeration(paths, settings.shard, _indices(journal, free) if settings.append else None)
     outcome = _answer(whole, engine, document, recall, observers)
     if not outcome.finished:
