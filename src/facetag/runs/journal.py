@@ -50,6 +50,7 @@ _MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size
 _LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
 _DIGEST = 12  #: bytes of a row's digest
 _SEVERAL = "several"  #: the fact `arguments` of an output whose inputs no single command named
+_CACHE = 32  #: MB of pages that SQLite keeps: the index of contents is written in random order
 _STEPS = 200_000  #: of SQLite's machine between two questions whether to stop: some milliseconds
 
 _TABLES = """
@@ -368,6 +369,7 @@ class Journal:
         self._base.create_function("path_in", 1, _path_in, deterministic=True)
         self._base.set_progress_handler(lambda: int(stop()), _STEPS)
         self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._base.execute(f"PRAGMA cache_size = {-1024 * _CACHE}")
 
     def _check(self) -> None:
         """Make the tables of a new journal, or make sure that they are ours."""
