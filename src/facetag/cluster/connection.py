@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -70,7 +71,7 @@ class Connection:
         self._closing.callback(shutil.rmtree, folder, ignore_errors=True)
         # Ray's own switch, for systems whose firewall asks: the address of its node is 127.0.0.1
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=_token())
         with _one_line("this machine"):
             return self._started(address="local", include_dashboard=False, _temp_dir=folder)
 
@@ -82,6 +83,12 @@ class Connection:
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **how)
         return ray
+
+
+@cache
+def _token() -> str:
+    """That of every Ray of this process: Ray reads it once, and --watch starts one after the other."""
+    return secrets.token_hex(32)
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
