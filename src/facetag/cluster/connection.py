@@ -79,7 +79,7 @@ class Connection:
         with _signals_as_before():
             import ray
 
-            self._closing.callback(ray.shutdown)
+            self._closing.callback(_shut_down, ray)
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **how)
         return ray
@@ -127,9 +127,14 @@ def refuse_without_ray() -> None:
         raise UsageError("--engine ray needs Ray", "pip install 'facetag[ray]'")
 
 
+def _shut_down(ray: ModuleType) -> None:
+    with _signals_as_before():
+        ray.shutdown()
+
+
 @contextmanager
 def _signals_as_before() -> Iterator[None]:
-    """Ray's handler of SIGTERM leaves at once; ours let what is in hand be written."""
+    """Ray's handler of SIGTERM leaves at once, and its end leaves none; ours let what is in hand be written."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
