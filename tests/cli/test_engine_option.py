@@ -83,5 +83,6 @@ def test_pools_leave_a_cpu_for_decoding():
     assert Pools.of(3, 0, "auto", None) == Pools(2, 1, 0)
     assert Pools.of(16, 2, "auto", None) == Pools(2, 16, 1)
     assert Pools.of(16, 2, "cpu", 4) == Pools(4, 12, 0)
-    with pytest.raises(UsageError, match="at most 3"):
-        Pools.of(4, 0, "auto", 4)
+    assert Pools.of(2, 0, "auto", 2) == Pools(2, 1, 0)  # who asks may share a CPU out among both
+    with pytest.raises(UsageError, match="at most 4"):
+        Pools.of(4, 0, "auto", 5)

@@ -8,6 +8,7 @@ import sys
 import pytest
 from photographs import make_photographs
 
+from facetag import read_results
 from facetag.remote import patience, store
 
 fsspec = pytest.importorskip("fsspec")
@@ -170,6 +171,8 @@ def test_passwords_are_in_nothing_that_is_written_or_said(facetag, photos, tmp_p
         (["in", "--out", "https://host/a.csv", "--journal", "j"], "https://host/a.csv is no place for a file"),
         (["in", "--out", "a.csv", "--journal", "s3://bucket/j"], "--journal s3://bucket/j is not on this machine"),
         (["in", "--out", "a.csv", "--journal", "./a.csv"], "--journal ./a.csv is the output"),
+        (["in", "--out", "tags.csv/"], "tags.csv/ is a folder, and csv is one file; leave out the slash, or write"),
+        (["in", "--out", "in/"], "in/ holds 000000.jpg, which is no part of a table; choose another folder"),
         (["in", "--journal", "a"], "--journal is of an output that is a file; add --out FILE"),
     ],
 )
@@ -199,3 +202,22 @@ def test_a_run_without_urls_loads_nothing_of_networks(photos, model_folder, tmp_
         [sys.executable, "-c", COMMAND, json.dumps(predict)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert said.stdout == "0 []\n", said.stderr
+
+
+def test_a_folder_of_parts_lies_there_and_is_merged_from_shards_of_its_kind(facetag, photos, files, tmp_path):
+    pytest.importorskip("pyarrow")
+    from facetag import cli
+
+    for index in (1, 2):
+        out, journal = f"memory://bucket/out/shard={index}/", f"{index}.journal"
+        assert facetag("predict", IN, "--shard", f"{index}/2", "--out", out, "--journal", journal)[0] == 0
+    words = ["merge", "1.journal", "2.journal", "--out", "memory://bucket/out/all/", "--journal", "all.journal"]
+    assert cli.run(words) == 0
+    assert facetag("predict", IN, "--out", "whole.parquet/")[0] == 0
+    here = {path.name: path.read_bytes() for path in (tmp_path / "whole.parquet").iterdir()}
+    there = {name.rpartition("/")[2]: files.cat_file(name) for name in files.find("/bucket/out/all")}
+    assert here == there and set(here) == {"_SUCCESS", "part-00000.parquet"}
+
+    assert [record.path for record in read_results(tmp_path / "whole.parquet")] == [
+        f"{IN}00000{number}.jpg" for number in range(3)
+    ]

@@ -126,4 +126,7 @@ def _files(root: Path, server: Sftp) -> type[paramiko.SFTPServerInterface]:
         def remove(self, path: str) -> int:
             return done(lambda: os.unlink(here(path)))
 
+        def mkdir(self, path: str, attr: Any) -> int:
+            return done(lambda: os.mkdir(here(path)))
+
     return Files

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from faulty_server import faulty_server
 from photographs import make_photographs
 
 pytestmark = [
@@ -38,11 +39,25 @@ def surroundings():
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("PYTHONPATH", f"{SOURCE}:{SUPPORT}")
         patch.setenv("OMP_NUM_THREADS", "1")
-        yield
+        yield patch
 
 
 @pytest.fixture(scope="module")
-def cluster(surroundings):
+def faults(surroundings):
+    """A server that speaks S3, which the cluster's workers find too, behind a proxy that can let requests fail."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    behind = server.get_host_and_port()[1]
+    keys = {"AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": "pa55word", "AWS_DEFAULT_REGION": "us-east-1"}
+    with faulty_server(behind) as faults:
+        for name, value in {**keys, "AWS_ENDPOINT_URL": faults.address}.items():
+            surroundings.setenv(name, value)
+        yield faults
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(faults):
     from ray.cluster_utils import Cluster  # only now: at import it looks for the token
 
     made = Cluster()
@@ -155,6 +170,50 @@ def test_a_dead_node_loses_nothing(command, expected, cluster, tmp_path):
     assert (tmp_path / "ray.csv").read_bytes() == expected()
     with closing(sqlite3.connect(tmp_path / "ray.csv.facetag.sqlite")) as base:
         assert base.execute("SELECT count(*), count(DISTINCT path) FROM seen").fetchone() == (COUNT, COUNT)
+
+
+def test_photos_and_parts_in_a_bucket(command, faults, photos, model_folder, tmp_path):
+    boto3 = pytest.importorskip("boto3")
+    bucket = boto3.resource("s3", endpoint_url=faults.address).Bucket("photos")
+    bucket.create()
+    for path in sorted(photos.iterdir())[:16]:
+        bucket.put_object(Key=f"in/{path.name}", Body=path.read_bytes())
+    command[command.index(str(photos))] = "s3://photos/in/"
+    command[command.index("ray.csv")] = "s3://photos/tags.parquet/"
+    faults.first(2, "slow down", "GET", "000003.jpg")
+    said = run([*command, "--journal", "ray.journal"], tmp_path)
+    assert said.returncode == 0 and "16 new, 0 changed, 0 reused" in said.stderr, said.stderr
+    assert "pa55word" not in said.stderr
+    local = ["predict", "s3://photos/in/", "--model", str(model_folder), "--out", "local.parquet/"]
+    assert run([sys.executable, "-m", "facetag", *local], tmp_path).returncode == 0
+    there = {each.key.rpartition("/")[2]: each.get()["Body"].read() for each in bucket.objects.filter(Prefix="tags")}
+    assert there == {path.name: path.read_bytes() for path in (tmp_path / "local.parquet").iterdir()}
+
+    faults.seen.clear()
+    said = run([*command, "--journal", "ray.journal"], tmp_path)
+    assert said.returncode == 0 and "0 new, 0 changed, 16 reused" in said.stderr, said.stderr
+    assert not [path for _, path in faults.seen if path.endswith(".jpg")]
+
+
+def test_watching_starts_a_ray_for_each_run_that_looks_at_images(surroundings, photos, model_folder, tmp_path):
+    pytest.importorskip("watchfiles")
+    late = [path.rename(tmp_path / path.name) for path in sorted(photos.iterdir())[4:]]
+    words = ["predict", str(photos), "--watch", "--model", str(model_folder), "--out", "ray.csv", "--engine", "ray"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facetag", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    for count in (4, 5):
+        while _inputs(tmp_path / "ray.csv") != count:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.2)
+        late[0].rename(photos / late[0].name) if count == 4 else process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0 and said.count("Ray worker") == 2 and "Traceback" not in said, said
+    assert "1 new, 0 changed, 4 reused" in said
+
+
+def _inputs(out):
+    return len({line.split(",")[1] for line in out.read_text().splitlines()[1:]}) if out.exists() else 0
 
 
 def _holds_a_model(node):

@@ -12,7 +12,8 @@ from faulty_server import faulty_server
 from photographs import make_photographs
 
 from facetag import cli
-from facetag.remote import patience, s3, store
+from facetag.formats import parts
+from facetag.remote import patience, reading, s3, store
 from facetag.remote.url import as_url
 
 pytestmark = [pytest.mark.system, pytest.mark.process]
@@ -257,6 +258,54 @@ def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(
     code, err = facetag("predict", IN, *OUT)
     assert code == 0 and not gets(faults, ".jpg"), err
     assert len({line.split(b",")[1] for line in body(bucket, "out/tags.csv").splitlines()[1:]}) == 4
+
+
+PARTS = ("--out", "s3://photos/out/tags.parquet/", "--journal", "parts.journal")
+
+
+def test_a_folder_of_parts_is_sent_part_by_part_and_what_would_not_change_is_not_sent(
+    facetag, photos, bucket, faults, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parts, "ROWS", 1)
+    assert facetag("predict", "in", "--out", "here.parquet/")[0] == 0
+    faults.first(2, "slow down", "PUT", "part-00002")
+    code, err = facetag("predict", "in", *PARTS)
+    assert code == 0, err
+    there = {each.key.rpartition("/")[2]: each.get()["Body"].read() for each in bucket.objects.filter(Prefix="out/")}
+    assert there == {path.name: path.read_bytes() for path in (tmp_path / "here.parquet").iterdir()}
+    assert len(there) == 5
+    faults.seen.clear()
+    assert facetag("predict", "in", *PARTS)[0] == 0
+    assert not [path for method, path in faults.seen if method in ("PUT", "POST", "DELETE")]
+
+    (tmp_path / "in/000003.jpg").unlink()
+    assert facetag("predict", "in", *PARTS)[0] == 0
+    changed = [(method, path.rpartition("/")[2].partition("?")[0]) for method, path in faults.seen]
+    assert [each for each in changed if each[0] in ("PUT", "DELETE")] == [
+        ("DELETE", "_SUCCESS"), ("DELETE", "part-00003.parquet"), ("PUT", "_SUCCESS")
+    ]  # fmt: skip
+
+
+def test_a_run_that_ends_among_its_parts_goes_on_without_overwrite(facetag, photos, bucket, faults, monkeypatch):
+    monkeypatch.setattr(parts, "ROWS", 1)
+    faults.first(99, "drop", "PUT", "part-00002")
+    assert facetag("predict", "in", *PARTS)[0] == 1
+    assert {each.key.rpartition("/")[2] for each in bucket.objects.filter(Prefix="out/")} == {
+        "part-00000.parquet", "part-00001.parquet"
+    }  # fmt: skip
+    faults.first(0, "", "", "")
+    code, err = facetag("predict", "in", *PARTS)
+    assert code == 0 and "0 new, 0 changed, 4 reused" in err
+    assert len(list(bucket.objects.filter(Prefix="out/"))) == 5
+
+
+def test_a_list_in_a_bucket_is_copied_a_block_at_a_time(bucket, faults, monkeypatch):
+    monkeypatch.setattr(s3, "PART", 5 << 20)
+    lines = b"".join(b"%09d.jpg\n" % number for number in range(900_000))
+    bucket.put_object(Key="list", Body=lines)
+    with reading.whole_list(as_url("s3://photos/list")) as stream:
+        assert stream.read() == lines
+    assert gets(faults, "/list") == 3
 
 
 def test_without_credentials_it_is_said_in_one_line(facetag, photos, faults, monkeypatch):

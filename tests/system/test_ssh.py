@@ -4,6 +4,7 @@ import pytest
 from photographs import make_photographs
 
 from facetag import cli
+from facetag.formats import parts
 from facetag.remote import patience, ssh, store
 from facetag.remote.url import as_url
 
@@ -79,3 +80,20 @@ def test_a_host_that_nobody_knows_is_not_greeted(facetag, server, tmp_path):
     said = (tmp_path / "there.csv").read_text()
     assert f"the key of [127.0.0.1]:{server.port} is in no known_hosts; connect once with ssh" in said
     assert "pa55word" not in said + err
+
+
+def test_a_folder_of_parts_and_a_list_lie_there_too(facetag, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "ROWS", 1)
+    monkeypatch.setattr(ssh, "_BLOCK", 10)
+    (tmp_path / "root/list").write_text("000000.jpg\n000001.jpg\n000002.jpg\n")
+    words = ["predict", "--files-from", f"{address(server)}list"]
+    out = ["--out", f"{address(server)}out/tags.parquet/", "--journal", "journal"]
+    assert facetag(*words, "--out", "here.parquet/")[0] == 0
+    for _ in range(2):
+        code, err = facetag(*words, *out)
+        assert code == 0, err
+        there = {path.name: path.read_bytes() for path in (tmp_path / "root/out/tags.parquet").iterdir()}
+        assert there == {path.name: path.read_bytes() for path in (tmp_path / "here.parquet").iterdir()}
+    (tmp_path / "root/list").write_text("000000.jpg\n000001.jpg\n")
+    assert facetag(*words, *out)[0] == 0
+    assert len(list((tmp_path / "root/out/tags.parquet").iterdir())) == 3

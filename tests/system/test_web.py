@@ -2,13 +2,15 @@
 
 import csv
 import threading
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from photographs import make_photographs
 
 from facetag import cli
-from facetag.remote import patience, store, web
+from facetag.errors import DataError
+from facetag.remote import patience, reading, store, web
 from facetag.remote.url import as_url
 
 pytestmark = [pytest.mark.system, pytest.mark.process]
@@ -124,3 +126,18 @@ def test_an_answer_without_end_is_not_read_to_its_end(site, monkeypatch):
     url = as_url(f"{site.address}/endless")
     monkeypatch.setattr(web, "_BLOCK", 1 << 16)
     assert len(store.store_of(url).read(url, 1 << 20)) == 1 << 20
+
+
+def test_a_list_of_any_length_does_not_fill_memory(site, monkeypatch):
+    site.files["/endless"] = None
+    monkeypatch.setattr(reading, "MOST_OF_A_LIST", 64 << 20)
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(DataError, match=f"is larger than {64 << 20} bytes"),
+            reading.whole_list(as_url(f"{site.address}/endless")),
+        ):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

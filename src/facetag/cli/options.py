@@ -32,7 +32,7 @@ Out = Annotated[
         "--out",
         "-o",
         metavar="FILE",
-        help="Where to write, a file or a URL; - is standard output.",
+        help="Where to write: a file or a URL, or a folder of Parquet parts, ending in /; - is standard output.",
         rich_help_panel=OUTPUT,
     ),
 ]

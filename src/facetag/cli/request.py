@@ -170,12 +170,12 @@ class Asked:
         from facetag.cluster.inference import Sight
         from facetag.cluster.versions import versions
 
-        def tell(device: str, actors: int) -> None:
-            self.seconds = time.monotonic() - started
+        def tell(device: str, actors: int, seconds: float) -> None:
+            self.seconds += seconds  # --watch starts a Ray for each run that has to look at images
             workers = f"{actors} Ray worker{'s' * (actors != 1)}"
             say(f"model {name}, device {device}, {workers}", model=name, device=device, workers=actors)
 
-        started, options, name = time.monotonic(), self._options, self.question.model.name
+        options, name = self._options, self.question.model.name
         model = options.model or DEFAULT
         model = model if model in shipped_models() else os.path.abspath(model)
         arguments = {**self._given, "boxes": self.question.given}

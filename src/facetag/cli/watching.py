@@ -16,6 +16,7 @@ from facetag.cli.options import Options
 from facetag.cli.request import Request
 from facetag.errors import ExitCode, UsageError
 from facetag.formats.destination import HIDDEN, is_regular
+from facetag.formats.part_folder import is_folder
 from facetag.remote.url import as_url
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def is_own(options: Options) -> Callable[[str], bool]:
     sidecars, and a lock that has no name yet, which Linux calls by `#` and its number."""
     out = os.path.realpath(options.out)
     own_folder, name = os.path.dirname(out), os.path.basename(out)
-    folders = [os.path.join(os.path.realpath(folder), "") for folder in (options.draw, options.crop_dir) if folder]
+    written = [folder for folder in (options.draw, options.crop_dir, is_folder(options.out) and out) if folder]
+    folders = [os.path.join(os.path.realpath(folder), "") for folder in written]
 
     def own(path: str) -> bool:
         path = os.path.realpath(path)

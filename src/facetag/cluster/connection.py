@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -70,7 +71,7 @@ class Connection:
         self._closing.callback(shutil.rmtree, folder, ignore_errors=True)
         # Ray's own switch, for systems whose firewall asks: the address of its node is 127.0.0.1
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=_token())
         with _one_line("this machine"):
             return self._started(address="local", include_dashboard=False, _temp_dir=folder)
 
@@ -78,10 +79,16 @@ class Connection:
         with _signals_as_before():
             import ray
 
-            self._closing.callback(ray.shutdown)
+            self._closing.callback(_shut_down, ray)
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **how)
         return ray
+
+
+@cache
+def _token() -> str:
+    """That of every Ray of this process: Ray reads it once, and --watch starts one after the other."""
+    return secrets.token_hex(32)
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
@@ -120,9 +127,14 @@ def refuse_without_ray() -> None:
         raise UsageError("--engine ray needs Ray", "pip install 'facetag[ray]'")
 
 
+def _shut_down(ray: ModuleType) -> None:
+    with _signals_as_before():
+        ray.shutdown()
+
+
 @contextmanager
 def _signals_as_before() -> Iterator[None]:
-    """Ray's handler of SIGTERM leaves at once; ours let what is in hand be written."""
+    """Ray's handler of SIGTERM leaves at once, and its end leaves none; ours let what is in hand be written."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -11,6 +11,7 @@ begin anew. A job that keeps dying is split, so that one image which kills its w
 """
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
@@ -84,10 +85,10 @@ class Pools:
             UsageError: more actors are asked for than there is room for.
         """
         with_gpus = gpus > 0 and device != "cpu"
-        most = gpus if with_gpus else max(cpus - 1, 1)
+        most = gpus if with_gpus else max(cpus, 1)
         if actors is not None and actors > most:
             raise UsageError(f"--ray-workers {actors} are too many for {cpus} CPUs and {gpus} GPUs", f"at most {most}")
-        count = actors or (gpus if with_gpus else max(min(3 * cpus // 4, most), 1))
+        count = actors or (gpus if with_gpus else max(3 * cpus // 4, 1))
         return cls(count, max(cpus if with_gpus else cpus - count, 1), int(with_gpus))
 
     @property
@@ -111,9 +112,10 @@ class RayEngine:
         stored: tuple[str, ...] | None,
         address: str | None = None,
         actors: int | None = None,
-        tell: Callable[[str, int], None] = lambda device, actors: None,
+        tell: Callable[[str, int, float], None] = lambda device, actors, seconds: None,
     ) -> None:
-        """`tell` is called with the device and the number of actors when the first of them is ready."""
+        """`tell` is called with the device, the number of actors and the seconds that it took until the first of them
+        was ready."""
         self.stored, self.device = stored, "none"
         self._sight, self._early, self._address, self._actors, self._tell = sight, early, address, actors, tell
         self._cluster: Cluster | None = None
@@ -134,6 +136,7 @@ class RayEngine:
             FacetagError: Ray is not installed or not reached, or a machine of the cluster cannot answer as this one.
         """
         if self._cluster is None:
+            started = time.monotonic()
             connection = Connection(self._address)
             try:
                 self._cluster = Cluster(connection, self._sight, self._actors)
@@ -143,7 +146,7 @@ class RayEngine:
                 connection.close()
                 raise
             self.device = self._cluster.device
-            self._tell(self.device, self._cluster.pools.actors)
+            self._tell(self.device, self._cluster.pools.actors, time.monotonic() - started)
         return self._cluster
 
     def answered(

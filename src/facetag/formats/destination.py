@@ -6,6 +6,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, cast
 
 from facetag.errors import UsageError, writing
+from facetag.formats.part_folder import SUCCESS, PartFolder, is_folder
 from facetag.images.file_types import HEAD_BYTES, kind_of
 from facetag.remote import writing as remote
 from facetag.remote.url import Url, as_url
@@ -42,9 +44,9 @@ def unheeded(point: str) -> None:
 
 
 def is_regular(out: str) -> bool:
-    """Whether an output is a regular file, there or to be made, or lies at a URL; standard output, FIFOs, /dev/null and
-    what the process has open already (/dev/stdout, /dev/fd/3) are not."""
-    if as_url(out):
+    """Whether an output is a regular file, there or to be made, a folder of parts, or lies at a URL; standard output,
+    FIFOs, /dev/null and what the process has open already (/dev/stdout, /dev/fd/3) are not."""
+    if as_url(out) or is_folder(out):
         return True
     return out != "-" and _descriptor(out) is None and _is_regular_or_new(os.path.realpath(out))
 
@@ -55,7 +57,7 @@ def refuse_to_replace(out: str, *inputs: str | None) -> None:
     Raises:
         UsageError: it is one of these inputs, a picture or a journal.
     """
-    if not as_url(out) and not (is_regular(out) and os.path.isfile(out)):
+    if is_folder(out) or (not as_url(out) and not (is_regular(out) and os.path.isfile(out))):
         return
     if _same(out) in {_same(each) for each in inputs if each}:
         raise UsageError(f"{out} is read and would be replaced", "name another file")
@@ -72,16 +74,21 @@ def _same(path: str) -> str:
 
 
 def see_folder(out: str) -> None:
-    """See that an output's folder is there and may be written, long before it is.
+    """See that an output's folder is there and may be written, long before it is; a folder of parts is made later.
 
     Raises:
-        FacetagError: it is not.
+        FacetagError: it is not, or a folder of parts holds what is none.
     """
-    if url := as_url(out):
-        if url.scheme in ("http", "https") or url.is_folder:
-            raise UsageError(f"{out} is no place for a file", "name an object, such as s3://bucket/tags.csv")
-        remote.as_it_is(url)
+    url = as_url(out)
+    if url and url.scheme in ("http", "https"):
+        raise UsageError(f"{out} is no place for a file", "name an object, such as s3://bucket/tags.csv")
+    if is_folder(out):
+        PartFolder(out).lying()
+    if url:
+        as_it_is(url)
         return
+    if is_folder(out):
+        out = out.rstrip("/") if not os.path.isdir(out) else os.path.join(out, SUCCESS)
     with writing(out):
         if os.path.isdir(out):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -105,7 +112,8 @@ def refuse_foreign(out: str, is_known: bool) -> None:
     """
     if is_known:
         return
-    head, tail = _ends_of(out, _HEAD, _TAIL)
+    file = PartFolder(out).first() if is_folder(out) else out
+    head, tail = _ends_of(file, _HEAD, _TAIL) if file else (b"", b"")
     begins = b"".join(head.split()).startswith(_BEGINNINGS)
     is_ours = not head or begins or (head.startswith(b"PAR1") and b"schema_version" in tail)
     if not is_ours:
@@ -172,13 +180,33 @@ def open_output(out: str, at: Passing = unheeded) -> Iterator[TextIO]:
 
 
 def as_it_is(out: str) -> str:
-    """An output at a URL with what is known of what lies there now, all that `open_output` replaces; others as given.
+    """An output at a URL with what is known of what lies there now, all that `open_output` replaces; of a folder of
+    parts, of its _SUCCESS. Others as given.
 
     Raises:
         FacetagError: its server does not say.
     """
     url = as_url(out)
-    return remote.as_it_is(url) if url else out
+    if url is None:
+        return out
+    if is_folder(out):
+        return Url(url, url.whole, PartFolder(url).lying().get(SUCCESS))
+    return remote.as_it_is(url)
+
+
+def put(out: str, stream: BinaryIO, at: Passing = unheeded) -> None:
+    """Replace an output by the bytes of a file, whole or not at all, as `open_output` does.
+
+    Raises:
+        FacetagError: as `open_output`.
+    """
+    if url := as_url(out):
+        remote.replace(url, stream)
+        at("renamed")
+        return
+    with open_output(out, at) as new, writing(out):
+        stream.seek(0)
+        shutil.copyfileobj(stream, new.buffer, 1 << 20)
 
 
 @contextmanager

@@ -5,10 +5,12 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 
 from facetag.attributes import is_attribute_name
 from facetag.errors import DataError, UsageError
+from facetag.formats.part_folder import SUCCESS, PartFolder
 from facetag.formats.path_encoding import one_line, unescape
 from facetag.formats.writers import format_of
 from facetag.formats.writers.csv import COLUMNS, CSV, DECISIONS, TSV
@@ -43,7 +45,7 @@ def read_results(file: str | os.PathLike[str], attributes: Sequence[str] | None 
 def read_records(
     file: str, format: str | None = None, attributes: Sequence[str] | None = None
 ) -> Iterator[ImageResult]:
-    """The records of a document, in its order, as they are read.
+    """The records of a document, in its order, as they are read; of a folder of Parquet parts too.
 
     Args:
         format: of READERS; else the suffix of `file` says it.
@@ -54,10 +56,11 @@ def read_records(
         UsageError: the format is unknown, or what it needs is not installed.
         DataError: the file cannot be read, is malformed or of another schema version; names it and why.
     """
+    files = _files_of(file)
+    file = os.path.join(file, "") if os.path.isdir(file) else file
     read = _reader_of(format_of(file, format))
     try:
-        with open(file, "rb") as stream:
-            yield from _records(read(stream, attributes), attributes)
+        yield from _records(chain.from_iterable(_objects_of(each, read, attributes) for each in files), attributes)
     except OSError as error:
         raise DataError(
             f"{file}: {one_line(error.strerror or str(error))}", "name a file that facetag wrote"
@@ -65,6 +68,26 @@ def read_records(
     except _MALFORMED as error:
         reason = one_line(str(error))
         raise DataError(f"{file} is not a whole document of facetag ({reason})", "write it anew") from error
+
+
+def _files_of(file: str) -> Sequence[str]:
+    """A document's files; of a folder its parts, in the order of the table.
+
+    Raises:
+        DataError: the folder has no _SUCCESS of ours.
+    """
+    if not os.path.isdir(file):
+        return [file]
+    folder = PartFolder(file)
+    parts = folder.parts()
+    if parts is None:
+        raise DataError(f"{file} has no {SUCCESS} of facetag's", "let the run that writes it come to its end")
+    return [folder.path(part.name) for part in parts]
+
+
+def _objects_of(file: str, read: _Reader, attributes: Sequence[str] | None) -> Iterator[_Object]:
+    with open(file, "rb") as stream:
+        yield from read(stream, attributes)
 
 
 def _records(values: Iterable[_Object], attributes: Sequence[str] | None) -> Iterator[ImageResult]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from facetag.errors import DataError, UnreadableImage, UnsupportedImage, UsageError
@@ -11,7 +11,7 @@ from facetag.remote.patience import may_pass
 from facetag.remote.store import Entry, reason_of, store_of
 from facetag.remote.url import Stamp, Url, as_url
 
-MOST_OF_A_LIST = 1 << 30  #: bytes of a list at a URL; ten million lines have fewer
+MOST_OF_A_LIST = 1 << 34  #: bytes of a list at a URL; a hundred million lines have fewer
 
 
 def mark_of(stamp: Stamp) -> tuple[int, int]:
@@ -93,14 +93,17 @@ def head_of(folder: str, name: str, length: int) -> bytes:
 @contextmanager
 def whole_list(url: Url) -> Iterator[BinaryIO]:
     """A list of paths at a URL, as a file; it is fetched whole, so that it is not cut short where a connection breaks.
+    It goes to the folder for temporary files and not to memory.
 
     Raises:
         DataError: it cannot be read, or is larger than MOST_OF_A_LIST.
     """
-    try:
-        data = store_of(url).read(url, MOST_OF_A_LIST + 1)
-    except OSError as error:
-        raise DataError(f"{url}: {reason_of(error, url)}", "name a list that can be read") from error
-    if len(data) > MOST_OF_A_LIST:
-        raise DataError(f"{url} is larger than {MOST_OF_A_LIST} bytes", "fetch it, and name the file")
-    yield BytesIO(data)
+    with TemporaryFile() as stream:
+        try:
+            store_of(url).copy(url, stream, MOST_OF_A_LIST + 1)
+        except OSError as error:
+            raise DataError(f"{url}: {reason_of(error, url)}", "name a list that can be read") from error
+        if stream.tell() > MOST_OF_A_LIST:
+            raise DataError(f"{url} is larger than {MOST_OF_A_LIST} bytes", "fetch it, and name the file")
+        stream.seek(0)
+        yield stream

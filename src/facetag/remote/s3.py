@@ -14,10 +14,10 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from facetag.remote.patience import status_of
-from facetag.remote.store import CHANGED, Entry, Store, new_files, stamp_of
+from facetag.remote.store import CHANGED, Entry, Store, blocks_of, new_files, stamp_of
 from facetag.remote.url import Stamp, Url
 
-PART = 32 << 20  #: bytes of a part of an upload, unless there would be more than _PARTS of them
+PART = 32 << 20  #: bytes that are asked for or sent at a time, unless an upload would have more than _PARTS
 _PARTS = 9_000
 
 
@@ -61,6 +61,13 @@ class S3Store(Store):
             if self.stamp(url).tag != tag:  # else it is ours: the answer to the first try got lost
                 raise FileExistsError(CHANGED) from error
 
+    def make_folder(self, folder: Url) -> None:
+        """There are none."""
+
+    def remove(self, url: Url) -> None:
+        """Also twice."""
+        self._call(url, "delete_object")
+
     def _read(self, url: Url, most: int) -> bytes:
         """By one request, so that the bytes are of one state of the object."""
         try:
@@ -69,6 +76,11 @@ class S3Store(Store):
             if status_of(error) == 416:  # a range of nothing
                 return b""
             raise
+
+    def _blocks(self, url: Url, most: int) -> Iterator[bytes]:
+        """By one request each, all about the state that the object had at the first."""
+        with self.files.open(self.name(url), "rb", block_size=PART, cache_type="none") as stream:
+            yield from blocks_of(stream, most, PART)
 
     def _upload(self, url: Url, stream: BinaryIO, before: Stamp | None, condition: dict[str, str]) -> str:
         """In parts; answers the tag of the whole. What is incomplete is taken back, and nobody ever saw it.

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import RLock
 from typing import Any, BinaryIO
@@ -11,6 +11,7 @@ from facetag.remote.store import Refused, Result, Store, new_files
 from facetag.remote.url import Login, Stamp, Url
 
 _KNOWN = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+_BLOCK = 8 << 20  #: bytes
 _PATIENCE = 15  #: seconds that a host has to answer
 
 
@@ -57,6 +58,13 @@ class SshStore(Store):
         with self.files.ftp.open(self.name(url), "rb") as stream:
             stream.prefetch(min(stream.stat().st_size, most))
             return bytes(stream.read(most))
+
+    def _blocks(self, url: Url, most: int) -> Iterator[bytes]:
+        """The requests for one block are on their way together."""
+        with self.files.ftp.open(self.name(url), "rb") as stream:
+            size = min(stream.stat().st_size, most)
+            for start in range(0, size, _BLOCK):
+                yield from stream.readv([(start, min(_BLOCK, size - start))])
 
     def _forget(self) -> None:
         """A connection that was lost does not come back by itself."""

@@ -1,4 +1,4 @@
-"""Where URLs lead: one Store for each bucket or host, with the four things that a run asks of it.
+"""Where URLs lead: one Store for each bucket or host, with the few things that a run asks of it.
 
 Kinds of stores override what they do in their own way (`remote.s3`, `remote.ssh`, `remote.web`). fsspec and what it
 needs are imported by a store that is asked something, and not before.
@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock
@@ -75,6 +76,21 @@ class Store:
         """
         return self.asked(url, lambda: self._read(url, most))
 
+    def copy(self, url: Url, stream: BinaryIO, most: int) -> None:
+        """An object's bytes into an empty file, not more than `most`, so that none has to fit memory.
+
+        Raises:
+            OSError: as `stamp`.
+        """
+
+        def whole() -> None:
+            stream.seek(0)
+            stream.truncate()
+            for block in self._blocks(url, most):
+                stream.write(block)
+
+        self.asked(url, whole)
+
     def read_end(self, url: Url, size: int, most: int) -> bytes:
         """The last bytes of an object of this size, not more than `most`.
 
@@ -107,6 +123,23 @@ class Store:
         stream.seek(0)
         data = stream.read()
         self.asked(url, lambda: self.files.pipe_file(self.name(url), data))
+
+    def make_folder(self, folder: Url) -> None:
+        """Where it is not there.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.asked(folder, lambda: self.files.makedirs(self.name(folder).rstrip("/"), exist_ok=True))
+
+    def remove(self, url: Url) -> None:
+        """An object, if it is there.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        with suppress(FileNotFoundError):
+            self.asked(url, lambda: self.files.rm_file(self.name(url)))
 
     @property
     def files(self) -> Any:
@@ -142,6 +175,9 @@ class Store:
         files = self.files
         with self._lock:  # the readers of a file in memory share one position
             return bytes(files.cat_file(self.name(url), start=0, end=most))
+
+    def _blocks(self, url: Url, most: int) -> Iterator[bytes]:
+        yield self._read(url, most)
 
     def _entry(self, info: dict[str, Any]) -> Entry:
         is_folder = info["type"] == "directory"
@@ -214,8 +250,10 @@ def new_files(protocol: str, **options: Any) -> Any:
 def stamp_of(info: dict[str, Any]) -> Stamp:
     """Of what fsspec says about an object."""
     tags = (info.get(key) for key in ("ETag", "Last-Modified", "LastModified", "mtime", "created"))
-    size = info.get("size")
-    return Stamp(-1 if size is None else int(size), str(next(filter(None, tags), "")).strip('"'))
+    size, tag = info.get("size"), next(filter(None, tags), "")
+    if isinstance(tag, float):  # a listing of fsspec's memory has seconds where its other answers have a datetime
+        tag = datetime.fromtimestamp(tag, UTC)
+    return Stamp(-1 if size is None else int(size), str(tag).strip('"'))
 
 
 def reason_of(error: BaseException, url: Url) -> str:
@@ -231,6 +269,13 @@ def reason_of(error: BaseException, url: Url) -> str:
         return _SAID[403]
     said = next(iter(str(getattr(error, "strerror", None) or error).splitlines()), "")
     return url.without_secrets(said) or type(error).__name__
+
+
+def blocks_of(stream: BinaryIO, most: int, size: int) -> Iterator[bytes]:
+    """What is left of a stream, but not more than `most` bytes, so many at a time."""
+    while most > 0 and (block := stream.read(min(most, size))):
+        yield block
+        most -= len(block)
 
 
 def end_connections() -> None:

@@ -1,9 +1,10 @@
 """Photos and lists on web servers; they have no folders, and nothing is written there."""
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from facetag.remote.store import Store, new_files
+from facetag.remote.store import Store, blocks_of, new_files
 from facetag.remote.url import Stamp, Url
 
 _BLOCK = 1 << 20  #: bytes that are asked of a stream at a time
@@ -28,10 +29,9 @@ class WebStore(Store):
         raise PermissionError("nothing is written to web servers")
 
     def _read(self, url: Url, most: int) -> bytes:
+        return b"".join(self._blocks(url, most))
+
+    def _blocks(self, url: Url, most: int) -> Iterator[bytes]:
         """As a stream: the server may send for ever, whatever size it says."""
-        blocks, left = list[bytes](), most
         with self.files.open(self.name(url), block_size=0, size=1) as stream:  # a size keeps it from asking for one
-            while left > 0 and (block := stream.read(min(left, _BLOCK))):
-                blocks.append(block)
-                left -= len(block)
-        return b"".join(blocks)
+            yield from blocks_of(stream, most, _BLOCK)

@@ -1,12 +1,12 @@
 """What becomes of an output that lies elsewhere: it is looked at before a run, and appears whole when the run ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from facetag.errors import FacetagError
 from facetag.remote.store import reason_of, store_of
-from facetag.remote.url import Url
+from facetag.remote.url import Stamp, Url
 
 _REMEDY = "see who writes there; the same command writes it anew"
 
@@ -50,6 +50,32 @@ def replace(out: Url, stream: BinaryIO) -> None:
             store_of(out).replace(out, stream, out.stamp)
         except FileExistsError as error:
             raise FacetagError(f"{out} was written by another program meanwhile", _REMEDY) from error
+
+
+def listed(folder: Url) -> Mapping[str, Stamp]:
+    """Names and stamps of what lies in a folder; nothing where there is none. Folders in it have no stamp of their own.
+
+    Raises:
+        FacetagError: its server does not say.
+        UsageError: what its kind of URL needs is not installed.
+    """
+    with _reached(folder):
+        try:
+            return {each.name: each.stamp or Stamp(-1, "") for each in store_of(folder).entries(folder)}
+        except FileNotFoundError:
+            return {}
+
+
+def make_folder(folder: Url) -> None:
+    """Where it is not there; raises FacetagError where it cannot be made."""
+    with _reached(folder):
+        store_of(folder).make_folder(folder)
+
+
+def remove(url: Url) -> None:
+    """An object, if it is there; raises FacetagError where it cannot be removed."""
+    with _reached(url):
+        store_of(url).remove(url)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A whole run: inputs in, a document out. After a kill the same run goes on with what its journal holds."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from facetag.errors import Stopped, writing
 from facetag.formats.destination import Passing, as_it_is, is_regular, open_output, refuse_foreign, unheeded
+from facetag.formats.part_folder import is_folder
+from facetag.formats.parts import PartsWriter
 from facetag.formats.writers import writer_of
+from facetag.formats.writers.base import Writer
 from facetag.formats.writers.layout import Layout
 from facetag.pipeline.engine import Answering
 from facetag.pipeline.failures import NOT_DRAWN, remarked
@@ -292,12 +295,26 @@ def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRes
 
 def publish(records: Iterable[ImageResult], document: Document, at: Passing = unheeded) -> None:
     """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
-    with open_output(document.out, at) as stream:
-        with writing(document.name):
-            writer = writer_of(document.format, stream, document.attributes, document.layout)
+    with _writer(document, at) as writer:
         for record in records:
             with writing(document.name):
                 writer.write(document.decide(record))
+
+
+@contextmanager
+def _writer(document: Document, at: Passing = unheeded) -> Iterator[Writer | PartsWriter]:
+    """To a file, or to a folder of parts; the document ends when all went well."""
+    start = partial(writer_of, document.format, attributes=document.attributes, layout=document.layout)
+    if is_folder(document.out):
+        with closing(PartsWriter(document.out, start, at)) as parts:
+            yield parts
+            with writing(document.name):
+                parts.finish()
+        return
+    with open_output(document.out, at) as stream:
+        with writing(document.name):
+            writer = start(stream)
+        yield writer
         with writing(document.name):
             writer.finish()
 
@@ -307,9 +324,7 @@ def _stream(paths: Iterable[str], engine: Answering, document: Document, observe
     finished = True
     engine.loaded()
     batches = engine.answered(paths, observers.clock, None)
-    with closing(batches), open_output(document.out) as stream:
-        with writing(document.name):
-            writer = writer_of(document.format, stream, document.attributes, document.layout)
+    with closing(batches), _writer(document) as writer:
         for batch in batches:
             answered = [_drawn(answer, document, observers.draw) for answer in batch]
             del batch  # its photographs are not kept while the next ones gather
@@ -320,6 +335,4 @@ def _stream(paths: Iterable[str], engine: Answering, document: Document, observe
             if observers.stop():
                 finished = False
                 break
-        with writing(document.name):
-            writer.finish()
     return Outcome(finished)

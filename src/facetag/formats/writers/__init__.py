@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TextIO
 
 from facetag.errors import UsageError
+from facetag.formats.part_folder import is_folder
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.csv import CsvWriter, TsvWriter
 from facetag.formats.writers.exiftool import ExiftoolCsvWriter, ExiftoolJsonWriter
@@ -38,14 +39,19 @@ def writer_of(format: str, stream: TextIO, attributes: Sequence[str] | None, lay
 
 
 def format_of(out: str, name: str | None = None) -> str:
-    """The format called `name`, or else the one that the suffix of `out` says; csv for `-`.
+    """The format called `name`, or else the one that the suffix of `out` says; csv for `-`, parquet for a folder.
 
     Raises:
-        UsageError: there is no such format, or what it needs is not installed.
+        UsageError: there is no such format, it is none of a folder, or what it needs is not installed.
     """
-    chosen = name or ("csv" if out == "-" else os.path.splitext(out)[1][1:].lower())
+    suffix = os.path.splitext(out.rstrip("/"))[1][1:].lower()
+    if is_folder(out):
+        suffix = suffix if suffix in WRITERS else "parquet"
+    chosen = name or ("csv" if out == "-" else suffix)
     if chosen not in WRITERS:
         raise UsageError(f"no format is known for {name or out!r}", f"choose by --format: {', '.join(WRITERS)}")
+    if is_folder(out) and chosen != "parquet":
+        raise UsageError(f"{out} is a folder, and {chosen} is one file", "leave out the slash, or write parquet")
     needs = WRITERS[chosen].needs
     if needs and find_spec(needs) is None:
         raise UsageError(f"{chosen} needs {needs}", f"pip install 'facetag[{chosen}]'")

@@ -14,7 +14,11 @@ _REAL = ("x", "y", "width", "height", "score")
 
 
 class ParquetWriter(Writer):
-    """Row groups as they fill, so that memory stays flat; the bytes depend on the records alone."""
+    """Row groups as they fill, so that memory stays flat; the bytes depend on the records alone.
+
+    Attributes:
+        row_count: rows so far.
+    """
 
     needs = "pyarrow"
 
@@ -22,6 +26,7 @@ class ParquetWriter(Writer):
         from pyarrow import parquet
 
         self.attributes = attributes
+        self.row_count = 0
         self._schema = self.schema(attributes)
         self._rows: list[dict[str, Any]] = []
         self._stream = stream.buffer
@@ -29,7 +34,9 @@ class ParquetWriter(Writer):
         self._file = parquet.ParquetWriter(self._held, self._schema, compression="zstd")
 
     def write(self, record: ImageResult) -> None:
+        before = len(self._rows)
         self._rows.extend(self.rows(record))
+        self.row_count += len(self._rows) - before
         if len(self._rows) >= ROWS:
             self._write_group()
 
