@@ -235,3 +235,27 @@ def test_too_few_identities_are_refused_in_one_line(people: int, folds: int, mes
     features, labels = toy()
     with pytest.raises(DataError, match="under \\[svm\\]"):
         fit(features, labels, PEOPLE % 2, STAGE, jobs=1)
+
+
+def test_svms_learn_from_photographs_whose_sets_weigh_as_much_as_celebas_faces() -> None:
+    """In the photographs the light moves the feature, so that SVMs of CelebA alone call most of them present."""
+    features, labels = toy()
+    photographs = moved_photographs(80, 2.0)
+    alone, both = (
+        fit(features, labels, PEOPLE, replace(STAGE, labeled_images=0.5, labeled_weight=weight), jobs=1, images=seen)
+        for weight, seen in ((0.0, photographs), (1.0, photographs.joined(moved_photographs(20, 2.0))))
+    )
+    fresh = moved_photographs(200, 2.0)
+    right = [
+        float(((each.svm.scores(fresh.features)[:, 0] > 0) == (fresh.labels[:, 0] == 1)).mean())
+        for each in (alone, both)
+    ]
+    assert right[0] < 0.7 < right[1]
+    np.testing.assert_allclose(alone.svm.weights[1:], both.svm.weights[1:])  # of what they have no label of
+
+
+def test_each_set_of_photographs_has_the_same_weight_for_what_it_labels() -> None:
+    joined = moved_photographs(80, 2.0).joined(moved_photographs(20, 1.0))
+    weights = joined.weights(10.0)
+    assert [round(float(weights[joined.numbered == number, 0].sum()), 9) for number in (0, 1)] == [10.0, 10.0]
+    assert not weights[:, 1:].any()

@@ -105,7 +105,7 @@ def test_fast_is_the_faithful_recipe_behind_a_centre_network():
 
 def test_fast_is_fast_box_free_with_a_deeper_anet_whose_centre_network_went_on_with_boxes():
     fast, before = load_recipe("fast"), load_recipe("fast-box-free")
-    own = ("name", "note", "center_net", "center_localizer", "anet", "anet_attributes")
+    own = ("name", "note", "center_net", "center_localizer", "anet", "anet_attributes", "svm")
     assert changed(before, **{key: plain(fast)[key] for key in own}) == fast
     assert before.center_net.start == "nothing" and fast.center_net.start == "earlier"
 

@@ -100,6 +100,10 @@ _TEACHER = """
 - The targets of ANet are {weight:.0%} what a larger network answers to the same pixels, which learned from such images
   and labels too; where a face has no label of an attribute, they are its answers alone. It does not ship."""
 
+_SVMS_LEARNED = """
+- The SVMs of the attributes that these label learned from them too: each set has {weight:.0%} of the weight of CelebA's
+  faces. What calibrates is scored by SVMs that did not see it."""
+
 _EQUAL_ERROR = """
 
 {names}, where presence and absence are told equally often by the faces that calibrate and
@@ -129,7 +133,7 @@ def model_card(model: Model) -> str:
         boxes=boxes,
         labelled=_labelled_line(data),
         calibrated=_calibrated_line(svm["photographs"], record["recipe"]["svm"]["labeled_images"]),
-        utkface=_utkface_line(data),
+        utkface=_utkface_line(data) + _svms_line(record["recipe"]["svm"].get("labeled_weight", 0.0)),
         teacher=_teacher_line(record["recipe"]["anet_attributes"].get("teacher_weight", 0.0)),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
@@ -167,6 +171,10 @@ def _teacher_line(weight: float) -> str:
 
 def _calibrated_line(images: int, fraction: float) -> str:
     return _CALIBRATED.format(photographs=images, share=fraction) if images else ""
+
+
+def _svms_line(weight: float) -> str:
+    return _SVMS_LEARNED.format(weight=weight) if weight else ""
 
 
 def _equal_error_lines(model: Model, names: Sequence[str]) -> str:

@@ -96,7 +96,7 @@ def train_center_net(data: Path, run: Path, recipe: Recipe, options: RunOptions,
 
 
 @dataclass(frozen=True)
-class _FaceData:
+class FaceData:
     """What a stage on faces trains on, all of it read; `half_images`, `labelled` and `people` where it names them."""
 
     split: finetune.Split
@@ -112,7 +112,7 @@ def finetune_teacher(data: Path, run: Path, recipe: Recipe, options: RunOptions)
         DataError: data, or a net that finds the faces of labelled photographs, is missing.
     """
     stage = recipe.anet_teacher
-    data_of = _face_data(DataFolder(data), stage)
+    data_of = face_data(DataFolder(data), stage)
     view = replace(recipe, anet_attributes=stage)
     examples, validation = _face_examples(data_of, run, view, build_anet(recipe.anet).frame, options)
     torch.manual_seed(stage.loop.seed)
@@ -129,7 +129,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
         DataError: data, a net that finds faces, the pre-trained ANet or its teacher is missing.
     """
     stage = recipe.anet_attributes
-    data_of = _face_data(DataFolder(data), stage)
+    data_of = face_data(DataFolder(data), stage)
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
@@ -137,19 +137,29 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     elif stage.start == "earlier" and not options.resume:
         earlier = run / by_localizer("anet_attributes", recipe)
         _load(net, earlier, checkpoint.best_state(earlier))
-    teacher = trained_teacher(run, recipe) if stage.teacher_weight else None
-    examples, validation = _face_examples(data_of, run, recipe, net.anet.frame, options)
-    task = finetune.FaceTask("anet_attributes", net, stage, examples, validation, teacher)
+    task = face_task(data_of, run, recipe, net, options)
     return train(task, stage.loop, run / by_localizer("anet_attributes", recipe), options)
 
 
-def _face_data(folder: DataFolder, stage: FaceStage) -> _FaceData:
+def face_task(data: FaceData, run: Path, recipe: Recipe, net: AttributeNet, options: RunOptions) -> finetune.FaceTask:
+    """What the stage `anet_attributes` trains a net on, and validates it by.
+
+    Raises:
+        DataError: a net that finds faces, or the teacher is missing.
+    """
+    stage = recipe.anet_attributes
+    teacher = trained_teacher(run, recipe) if stage.teacher_weight else None
+    examples, validation = _face_examples(data, run, recipe, net.anet.frame, options)
+    return finetune.FaceTask("anet_attributes", net, stage, examples, validation, teacher)
+
+
+def face_data(folder: DataFolder, stage: FaceStage) -> FaceData:
     """What the stage names.
 
     Raises:
         DataError: some of it is missing.
     """
-    return _FaceData(
+    return FaceData(
         labelled=folder.labeled_images("train") if stage.labeled_images else None,
         people=folder.utkface("train") if stage.utkface else None,
         half_images=folder.half_head_images() if stage.half_images else None,
@@ -158,7 +168,7 @@ def _face_data(folder: DataFolder, stage: FaceStage) -> _FaceData:
 
 
 def _face_examples(
-    data: _FaceData, run: Path, recipe: Recipe, frame: Frame, options: RunOptions
+    data: FaceData, run: Path, recipe: Recipe, frame: Frame, options: RunOptions
 ) -> tuple[Faces | MixedFaces, Faces]:
     """What the stage `anet_attributes` of the recipe trains on, and what validates it."""
     stage = recipe.anet_attributes

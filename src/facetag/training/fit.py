@@ -1,10 +1,11 @@
 """The linear SVMs, their calibration and thresholds (paper, sections 3.2 and 5). The only fitting with scikit-learn.
 
 Everything is fitted on identities that the nets never saw (partition 1). Calibration and thresholds see only scores
-of SVMs that did not see the face's identity: cross-fitted by identity. Faces of photographs that neither ANet nor the
-SVMs learned from may calibrate beside them.
+of SVMs that did not see the face's identity: cross-fitted by identity. Faces of photographs that ANet did not learn
+from may calibrate beside them, and the SVMs may learn from them too.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.svm import LinearSVC
 
 from facetag.attributes import ATTRIBUTES
@@ -25,6 +26,8 @@ _BIAS = 100.0
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.bool_]
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]  #: indices that an SVM sees, and those that it does not
+Folds = list[Fold]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +55,13 @@ class LabeledFaces:
         features: (M, D).
         labels: (M, A): 1 present, 0 absent, -1 unknown.
         children: (M,) who is known to be one; None = nobody.
+        sets: (M,) the number of the set that each is of; None = all are of one.
     """
 
     features: Features
     labels: NDArray[np.int8]
     children: NDArray[np.bool_] | None = None
+    sets: NDArray[np.int64] | None = None
 
     @property
     def adult_labels(self) -> NDArray[np.int8]:
@@ -71,7 +76,51 @@ class LabeledFaces:
         children = [
             np.zeros(len(each.labels), bool) if each.children is None else each.children for each in (self, others)
         ]
-        return LabeledFaces(features, labels, np.concatenate(children))
+        sets = self.numbered, others.numbered + self.numbered.max(initial=-1) + 1
+        return LabeledFaces(features, labels, np.concatenate(children), np.concatenate(sets))
+
+    @property
+    def numbered(self) -> NDArray[np.int64]:
+        """The set of each (M,)."""
+        return np.zeros(len(self.labels), np.int64) if self.sets is None else self.sets
+
+    def weights(self, total: float) -> NDArray[np.float64]:
+        """(M, A): of each set `total` for an attribute that it has labels of, in equal parts; 0 of what is unknown."""
+        known = self.labels >= 0
+        result = np.zeros(known.shape)
+        for number in np.unique(self.numbered):
+            rows = self.numbered == number
+            result[rows] = known[rows] * total / np.maximum(known[rows].sum(0), 1)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What SVMs learn from.
+
+    Attributes:
+        features: (N, D), standardised.
+        labels: (N, A).
+        weights: (N, A): how much each face counts for each attribute; None = all alike.
+    """
+
+    features: Features
+    labels: Labels
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def parts(self) -> tuple[Features, Labels]:
+        """Features and labels."""
+        return self.features, self.labels
+
+    def joined(self, features: Features, others: LabeledFaces, weight: float) -> "Sample":
+        """With labelled faces (M, D) behind these, each set of which weighs `weight` times as much as all of these."""
+        own = np.ones(self.labels.shape)
+        return Sample(
+            np.concatenate([self.features, features]),
+            np.concatenate([self.labels, others.labels == 1]),
+            np.concatenate([own, others.weights(weight * len(own))]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,26 +172,34 @@ def fit(
         DataError: fewer identities than folds.
     """
     require_identities(identities, stage.folds)
-    mean, scale = features.mean(0), np.maximum(features.std(0), 1e-3)
+    count, mean, scale = len(features), features.mean(0), np.maximum(features.std(0), 1e-3)
     standard = (features - mean) / scale
     folds = list(GroupKFold(stage.folds, shuffle=True, random_state=stage.seed).split(standard, groups=identities))
     prior_weights = {strength: _pull(standard, scale, outputs, strength) for strength in stage.prior_weights}
+    learned = Sample(standard, labels)
+    if images is not None and stage.labeled_weight:
+        others = (images.features - mean) / scale
+        learned = learned.joined(others, images, stage.labeled_weight)
+        folds = _with_images(folds, KFold(stage.folds, shuffle=True, random_state=stage.seed).split(others), count)
     scores = {
-        (cost, strength): cross_fitted(standard, labels, folds, cost, stage.seed, jobs, pull)
+        (cost, strength): cross_fitted(*learned.parts, folds, cost, stage.seed, jobs, pull, learned.weights)
         for cost in stage.costs
         for strength, pull in prior_weights.items()
     }
-    accuracies = {choice: cross_fitted_accuracy(found, labels, folds, stage) for choice, found in scores.items()}
+    own = [(seen[seen < count], unseen[unseen < count]) for seen, unseen in folds]
+    accuracies = {choice: cross_fitted_accuracy(found[:count], labels, own, stage) for choice, found in scores.items()}
     cost, strength = best = max(accuracies, key=lambda choice: accuracies[choice])
-    weights, bias = fit_attributes(standard, labels, cost, stage.seed, jobs, prior_weights[strength])
+    weights, bias = fit_attributes(*learned.parts, cost, stage.seed, jobs, prior_weights[strength], learned.weights)
     svm = LinearSVM(weights, bias, mean, scale)
     extra = None
-    if images is not None:
-        extra = UnseenScores(svm.scores(images.features), images.labels, stage.labeled_images)
-    calibration = calibrate(scores[best], labels, extra)
+    if images is not None:  # scored by SVMs that did not learn from them, as all that calibrates
+        unseen_scores = scores[best][count:] if stage.labeled_weight else svm.scores(images.features)
+        extra = UnseenScores(unseen_scores, images.labels, stage.labeled_images)
+    of_celeba = scores[best][:count]
+    calibration = calibrate(of_celeba, labels, extra)
     adults = None if extra is None or images is None else replace(extra, labels=images.adult_labels)
-    thresholds = _thresholds(calibration, scores[best], labels, stage, adults)
-    accuracy = cross_fitted_accuracy(scores[best], labels, folds, stage, extra)
+    thresholds = _thresholds(calibration, of_celeba, labels, stage, adults)
+    accuracy = cross_fitted_accuracy(of_celeba, labels, own, stage, extra)
     return Fitted(svm, calibration, thresholds, cost, accuracy, strength)
 
 
@@ -178,27 +235,35 @@ def _thresholds(
     return thresholds
 
 
+def _with_images(folds: Folds, others: Iterable[Fold], count: int) -> Folds:
+    """Folds of CelebA's faces, each with a fold of the photographs that stand behind these."""
+    pairs = zip(folds, others, strict=True)
+    return [(np.append(seen, more + count), np.append(unseen, rest + count)) for (seen, unseen), (more, rest) in pairs]
+
+
 def cross_fitted(
     features: Features,
     labels: Labels,
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    folds: Folds,
     cost: float,
     seed: int,
     jobs: int,
     pull: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Scores (N, A) of every face by SVMs that saw no face of its identity."""
+    """Scores (N, A) of every face by SVMs that saw no face of its identity; `weights` as for `fit_attributes`."""
     scores = np.zeros(labels.shape)
     for seen, unseen in folds:
-        weights, bias = fit_attributes(features[seen], labels[seen], cost, seed, jobs, pull)
-        scores[unseen] = features[unseen] @ weights.T + bias
+        counted = None if weights is None else weights[seen]
+        directions, bias = fit_attributes(features[seen], labels[seen], cost, seed, jobs, pull, counted)
+        scores[unseen] = features[unseen] @ directions.T + bias
     return scores
 
 
 def cross_fitted_accuracy(
     scores: NDArray[np.float64],
     labels: Labels,
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    folds: Folds,
     stage: FitStage,
     extra: UnseenScores | None = None,
 ) -> float:
@@ -212,28 +277,47 @@ def cross_fitted_accuracy(
 
 
 def fit_attributes(
-    features: Features, labels: Labels, cost: float, seed: int, jobs: int, pull: NDArray[np.float64] | None = None
+    features: Features,
+    labels: Labels,
+    cost: float,
+    seed: int,
+    jobs: int,
+    pull: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (A, D) and biases (A,) of one SVM per attribute, fitted in parallel."""
+    """Weights (A, D) and biases (A,) of one SVM per attribute, fitted in parallel.
+
+    Args:
+        weights: (N, A): how much each face counts for each attribute, 0 = not at all; None = all alike.
+    """
     directions = [None] * labels.shape[1] if pull is None else list(pull)
+    columns = [None] * labels.shape[1] if weights is None else list(weights.T)
     fitted = Parallel(n_jobs=jobs)(
-        delayed(_fit_one)(features, labels[:, column], cost, seed, direction)
-        for column, direction in enumerate(directions)
+        delayed(_fit_one)(features, labels[:, column], cost, seed, direction, counted)
+        for column, (direction, counted) in enumerate(zip(directions, columns, strict=True))
     )
     return np.stack([weights for weights, _ in fitted]), np.array([bias for _, bias in fitted])
 
 
 def _fit_one(
-    features: Features, labels: Labels, cost: float, seed: int, direction: NDArray[np.float64] | None
+    features: Features,
+    labels: Labels,
+    cost: float,
+    seed: int,
+    direction: NDArray[np.float64] | None,
+    counted: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], float]:
     """Weights (D,) and bias; with a direction (D,), what lies along it counts as a further feature."""
+    if counted is not None:
+        known = counted > 0
+        features, labels, counted = features[known], labels[known], counted[known]
     if labels.all() or not labels.any():  # nothing to separate: always the only value seen
         return np.zeros(features.shape[1]), 1.0 if labels.all() else -1.0
     if direction is not None:
         features = np.column_stack([features, features @ direction])
     # the bias, too, is regularised as a weight, so it is given a feature so large that this does not matter
     svm = LinearSVC(C=cost, dual="auto", intercept_scaling=_BIAS, random_state=seed, max_iter=5000)
-    svm.fit(features, labels)
+    svm.fit(features, labels, sample_weight=counted)
     weights, bias = svm.coef_[0], float(svm.intercept_[0])
     return (weights, bias) if direction is None else (weights[:-1] + weights[-1] * direction, bias)
 

@@ -204,6 +204,8 @@ class FitStage:
         folds: of that cross-validation; its held-out scores also give calibration and thresholds.
         labeled_images: share of the calibration that labelled photographs have which ANet did not learn from, in
             [0, 1); the rest is CelebA's, and so is an attribute that they have no label of.
+        labeled_weight: SVMs learn from these photographs too, and each set of them weighs so many times as much as all
+            of CelebA's faces, for the attributes that it labels. 0 = SVMs learn from CelebA alone (the paper).
         utkface: faces of UTKFace that ANet did not learn from are among these photographs, with Male and Young.
         equal_error: attributes without which somebody is something else (a woman is not Male), so that a mistake wrongs
             one or the other: present from the threshold on by which both are told equally often, photographs and
@@ -218,6 +220,7 @@ class FitStage:
     thresholds: Literal["accuracy", "half"] = "accuracy"
     folds: int = 4
     labeled_images: float = 0.0
+    labeled_weight: float = 0.0
     utkface: bool = False
     equal_error: tuple[str, ...] = ()
     seed: int = 0
