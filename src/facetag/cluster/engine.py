@@ -54,10 +54,16 @@ class Job:
 
 @dataclass(eq=False)
 class Actor:
-    """A worker that holds the model, and how many jobs it has."""
+    """A worker that holds the model.
+
+    Attributes:
+        jobs: that it has, in order: it looks at the first one.
+        died_at: the one that it looked at when it died. The others are not to blame.
+    """
 
     handle: Any
-    in_hand: int = 0
+    jobs: list[Job] = field(default_factory=list)
+    died_at: Job | None = None
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,8 @@ class Cluster:
         if self.waiting:
             done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=seconds)
             more, _ = self.ray.wait(list(self.waiting), num_returns=len(self.waiting), timeout=0)
-            for reference in {*done, *more}:
+            there = {*done, *more}
+            for reference in [each for each in self.waiting if each in there]:  # an actor's first job before its second
                 self.waiting.pop(reference)()
 
     def wait_for_an_actor(self) -> None:
@@ -231,12 +238,13 @@ class Cluster:
         """An actor died: another one takes its place, where there is room for it."""
         if actor in self.ready:
             self.ready.remove(actor)
+            actor.died_at = actor.jobs[0]
             self._start()
 
     def free(self) -> Actor | None:
         """The actor that has the least to do, if it takes one more job."""
-        actor = min(self.ready, key=lambda each: each.in_hand, default=None)
-        return actor if actor and actor.in_hand < IN_HAND else None
+        actor = min(self.ready, key=lambda each: len(each.jobs), default=None)
+        return actor if actor and len(actor.jobs) < IN_HAND else None
 
     def _start(self) -> None:
         handle = self._worker.remote(self._sight)
@@ -368,12 +376,12 @@ class Flow:
         """Decoded jobs to the actors that have the least to do."""
         while self.decoded and (actor := self._cluster.free()):
             job, items = self.decoded.popleft()
-            actor.in_hand += 1
+            actor.jobs.append(job)
             self._wait(job, actor.handle.infer.remote(items), partial(self._have_inferred, job, actor), actor)
 
     def _have_inferred(self, job: Job, actor: Actor, report: tuple[list[Answer], Any]) -> None:
         answers, seconds = report
-        actor.in_hand -= 1
+        actor.jobs.remove(job)
         self.clock.add(seconds)
         self.answers += answers
         self.jobs.discard(job)
@@ -387,18 +395,20 @@ class Flow:
         try:
             report = self._cluster.ray.get(reference)
         except exceptions.RayError as error:
+            is_to_blame = True
             if actor:
-                actor.in_hand -= 1
                 if isinstance(error, exceptions.RayActorError):
                     self._cluster.lost(actor)
-            self._again(job, error)
+                    is_to_blame = job is actor.died_at
+                actor.jobs.remove(job)
+            self._again(job, error, job.tries + is_to_blame)
             return
         then(report)
 
-    def _again(self, job: Job, error: Exception) -> None:
+    def _again(self, job: Job, error: Exception, tries: int) -> None:
         self.jobs.discard(job)
-        if job.tries + 1 < TRIES:
-            self._begin(Job(job.inputs, job.tries + 1))
+        if tries < TRIES:
+            self._begin(Job(job.inputs, tries))
         elif len(job.inputs) > 1:
             for each in job.inputs:
                 self._begin(Job([each]))
