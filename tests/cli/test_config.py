@@ -94,11 +94,12 @@ def every_option(command, path=()):
 
 #: What a file that nobody named may not set: a new option belongs here or into config.HARMLESS.
 HARMFUL = {
-    "against", "append", "boxes", "card", "copy", "crop-dir", "data", "device", "draw", "dry-run", "files-from",
+    "against", "append", "boxes", "card", "columns", "copy", "crop-dir", "data", "device", "draw", "dry-run", "explode",
+    "files-from",
     "follow-links", "format", "html", "image", "images", "install-completion", "json", "labels", "max-time", "model",
     "out", "overwrite", "picture", "prune", "recipe", "relative-to", "resume", "run", "sheet", "show-completion",
-    "sidecar", "watch", "csv", "engine", "lfwa", "journal", "page", "peer", "ray-address", "ray-workers",
-    "work",
+    "sidecar", "watch", "csv", "engine", "lfwa", "journal", "page", "peer", "raw", "ray-address",
+    "ray-workers", "work",
 }  # fmt: skip
 
 

@@ -30,6 +30,13 @@ def test_columns_in_any_order_with_others_between(tmp_path: Path) -> None:
     assert load_boxes_csv(path) == {"a.jpg": [Box(1, 2, 3, 4)]}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_file_in_another_encoding_is_named_with_the_remedy(tmp_path: Path, encoding: str) -> None:
+    path, name = write(tmp_path, "file,x,y,width,height\na.jpg,1,2,3,4\n", encoding), encoding[:6].upper()
+    with pytest.raises(DataError, match=rf"^\S+ is text in {name}; write it as UTF-8: iconv -f {name} -t UTF-8$"):
+        load_boxes_csv(path)
+
+
 def test_an_image_without_a_face_and_hostile_names(tmp_path: Path) -> None:
     path = write(tmp_path, 'file,x,y,width,height\n"a, ""b""\nc.jpg",,,,\n\nd é.jpg,1,1,1,1\n')
     assert load_boxes_csv(path) == {'a, "b"\nc.jpg': [], "d é.jpg": [Box(1, 1, 1, 1)]}

@@ -143,9 +143,9 @@ SHIM = """
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
-int flock(int fd, int how) { errno = ENOLCK; return -1; }
+int flock(int fd, int how) { errno = NO_FLOCK; return -1; }
 static int asked(const char *name, int fd, int what, void *more) {
-    if (what == F_SETLK || what == F_SETLKW || what == F_GETLK) { errno = ENOLCK; return -1; }
+    if (what == F_SETLK || what == F_SETLKW || what == F_GETLK) { errno = NO_FCNTL; return -1; }
     return ((int (*)(int, int, ...))dlsym(RTLD_NEXT, name))(fd, what, more);
 }
 int fcntl(int fd, int what, ...) {
@@ -156,7 +156,7 @@ int fcntl64(int fd, int what, ...) {
 }
 int fsync(int fd) {
     struct stat s;
-    if (!fstat(fd, &s) && S_ISDIR(s.st_mode)) { errno = EINVAL; return -1; }
+    if (!fstat(fd, &s) && S_ISDIR(s.st_mode)) { errno = NO_FSYNC; return -1; }
     return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
 }
 """
@@ -186,9 +186,16 @@ print(merge.merge(["one.csv"], "all.csv"))
 
 @pytest.mark.process
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
-def test_on_a_share_without_locks_and_folder_syncing_a_run_its_update_and_a_merge_end_well(tmp_path):
+@pytest.mark.parametrize(
+    ("flock", "fcntl_", "fsync"),
+    [("ENOLCK", "ENOLCK", "EINVAL"), ("EOPNOTSUPP", "EINVAL", "ENOTSUP"), ("EINVAL", "ENOLCK", "ENOTSUP")],
+)
+def test_on_a_share_without_locks_and_folder_syncing_a_run_its_update_and_a_merge_end_well(
+    tmp_path, flock, fcntl_, fsync
+):
     (tmp_path / "shim.c").write_text(SHIM)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], cwd=tmp_path, check=True)
+    answers = [f"-DNO_FLOCK={flock}", f"-DNO_FCNTL={fcntl_}", f"-DNO_FSYNC={fsync}"]
+    subprocess.run(["cc", *answers, "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], cwd=tmp_path, check=True)
     environment = {**os.environ, "LD_PRELOAD": str(tmp_path / "shim.so")}
     words = [sys.executable, "-c", RUNS]
     ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -548,6 +548,15 @@ def test_the_new_file_has_the_mode_of_the_old_one(archive):
     assert stat.S_IMODE(os.stat("out.csv").st_mode) == 0o600 and len(rows_of()) == 19
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only the superuser gives files away")
+def test_the_new_file_has_the_owner_of_the_old_one(archive):
+    go()
+    os.chown("out.csv", 1234, 4321)
+    (archive / "000000.jpg").unlink()
+    go()
+    assert (os.stat("out.csv").st_uid, os.stat("out.csv").st_gid) == (1234, 4321) and len(rows_of()) == 19
+
+
 @pytest.mark.parametrize("point", ["create", "created", "commit", "written", "synced", "renamed"])
 def test_nobody_else_may_read_what_becomes_a_private_output(archive, point):
     """Neither the document while it is written nor the journal, which holds the same answers."""

@@ -1,6 +1,7 @@
 """Little files of many pixels: one row each, in bounded memory, whatever the workers; and a run that can be ended."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ pytestmark = [
 
 ANSWERED = {Status.OK, Status.NO_FACE}
 BESIDE = 12_000_000  #: bytes of the nets' work and of the files themselves, which an idle run has not
+FACE = 20_000  #: bytes, of its record and its line; what the net sees of it would be more
 SIDE = 4100  #: pixels; a little more than are decoded in Pillow's own memory
 
 
@@ -97,3 +99,21 @@ main()
             assert process.wait(timeout=60) == 128 + signal.SIGINT
         finally:
             process.kill()
+
+
+def test_a_photograph_of_8000_faces_takes_little_memory(tmp_path, tiny_folder):  # noqa: F811
+    def most(count):
+        boxes = "".join(f"a.png,{index % 90},{index // 90},12,15\n" for index in range(count))
+        (tmp_path / "boxes.csv").write_text(f"file,x,y,width,height\n{boxes}")
+        command = [sys.executable, "-m", "facetag", "predict", "a.png", "--model", str(tiny_folder), "-q"]
+        words = ["--boxes", "boxes.csv", "--out", "out.jsonl", "--overwrite"]
+        with subprocess.Popen([*command, *words], cwd=tmp_path) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        faces = len(json.loads((tmp_path / "out.jsonl").read_text())["faces"])
+        return process.returncode, faces, usage.ru_maxrss * 1024
+
+    (tmp_path / "a.png").write_bytes(encoded(Image.effect_noise((120, 120), 60), "PNG"))
+    few, many = most(80), most(8000)
+    assert few[:2] == (0, 80) and many[:2] == (0, 8000)
+    assert many[2] - few[2] < 8000 * FACE

@@ -36,11 +36,11 @@ PREFIX = "FACETAG"  #: of environment variables
 
 #: Options that FILE may set although nobody named it. A new option is not among them until it is written here.
 HARMLESS = frozenset({
-    "aligned", "attributes", "batch", "columns", "count", "debug", "exclude", "exclude-attributes", "explode",
-    "ext", "faces", "fail-on", "groups", "half", "hidden", "lfwa-plus", "limit", "lock-wait", "log-format",
-    "max-pixels", "min-face", "mode", "no-recursive", "no-thumbnails", "null", "panda-w-images", "partition",
-    "precision", "print0", "quiet", "raw", "rehash", "repeats", "retry-failed", "seed", "shard", "size", "status",
-    "strict", "system", "tag", "threshold", "training-images", "unsure", "verbose", "without", "workers",
+    "aligned", "attributes", "batch", "count", "debug", "exclude", "exclude-attributes", "ext", "faces", "fail-on",
+    "groups", "half", "hidden", "lfwa-plus", "limit", "lock-wait", "log-format", "max-pixels", "min-face", "mode",
+    "no-recursive", "no-thumbnails", "null", "panda-w-images", "partition", "precision", "print0", "quiet", "rehash",
+    "repeats", "retry-failed", "seed", "shard", "size", "status", "strict", "system", "tag", "threshold",
+    "training-images", "unsure", "verbose", "without", "workers",
 })  # fmt: skip
 
 _TRAINING = ("pretrain", "finetune")  #: commands of which FILE sets nothing unless it is named

@@ -205,7 +205,9 @@ Precision = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Threads that decode.  [default: up to 4]", rich_help_panel=MACHINE),
+    typer.Option(
+        min=1, max=1024, metavar="N", help="Threads that decode.  [default: up to 4]", rich_help_panel=MACHINE
+    ),
 ]
 Batch = Annotated[
     int | None,

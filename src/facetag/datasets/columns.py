@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from facetag.errors import DataError
+from facetag.images.discover import wide_encoding
 
 Row = tuple[int, dict[str, str]]  #: its line, and its fields by the header's names
 
@@ -23,12 +24,14 @@ def read_rows(
         data: the bytes of the file, where it was read already: a pipe can be read once.
 
     Raises:
-        DataError: the file cannot be read, a needed column is missing, one of these is there twice, or a row is longer
-            or shorter than the header or names no file; names file and line.
+        DataError: the file cannot be read or is UTF-16, a needed column is missing, one of these is there twice, or a
+            row is longer or shorter than the header or names no file; names file and line.
     """
     try:
-        content = io.BytesIO(path.read_bytes() if data is None else data)
-        with io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        data = path.read_bytes() if data is None else data
+        if encoding := wide_encoding(data):
+            raise DataError(f"{path} is text in {encoding}", f"write it as UTF-8: iconv -f {encoding} -t UTF-8")
+        with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = _header(path, [name.strip().lower() for name in next(reader, [])], needed, possible)
             for row in filter(None, reader):

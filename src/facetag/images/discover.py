@@ -311,13 +311,27 @@ def check_list(block: bytes, null: bool) -> None:
     Raises:
         UsageError: they are UTF-16 or UTF-32, or end in NUL and should not.
     """
+    name = wide_encoding(block, null)
+    if name:
+        raise UsageError(f"the list of --files-from is {name}", f"write it as UTF-8: iconv -f {name} -t UTF-8 LIST")
+    if 0 in block and not null:
+        raise UsageError("paths in the list of --files-from end in NUL", "add -0")
+
+
+def wide_encoding(block: bytes, null: bool = False) -> str | None:
+    """UTF-16 or UTF-32, where text is one of these by its mark or its many NUL bytes.
+
+    Args:
+        null: NUL bytes belong into it, so that it has to have both.
+
+    >>> wide_encoding("file,x".encode("utf-16")), wide_encoding(b"file,x")
+    ('UTF-16', None)
+    """
     nuls = block.count(0)
     is_wide, is_marked = nuls > _WIDE * len(block), block.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     if nuls and ((is_wide and is_marked) if null else (is_wide or is_marked)):
-        name = "UTF-32" if nuls > _WIDER * len(block) else "UTF-16"
-        raise UsageError(f"the list of --files-from is {name}", f"write it as UTF-8: iconv -f {name} -t UTF-8 LIST")
-    if nuls and not null:
-        raise UsageError("paths in the list of --files-from end in NUL", "add -0")
+        return "UTF-32" if nuls > _WIDER * len(block) else "UTF-16"
+    return None
 
 
 def _read_some(stream: BinaryIO) -> bytes:
