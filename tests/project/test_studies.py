@@ -2,11 +2,13 @@
 
 import sys
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import grow
 import keep
+import mean
 import pytest
 import restore
 import torch
@@ -18,13 +20,15 @@ from facetag.localization.center_localizer import CenterLocalizer
 from facetag.model import load_model
 from facetag.networks.anet import ANetSettings
 from facetag.networks.anet_heads import AttributeNet
-from facetag.training.checkpoint import figures
+from facetag.training.checkpoint import best_state, figures, save_best
 from facetag.training.recipe import load_recipe
 from facetag.training.trained import trained_attribute_net, trained_center_net, trained_localizer
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 ASTRONAUT = ROOT / "examples" / "photos" / "astronaut.jpg"
+FIGURES = {"accuracy": 0.5, "average_precision": 0.25}
+SMALL = replace(load_recipe("fast"), anet=ANetSettings(kind="wide", widths=(4, 6, 8), normalisation="batch"))
 
 
 def main_of(script: ModuleType, *arguments: object) -> None:
@@ -132,3 +136,25 @@ def test_a_grown_net_answers_as_the_old_one() -> None:
     assert torch.equal(spread, shared["anet.c3.norm.weight"].repeat(20))
     with pytest.raises(ValueError, match="no place for"):
         grow.grown(AttributeNet(5, replace(small, blocks=(0, 0, 0))), state)
+
+
+def test_a_mean_lies_between_two_nets_and_has_the_rest_of_the_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mean, "load_recipe", lambda name: SMALL)
+    monkeypatch.setattr(mean, "face_data", lambda folder, stage: folder.root)
+    monkeypatch.setattr(mean, "face_task", lambda *words: SimpleNamespace(validate=lambda net, device: FIGURES))
+    for number in (1, 2):
+        net = AttributeNet(40, SMALL.anet)
+        net.anet.stem[1].num_batches_tracked.fill_(number)  # type: ignore[index, union-attr, operator]
+        (tmp_path / f"run{number}" / mean.STAGE).mkdir(parents=True)
+        save_best(tmp_path / f"run{number}" / mean.STAGE, net, {"accuracy": 0.1})
+        (tmp_path / f"run{number}" / "proposals").write_text(str(number))
+    folders = {"--first": tmp_path / "run1", "--second": tmp_path / "run2", "--run": tmp_path / "between"}
+    main_of(mean, "--data", tmp_path, "--fraction", "0.3", *chain.from_iterable(folders.items()))
+    first, second, between = (best_state(folder / mean.STAGE) for folder in folders.values())
+    for name, tensor in between.items():
+        expected = 0.7 * first[name] + 0.3 * second[name] if tensor.is_floating_point() else second[name]
+        torch.testing.assert_close(tensor, expected, msg=name)
+    assert figures(tmp_path / "between" / mean.STAGE) == {"epoch": 0, "step": 0, **FIGURES}
+    assert (tmp_path / "between" / "proposals").read_text() == "1"
