@@ -41,8 +41,8 @@ class LoopSettings:
             along half a cosine to nothing.
         weight_decay: of the optimizer.
         clip: gradients' largest norm; 0 = no limit.
-        average: what is validated and kept is the running mean of the weights, of which each step leaves this share;
-            0 = the weights themselves.
+        average: what is validated and kept is a running mean of the weights: each step keeps this share of it and
+            takes the rest from the weights. 0.999 is a mean of some thousand steps; 0 = the weights themselves.
         keep: the epoch of the best validation figure, or the last one, for a stage that also learns what this figure
             does not tell.
         precision: `bfloat16` runs the nets under autocast; weights stay float32.
