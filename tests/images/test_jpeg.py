@@ -1,3 +1,4 @@
+import base64
 import io
 
 import numpy as np
@@ -34,6 +35,56 @@ def test_damage_that_libjpeg_passes_over_is_said():
     data = bytearray(encoded(GRAIN, "JPEG", quality=90))
     data[-9000:-8998] = b"\xff\x33"
     assert "damaged" in decode(bytes(data)).warning
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"subsampling": 0}, {"restart_marker_blocks": 20}])
+@pytest.mark.parametrize("filling", [bytes(4096), np.random.default_rng(7).bytes(4096).replace(b"\xff", b"\0")])
+@pytest.mark.parametrize("at", [0.1, 0.4, 0.8])
+def test_damage_that_may_stand_in_coded_data_is_said(options, filling, at):
+    whole = encoded(GRAIN, "JPEG", quality=90, **options)
+    start = int(len(whole) * at)
+    data = whole[:start] + filling + whole[start + 4096 :]
+    for min_size in (0, 200):
+        assert decode(data, min_size=min_size).warning == jpeg.ODD
+        assert decode(whole, min_size=min_size).warning == ""
+    with pytest.raises(UnreadableImage, match="leave out --strict"):
+        decode(data, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [1, 7, 8, 17, 64, 300])
+def test_whole_files_of_any_size_are_sound(mode, size):
+    for quality in (1, 75, 100):
+        image = Image.fromarray(GRAIN[:size, : size + 3]).convert(mode)
+        decoded = decode(encoded(image, "JPEG", quality=quality))
+        assert decoded.warning == ""
+        with Image.open(io.BytesIO(encoded(image, "JPEG", quality=quality))) as expected:
+            assert np.array_equal(decoded.pixels, np.asarray(expected.convert("RGB")))
+
+
+def test_a_few_bytes_too_many_before_the_end_are_no_damage():
+    whole = encoded(GRAIN, "JPEG")
+    decoded = decode(whole[:-2] + bytes(10) + jpeg.END)
+    assert decoded.warning == ""
+    assert np.array_equal(decoded.pixels, decode(whole).pixels)
+
+
+#: Grey of 32 x 32, by `cjpeg -arithmetic`; Pillow writes none.
+ARITHMETIC = base64.b85decode(
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV01yid4h#wq4h;?x5fBp?C>j_R78o%jB^@X_Gd(;xGdMRuNL)@pL{~*OI8bd-S6^ahXlFi6ad~iL"
+    "cwA*?WB<tj3kU!p03ZPY5di<p00saM5C#9*00;pA002J#{{V9PA-#<1=}ulikk>I}gXt2@bAx5teBJ{w(3nAutb=D6MOD9YAEQR^p~baz"
+    "RZA(pV`EfS4URXrPb*!jxh|Jj@t+kJVhkF3h<Wuc)X3x1%#0wur(CDcB$NGuG~Xa1A?FKE<x}cRNoX%a&P3Ik5rxm=NKxFGO-pH-xOERZ"
+    "gG4^K|Je"
+)
+
+
+def test_arithmetic_coding_of_any_length():
+    """libjpeg wants all of it at once, and Pillow reads 65,536 bytes at a time."""
+    comment = b"\xff\xfe" + (65536 - 2 - 150).to_bytes(2, "big")
+    longer = ARITHMETIC[:2] + comment.ljust(65536 - 150, b" ") + ARITHMETIC[2:]
+    decoded = decode(longer)
+    assert decoded.warning == ""
+    assert np.array_equal(decoded.pixels, decode(ARITHMETIC).pixels)
 
 
 def test_what_follows_the_end_is_no_damage():

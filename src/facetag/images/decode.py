@@ -64,9 +64,15 @@ from facetag.remote import reading as remote
 from facetag.remote.url import Url, as_url
 
 #: Raised whenever some file is decoded otherwise than before.
-DECODER_VERSION = 4
+DECODER_VERSION = 5
 #: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
-CHANGED: dict[int, frozenset[str]] = {2: frozenset((TIFF,)), 3: frozenset((TIFF,)), 4: frozenset((TIFF,))}
+#: Version 5 warns of more JPEGs, but answers none otherwise that is sound: so few are not worth asking all again.
+CHANGED: dict[int, frozenset[str]] = {
+    2: frozenset((TIFF,)),
+    3: frozenset((TIFF,)),
+    4: frozenset((TIFF,)),
+    5: frozenset(),
+}
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 _SMALL = 8 << 20  #: bytes at a URL that are not worth a request of their own for the first of them
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
@@ -369,6 +375,17 @@ def _inspected(image: ImageFile.ImageFile, data: bytes) -> jpeg.Coded:
     return jpeg.inspect(data, image.fp.tell(), image.layers, bool(image.info.get("progressive")))
 
 
+def _feed(image: ImageFile.ImageFile, data: bytes, coded: jpeg.Coded) -> jpeg.Feed | None:
+    """What hands a JPEG to its decoder; none where Pillow does, to which it is said how."""
+    if coded.end:
+        feed = jpeg.Feed(data, coded.end)
+        image.load_read = feed.read  # type: ignore[attr-defined]
+        return feed
+    if jpeg.is_arithmetic(data):
+        image.decodermaxblock = len(data)
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class _Attempt:
     """Decodes with the settings of `decode`; a file may need several."""
@@ -386,17 +403,19 @@ class _Attempt:
             width, height = image.size
             _refuse_large(width, height, self.max_pixels)
             _refuse_camera_raw(image)
-            warning = ""
+            warning, feed = "", None
             if kind == JPEG:
                 coded = _inspected(image, data)
                 if coded.warning == jpeg.MANY_SCANS:
                     fewer = data[: coded.sound] + jpeg.END
                     return replace(self.decode(kind, fewer, orientation), warning=coded.warning)
-                warning = coded.warning and jpeg.ODD
+                warning, feed = coded.warning and jpeg.ODD, _feed(image, data, coded)
                 if self.min_size:
                     _shrink(image, self.min_size)
             self._claim(kind, image, width, height)
             stored = load_rgb(kind, image)
+            if feed and not feed.is_sound:
+                warning = jpeg.ODD
             orientation = _orientation(image, orientation)
         pixels = upright(stored, orientation)
         return Decoded(pixels, *((height, width) if is_turned(orientation) else (width, height)), warning)

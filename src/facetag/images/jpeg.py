@@ -21,8 +21,13 @@ _EOI, _SOS, _DHT, _DQT, _DNL, _DRI, _COM = 0xD9, 0xDA, 0xC4, 0xDB, 0xDC, 0xDD, 0
 _TABLES = (_DHT, _DQT, _DRI, _COM, 0xCC)
 _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7))
 _DECODED_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_ARITHMETIC_FRAMES = {0xC9, 0xCA}
+_RESTART, _RESTARTS = re.compile(rb"\xff([\xd0-\xd7])"), bytes(range(0xD0, 0xD8))
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)  # neither stuffing nor a restart
 _TABLE_CLASSES, _TABLE_NUMBERS, _CODE_SPACE = 2, 4, 1 << 16
+_PIECE = 1 << 16
+_SPARE = 16  #: bytes before the end of coded data that a decoder may leave: some encoders write a few too many
+_FILLING = b"\xff\0" * 16  #: a decoder looks ahead by eight bytes
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,13 @@ class Coded:
         sound: bytes of the file before the first fault, all where there is none.
         warning: what is amiss there; empty when nothing is.
         boundaries: where tables and scans between the first and the fault begin, ascending: safe places to cut.
+        end: of the coded data, where `Feed` can tell by it; else 0.
     """
 
     sound: int
     warning: str = ""
     boundaries: tuple[int, ...] = ()
+    end: int = 0
 
 
 def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded:
@@ -52,6 +59,9 @@ def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded
     at, scans = start, 1
     while found := _MARKER.search(data, at):
         code, begins = found[1][0], found.start()
+        if code == _EOI and one_scan:
+            warning = "" if _are_in_order(_RESTART.findall(data, start, begins)) else ODD
+            return Coded(len(data), warning, end=0 if is_arithmetic(data) else begins)
         if code == _EOI:
             break
         length = _length_of_segment(data, found.end(), code, layers, is_progressive)
@@ -64,6 +74,40 @@ def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded
         boundaries.append(begins)
         at = found.end() + length
     return Coded(len(data), "", tuple(boundaries))
+
+
+def _are_in_order(restarts: list[bytes]) -> bool:
+    """Whether restarts are numbered from 0 to 7, again and again."""
+    return b"".join(restarts) == (_RESTARTS * (len(restarts) // 8 + 1))[: len(restarts)]
+
+
+class Feed:
+    """Hands the file to a decoder in pieces, and so sees whether it ends where the coded data do.
+
+    Damage that may stand in coded data is taken for other blocks, and hardly ever for as many. libjpeg notices and
+    goes on, and Pillow does not say so.
+
+    Attributes:
+        is_sound: whether it did, once the picture is decoded.
+    """
+
+    def __init__(self, data: bytes, end: int) -> None:
+        """`end` as in Coded."""
+        self.is_sound = False
+        self._pieces = self._cut(data, end)
+
+    def read(self, size: int) -> bytes:
+        """The next piece, of any size; as Pillow's `load_read`."""
+        return next(self._pieces, b"")
+
+    def _cut(self, data: bytes, end: int) -> Iterator[bytes]:
+        last = max(end - _SPARE, 0)
+        for at in range(0, last, _PIECE):
+            yield data[at : min(at + _PIECE, last)]
+        self.is_sound = True
+        yield data[last:end] + _FILLING
+        self.is_sound = False
+        yield data[end:]
 
 
 def _length(data: bytes, at: int) -> int:
@@ -131,6 +175,11 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if code == _SOS:
             return
         at = end
+
+
+def is_arithmetic(data: bytes) -> bool:
+    """Whether it is coded so: libjpeg wants the whole of such a file at once."""
+    return any(code in _ARITHMETIC_FRAMES for code, _, _ in segments(data))
 
 
 def unsupported(data: bytes) -> str:
