@@ -97,15 +97,16 @@ def test_restarts_and_several_scans_are_no_damage():
         assert decode(encoded(GRAIN, "JPEG", **options)).warning == ""
 
 
-def with_scans(count):
+def with_scans(count, before=b""):
     """A progressive JPEG whose last scan comes so often."""
     data = encoded(picture(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2] * count + jpeg.END
+    return data[:last] + before + data[last:-2] * count + jpeg.END
 
 
-def test_thousands_of_scans_are_bounded():
-    few, many = decode(with_scans(1)), decode(with_scans(8000))
+@pytest.mark.parametrize("before", [b"", b"\xff\xe5\0\2", b"\xff\1", b"\xff\xe5\0\4\xff\xd9"])
+def test_thousands_of_scans_are_bounded(before):
+    few, many = decode(with_scans(1)), decode(with_scans(8000, before))
     assert few.warning == ""
     assert many.warning == jpeg.MANY_SCANS
     assert few.pixels.shape == many.pixels.shape

@@ -6,7 +6,8 @@ file is cut there and ended properly: a baseline image then lacks its lower part
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 END = b"\xff\xd9"
 #: Scans that are decoded: each passes over the whole image, and a small file can hold thousands. Encoders write ten.
@@ -22,6 +23,7 @@ _TABLES = (_DHT, _DQT, _DRI, _COM, 0xCC)
 _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7))
 _DECODED_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 _ARITHMETIC_FRAMES = {0xC9, 0xCA}
+_SCAN = re.compile(rb"\xff\xda")
 _RESTART, _RESTARTS = re.compile(rb"\xff([\xd0-\xd7])"), bytes(range(0xD0, 0xD8))
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)  # neither stuffing nor a restart
 _TABLE_CLASSES, _TABLE_NUMBERS, _CODE_SPACE = 2, 4, 1 << 16
@@ -67,13 +69,21 @@ def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded
         length = _length_of_segment(data, found.end(), code, layers, is_progressive)
         if length == 0 or (one_scan and code != _DNL):
             ends_early = code in (_SOS, *_TABLES) and found.end() + max(_length(data, found.end()), 2) > len(data)
-            return Coded(begins, TRUNCATED if ends_early else DAMAGED, tuple(boundaries))
+            fault = Coded(begins, TRUNCATED if ends_early else DAMAGED, tuple(boundaries))
+            return fault if one_scan else _bounded(fault, data, scans)
         scans += code == _SOS
         if scans > MOST_SCANS:
             return Coded(begins, MANY_SCANS, tuple(boundaries))
         boundaries.append(begins)
         at = found.end() + length
     return Coded(len(data), "", tuple(boundaries))
+
+
+def _bounded(fault: Coded, data: bytes, scans: int) -> Coded:
+    """The fault, or the scan that is one too many: a decoder may pass over the one and read all of the others."""
+    if found := next(islice(_SCAN.finditer(data, fault.sound), MOST_SCANS - scans, None), None):
+        return replace(fault, sound=found.start(), warning=MANY_SCANS)
+    return fault
 
 
 def _are_in_order(restarts: list[bytes]) -> bool:
