@@ -62,6 +62,13 @@ def test_whole_files_of_any_size_are_sound(mode, size):
             assert np.array_equal(decoded.pixels, np.asarray(expected.convert("RGB")))
 
 
+def test_a_file_whose_second_half_never_came_is_damaged():
+    """Some programs write the whole length first."""
+    whole = encoded(GRAIN, "JPEG", quality=90)
+    half = len(whole) // 2
+    assert decode(whole[:half] + bytes(8 * half)).warning == jpeg.ODD
+
+
 def test_a_few_bytes_too_many_before_the_end_are_no_damage():
     whole = encoded(GRAIN, "JPEG")
     decoded = decode(whole[:-2] + bytes(10) + jpeg.END)

@@ -50,7 +50,7 @@ class Coded:
 
 
 def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded:
-    """Look through coded data for what may not stand in them; a file that merely ends early has no fault here.
+    """Look through coded data for what may not stand in them, and for their end.
 
     Args:
         start: of the coded data of the first scan, behind its header.
@@ -65,7 +65,7 @@ def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded
             warning = "" if _are_in_order(_RESTART.findall(data, start, begins)) else ODD
             return Coded(len(data), warning, end=0 if is_arithmetic(data) else begins)
         if code == _EOI:
-            break
+            return Coded(len(data), "", tuple(boundaries))
         length = _length_of_segment(data, found.end(), code, layers, is_progressive)
         if length == 0 or (one_scan and code != _DNL):
             ends_early = code in (_SOS, *_TABLES) and found.end() + max(_length(data, found.end()), 2) > len(data)
@@ -76,7 +76,7 @@ def inspect(data: bytes, start: int, layers: int, is_progressive: bool) -> Coded
             return Coded(begins, MANY_SCANS, tuple(boundaries))
         boundaries.append(begins)
         at = found.end() + length
-    return Coded(len(data), "", tuple(boundaries))
+    return Coded(len(data), TRUNCATED, tuple(boundaries))
 
 
 def _bounded(fault: Coded, data: bytes, scans: int) -> Coded:
@@ -165,12 +165,10 @@ def _are_huffman_tables(body: bytes) -> bool:
 
 def sound_parts(data: bytes, coded: Coded) -> Iterator[tuple[bytes, str]]:
     """What to try in place of a file that was refused, the most first, with what is amiss with each."""
-    if coded.warning:
-        yield data[: coded.sound] + END, coded.warning
-    else:
-        yield data + END, TRUNCATED
+    warning = coded.warning or TRUNCATED
+    yield data[: coded.sound] + END, warning
     for cut in reversed(coded.boundaries[-4:]):
-        yield data[:cut] + END, coded.warning or TRUNCATED
+        yield data[:cut] + END, warning
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
