@@ -272,3 +272,38 @@ def test_a_tga_of_fifteen_bits_is_named():
     header = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 3, 15, 0x20)
     with pytest.raises(UnsupportedImage, match="TGA of 15 bits"):
         decode(header + bytes(24), name="a.tga")
+
+
+def png(values, bits, colour_type, **chunks):
+    """Of one row; values are packed already."""
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    samples = {0: 1, 2: 3, 3: 1}[colour_type]
+    header = struct.pack(">IIBBBBB", 8 * len(values) // bits // samples, 1, bits, colour_type, 0, 0, 0)
+    others = [chunk(name.encode(), body) for name, body in chunks.items()]
+    parts = [chunk(b"IHDR", header), *others, chunk(b"IDAT", zlib.compress(b"\0" + values)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "colour_type", "key", "expected"),
+    [
+        (b"\x1b", 2, 0, (1,), [0, 255, 170, 255]),
+        (b"\x0f\x10", 4, 0, (1,), [0, 255, 255, 0]),
+        (b"\x01\0\2\0", 16, 0, (256,), [255, 2]),
+        (b"\x80\0" * 3 + b"\x10\0" * 3, 16, 2, (0x1000,) * 3, [128, 255]),
+    ],
+)
+def test_the_transparent_colour_of_a_png_of_any_depth(values, bits, colour_type, key, expected):
+    decoded = decode(png(values, bits, colour_type, tRNS=struct.pack(f">{len(key)}H", *key)))
+    assert decoded.pixels[0, :, 0].tolist() == expected
+    assert decoded.warning == ""
+
+
+def test_a_png_without_its_palette_is_damaged():
+    values = bytes(range(8))
+    assert decode(png(values, 8, 3, PLTE=bytes(range(24)))).pixels[0, 1].tolist() == [3, 4, 5]
+    with pytest.raises(UnreadableImage, match="damaged PNG file"):
+        decode(png(values, 8, 3))

@@ -66,7 +66,7 @@ from facetag.remote.url import Url, as_url
 #: Raised whenever some file is decoded otherwise than before.
 DECODER_VERSION = 5
 #: Version -> kinds whose answers of the version before no longer hold; besides them, all that failed or had a warning.
-#: Version 5 warns of more JPEGs, but answers none otherwise that is sound: so few are not worth asking all again.
+#: Version 5 reads a few damaged JPEGs and odd PNGs otherwise, for which all the others are not asked again.
 CHANGED: dict[int, frozenset[str]] = {
     2: frozenset((TIFF,)),
     3: frozenset((TIFF,)),

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from facetag.errors import UnsupportedImage
 from facetag.images import tiff
-from facetag.images.file_types import AVIF, GIF, HEIC, ICO, JPEG, PNM, TIFF, WEBP
+from facetag.images.file_types import AVIF, GIF, HEIC, ICO, JPEG, PNG, PNM, TIFF, WEBP
 
 VAST = 16_000_000  #: pixels; more are decoded into memory of our own
 AGAIN = 50_000_000  #: pixels; of larger JPEGs that are decoded smaller, room is kept for decoding them whole
@@ -101,6 +101,8 @@ def load_rgb(kind: str, image: ImageFile.ImageFile) -> NDArray[np.uint8]:
     Raises:
         UnsupportedImage: of pixels that are not understood.
     """
+    if kind == PNG:
+        _heed_png(image)
     if not _is_mapped(kind, image):
         return rgb_of(image, kind)
     memory = _map(image)
@@ -109,6 +111,20 @@ def load_rgb(kind: str, image: ImageFile.ImageFile) -> NDArray[np.uint8]:
     image.im = None  # type: ignore[assignment]  # it lies in the memory that is cut off here
     memory.resize(3 * image.width * image.height, refcheck=False)
     return memory.reshape(image.height, image.width, 3)
+
+
+def _heed_png(image: ImageFile.ImageFile) -> None:
+    """Of a PNG that is not decoded yet: Pillow takes no palette for a black one, and does not scale the transparent
+    colour as it does the pixels."""
+    if image.mode == "P" and image.palette is None:
+        raise ValueError("no palette")
+    layout, colour = image.tile[0].args if image.tile else "", image.info.get("transparency")
+    if colour is None:
+        return
+    if layout in ("L;2", "L;4"):
+        image.info["transparency"] = colour * (85 if layout == "L;2" else 17)
+    elif layout == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
 
 
 def rgb_of(image: Image.Image, kind: str = "") -> NDArray[np.uint8]:
@@ -156,7 +172,10 @@ def _convert(kind: str, image: Image.Image, pixels: NDArray[np.uint8]) -> None:
         strip = image.crop((0, top, width, min(top + rows, height)))
         part = pixels[3 * width * top :][: 3 * width * strip.height].reshape(strip.height, width, 3)
         if is_deep:
-            part[...] = _eight_bits(_values(image, strip), low, high)[:, :, None]
+            values = _values(image, strip)
+            part[...] = _eight_bits(values, low, high)[:, :, None]
+            if kind == PNG and "transparency" in image.info:
+                part[values == image.info["transparency"]] = 255
         else:
             part[...] = np.asarray(_on_white(strip))
 
