@@ -1,5 +1,6 @@
 """What deep and odd pixels mean, and that a vast image is the same picture in less memory."""
 
+import io
 import struct
 import zlib
 
@@ -79,6 +80,27 @@ def test_the_order_of_bytes_changes_no_picture(values, sample_format, compressio
 def test_what_is_not_understood_is_unsupported(values, sample_format, photometric, words):
     with pytest.raises(UnsupportedImage, match=words):
         decode(grey_tiff(values, sample_format, photometric))
+
+
+@pytest.mark.parametrize(("values", "photometric"), [(DEEP, 1), (DEEP.astype("u1"), 0)])
+def test_reversed_bits_are_unsupported_where_they_are_not_understood(values, photometric):
+    data = grey_tiff(values, photometric=photometric)
+    rows, order = struct.pack("<HHII", 278, 3, 1, 1), struct.pack("<HHII", 266, 3, 1, 2)
+    with pytest.raises(UnsupportedImage, match=r"^TIFF "):
+        decode(data.replace(rows, order))
+
+
+def test_a_palette_of_eight_bits_in_a_tiff():
+    """The specification has sixteen."""
+    image = Image.fromarray(picture()).quantize(64)
+    data = encoded(image, "TIFF")
+    with Image.open(io.BytesIO(data)) as opened:
+        colours = opened.tag_v2[320]
+    packed = struct.pack(f"<{len(colours)}H", *colours)
+    assert data.count(packed) == 1
+    narrow = struct.pack(f"<{len(colours)}H", *(colour >> 8 for colour in colours))
+    for each in (data, data.replace(packed, narrow)):
+        assert np.array_equal(decode(each).pixels, np.asarray(image.convert("RGB")))
 
 
 @pytest.mark.parametrize(

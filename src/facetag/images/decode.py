@@ -71,7 +71,7 @@ CHANGED: dict[int, frozenset[str]] = {
     2: frozenset((TIFF,)),
     3: frozenset((TIFF,)),
     4: frozenset((TIFF,)),
-    5: frozenset(),
+    5: frozenset((TIFF,)),
 }
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 _SMALL = 8 << 20  #: bytes at a URL that are not worth a request of their own for the first of them
@@ -340,7 +340,8 @@ def _refuse_unsupported(kind: str, data: bytes, error: Exception) -> None:
     if kind == JPEG:
         what = jpeg.unsupported(data)
     elif kind == TIFF:
-        what = tiff.unsupported(data) or ("TIFF with such pixels" if "unknown pixel mode" in str(error) else "")
+        is_unknown = any(words in str(error) for words in ("unknown pixel mode", "unknown raw mode"))
+        what = tiff.unsupported(data) or ("TIFF with such pixels" if is_unknown else "")
     elif kind == TGA and data[16:17] == b"\x0f":
         what = "TGA of 15 bits"
     elif kind in (BMP, ICO):

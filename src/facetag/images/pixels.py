@@ -142,6 +142,7 @@ def rgb_of(image: Image.Image, kind: str = "") -> NDArray[np.uint8]:
 def _load(image: Image.Image) -> None:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         tiff.expect_native_order(image)
+        tiff.expect_narrow_palette(image)
     image.load()
     if image.mode not in (*_SHALLOW, *_SIXTEEN_BITS, *_DEEP):
         raise UnsupportedImage(f"{image.mode} pixels are not supported", "convert it to JPEG or PNG")

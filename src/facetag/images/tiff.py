@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import ImagePalette
 from PIL.TiffImagePlugin import TiffImageFile
 
 WHITE_IS_ZERO, BLACK_IS_ZERO = 0, 1
@@ -15,6 +16,7 @@ SEPARATE = 2  #: each colour in a plane of its own
 #: Tags by their names in the specification, of which the pixels depend.
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, SAMPLE_FORMAT = 256, 257, 258, 259, 262, 277, 278, 339
 SUBFILE_TYPE, ORIENTATION, PLANES, TILE_HEIGHT, DNG_VERSION = 254, 274, 284, 323, 50706
+FILL_ORDER, COLOUR_MAP = 266, 320
 _PIXELS = frozenset((
     254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 330, 332,
     338, 339, 340, 341, 347, 512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532, 50706,
@@ -152,6 +154,16 @@ def expect_native_order(image: TiffImageFile) -> None:
     ]
 
 
+def expect_narrow_palette(image: TiffImageFile) -> None:
+    """Have a palette taken for one of eight bits a channel where no value of it needs more, as libtiff does.
+
+    Some programs write such, and by the specification's sixteen bits it would be all but black.
+    """
+    colours = image.tag_v2.get(COLOUR_MAP, ())
+    if image.mode in ("P", "PA") and max(colours, default=256) < 256:
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
+
+
 def refused_pixels(tags: Any, mode: str) -> str:
     """What is not understood of an opened TIFF's pixels; "" when all is.
 
@@ -165,6 +177,8 @@ def refused_pixels(tags: Any, mode: str) -> str:
     deep = mode in ("I", "F") or mode.startswith("I;16")
     if deep and photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO):
         return f"TIFF of deep {_PHOTOMETRICS.get(photometric, 'unknown')} pixels"
+    if deep and tags.get(FILL_ORDER) == 2 and tags.get(COMPRESSION, 1) == 1:
+        return "TIFF of deep pixels in reversed bits"
     if not deep and formats != {UNSIGNED}:
         return "TIFF of signed 8-bit pixels"
     if tags.get(PLANES) == SEPARATE and tags.get(SAMPLES, 1) > 1:  # every plane is taken for one of eight bits
