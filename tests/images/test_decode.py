@@ -216,6 +216,31 @@ def test_max_pixels_is_the_most_that_passes(kind):
         decode(data, max_pixels=HEIGHT * WIDTH - 1)
 
 
+PIECES = decode_module.MOST_PIECES
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff" + b"\xff" * PIECES,
+        b"\xff\xd8" + b"\xff\xe1\0\2" * PIECES,
+        png_header(1, 1)[:33] + (bytes(4) + b"teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")) * PIECES,
+        b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\1x\0" * PIECES,
+        b"P6\n#" + b"x" * PIECES + b"\n1 1 255\n\0\0\0",
+    ],
+)
+def test_millions_of_pieces_are_not_waited_for(data):
+    with pytest.raises(UnreadableImage, match="more than 300000 pieces"):
+        decode(data)
+
+
+def test_comments_among_the_digits_of_a_ppm():
+    """Pillow copies what is left for each of them."""
+    assert decode(b"P3 1 1 255\n1 2 " + b"#x\n" * 1000 + b"3\n").pixels.tolist() == [[[1, 2, 3]]]
+    with pytest.raises(UnreadableImage, match="more than 1000 comments"):
+        decode(b"P3 1 1 255\n1 2 " + b"#x\n" * 10_000_000 + b"3\n")
+
+
 def test_pillows_limit_is_left_alone_and_does_not_bind(monkeypatch):
     before = Image.MAX_IMAGE_PIXELS
     decode(PHOTO, max_pixels=10**9)

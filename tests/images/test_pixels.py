@@ -186,6 +186,13 @@ def test_bmps_of_any_channels(masks, bits, tolerance):
     assert far(decode(bitfields(masks, bits)).pixels, picture()) <= tolerance
 
 
+def test_an_odd_bmp_of_too_many_pixels():
+    """It is told before they are written anew."""
+    data = bitfields((0xF00, 0xF0, 0xF), 16)
+    with pytest.raises(ImageTooLarge, match="is over 3 pixels"):
+        decode(data, max_pixels=3)
+
+
 def test_a_palette_longer_than_its_indices_reach():
     data = bytearray(encoded(Image.fromarray(picture()).quantize(256), "BMP"))
     expected = decode(bytes(data)).pixels

@@ -1,6 +1,7 @@
 """BMP layouts that Pillow does not know, written anew in one that it does."""
 
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,15 @@ def unsupported(data: bytes, reason: str) -> str:
     planes_and_bits = data[26:30] if data[14:15] != b"\x0c" else data[22:26]
     is_sound = data[:2] != b"BM" or any(planes_and_bits == struct.pack("<HH", 1, bits) for bits in _DEPTHS)
     return reason.removeprefix("Unsupported ") if is_sound else ""
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height, as far as they are told where most headers do."""
+    try:
+        header, width, height = struct.unpack_from("<Iii", data, 14)
+    except struct.error:
+        return 0, 0
+    return (abs(width), abs(height)) if header >= 40 else (0, 0)
 
 
 def in_common_layout(data: bytes) -> bytes:
@@ -41,15 +51,16 @@ def in_common_layout(data: bytes) -> bytes:
         masks = struct.unpack_from("<IIII", data, 54)
         has_alpha = size >= 56 or compression == _ALPHA_BITFIELDS
         stored = _stored(data, width, abs(height), bits)
-        channels = [_channel(stored, mask) for mask in (masks if has_alpha else masks[:3])]
     except (struct.error, ValueError):
         return b""
-    is_opaque = len(channels) < 4 or not masks[3]
-    red, green, blue, *alpha = channels
-    pixels = np.stack([blue, green, red, np.zeros_like(red) if is_opaque else alpha[0]], axis=2)
+    is_opaque = not (has_alpha and masks[3])
+    pixels = np.zeros((*stored.shape, 4), np.uint8)
+    for row, values in zip(pixels, stored, strict=True):
+        for channel, mask in zip((2, 1, 0) if is_opaque else (2, 1, 0, 3), masks, strict=False):
+            row[:, channel] = _channel(values, mask)
     header = struct.pack("<IiiHHI20x", 56, width, height, 1, 32, _BITFIELDS)
     header += struct.pack("<IIII", *_BGRA[:3], 0 if is_opaque else _BGRA[3])
-    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + pixels.tobytes()
+    return b"".join((b"BM", struct.pack("<IHHI", 0, 0, 0, 14 + len(header)), header, pixels.data))
 
 
 def _filled(data: bytes, height: int) -> bytes:
@@ -65,19 +76,19 @@ def _with_shorter_palette(data: bytes, bits: int) -> bytes:
     return data[:46] + struct.pack("<I", 1 << bits) + data[50:] if colours > 1 << bits else b""
 
 
-def _stored(data: bytes, width: int, height: int, bits: int) -> NDArray[np.uint32]:
+def _stored(data: bytes, width: int, height: int, bits: int) -> NDArray[Any]:
     """(height, width) in the order of the file."""
     (offset,) = struct.unpack_from("<I", data, 10)
     wide = (width * bits + 31) // 32 * 32 // bits
     stored = np.frombuffer(data, f"<u{bits // 8}", wide * height, offset)
-    return stored.reshape(height, wide)[:, :width].astype(np.uint32)
+    return stored.reshape(height, wide)[:, :width]
 
 
-def _channel(stored: NDArray[np.uint32], mask: int) -> NDArray[np.uint8]:
+def _channel(stored: NDArray[Any], mask: int) -> NDArray[np.uint8]:
     """The bits of a mask, scaled to eight."""
     if not mask:
         return np.zeros(stored.shape, np.uint8)
     lowest = mask & -mask
-    values = (stored & np.uint32(mask)) // np.uint32(lowest)
+    values = (stored.astype(np.uint32) & np.uint32(mask)) // np.uint32(lowest)
     scaled: NDArray[np.uint8] = np.rint(values * (255 / (mask // lowest))).astype(np.uint8)
     return scaled

@@ -75,6 +75,9 @@ CHANGED: dict[int, frozenset[str]] = {
 }
 MAX_PIXELS = 200_000_000  #: six bytes each are 1.2 GB, which an ordinary laptop has to spare
 _SMALL = 8 << 20  #: bytes at a URL that are not worth a request of their own for the first of them
+#: Pieces of a file that a reader may ask for: photographs have some hundreds, and each costs microseconds.
+MOST_PIECES = 300_000
+MOST_COMMENTS = 1_000  #: in a PNM of digits; each costs Pillow a copy of a megabyte
 MAX_BYTES = 1 << 31  #: of a file; MAX_PIXELS of 16 bits, uncompressed, have little over half as many
 
 Opener = Callable[[io.BytesIO], ImageFile.ImageFile]
@@ -294,8 +297,10 @@ def _decode(data: bytes, name: str, attempt: "_Attempt", orientation: int = 1) -
     try:
         return attempt.decode(kind, data, orientation)
     except (*_DAMAGE, Image.DecompressionBombError) as error:
-        if kind == BMP and (common := bmp.in_common_layout(data)):
-            return _decode(common, name, attempt, orientation)
+        if kind == BMP:
+            _refuse_large(*bmp.size_of(data), attempt.max_pixels)
+            if common := bmp.in_common_layout(data):
+                return _decode(common, name, attempt, orientation)
         _refuse_unsupported(kind, data, error)
         for part, warning in _sound_parts(kind, data):
             try:
@@ -387,6 +392,18 @@ def _feed(image: ImageFile.ImageFile, data: bytes, coded: jpeg.Coded) -> jpeg.Fe
     return None
 
 
+class _Stream(io.BytesIO):
+    """A file that is read in so many pieces only; a small one can have millions, and take minutes."""
+
+    _pieces = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._pieces += 1
+        if self._pieces > MOST_PIECES:
+            raise UnreadableImage(f"a file of more than {MOST_PIECES} pieces", "convert it to JPEG or PNG")
+        return super().read(size)
+
+
 @dataclass(frozen=True, eq=False)
 class _Attempt:
     """Decodes with the settings of `decode`; a file may need several."""
@@ -400,7 +417,9 @@ class _Attempt:
         opener = _opener_for(data[:HEAD_BYTES])[1] if kind not in _OPENERS else _OPENERS[kind]
         if kind == ICO:
             _refuse_large_icons(data, self.max_pixels)
-        with opener(io.BytesIO(data)) as image:
+        if kind == PNM and data[1:2] in b"123" and data.count(b"#") > MOST_COMMENTS:
+            raise UnreadableImage(f"a PNM of more than {MOST_COMMENTS} comments", "convert it to JPEG or PNG")
+        with opener(_Stream(data)) as image:
             width, height = image.size
             _refuse_large(width, height, self.max_pixels)
             _refuse_camera_raw(image)
