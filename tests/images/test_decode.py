@@ -227,6 +227,7 @@ PIECES = decode_module.MOST_PIECES
         png_header(1, 1)[:33] + (bytes(4) + b"teSt" + zlib.crc32(b"teSt").to_bytes(4, "big")) * PIECES,
         b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\1x\0" * PIECES,
         b"P6\n#" + b"x" * PIECES + b"\n1 1 255\n\0\0\0",
+        b"II*\0\x08\0\0\0\1\0\x11\1\4\0" + (PIECES + 1).to_bytes(4, "little") + bytes(4 * PIECES),
     ],
 )
 def test_millions_of_pieces_are_not_waited_for(data):

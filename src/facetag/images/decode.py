@@ -399,8 +399,7 @@ class _Stream(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._pieces += 1
-        if self._pieces > MOST_PIECES:
-            raise UnreadableImage(f"a file of more than {MOST_PIECES} pieces", "convert it to JPEG or PNG")
+        _refuse_pieces(self._pieces)
         return super().read(size)
 
 
@@ -419,6 +418,8 @@ class _Attempt:
             _refuse_large_icons(data, self.max_pixels)
         if kind == PNM and data[1:2] in b"123" and data.count(b"#") > MOST_COMMENTS:
             raise UnreadableImage(f"a PNM of more than {MOST_COMMENTS} comments", "convert it to JPEG or PNG")
+        if kind == TIFF:
+            _refuse_pieces(tiff.longest_list(data))
         with opener(_Stream(data)) as image:
             width, height = image.size
             _refuse_large(width, height, self.max_pixels)
@@ -446,6 +447,11 @@ class _Attempt:
             reason = f"{width}x{height} takes {taken / 1e6:.0f} MB to decode, over {MOST_BYTES} bytes a pixel allowed"
             raise ImageTooLarge(reason, "raise --max-pixels")
         self.claim(taken)
+
+
+def _refuse_pieces(count: int) -> None:
+    if count > MOST_PIECES:
+        raise UnreadableImage(f"a file of more than {MOST_PIECES} pieces", "convert it to JPEG or PNG")
 
 
 def _refuse_large(width: int, height: int, max_pixels: int) -> None:

@@ -93,6 +93,17 @@ def first_values(data: bytes) -> dict[int, int]:
     return values
 
 
+def longest_list(data: bytes) -> int:
+    """How many values the longest tag has of those that the pixels depend on; 0 of a file without a directory."""
+    try:
+        layout = layout_of(data)
+    except struct.error:
+        return 0
+    code = f"{layout.order}HH{'Q' if layout.is_big else 'I'}"
+    tags = (struct.unpack_from(code, entry) for entry in layout.entries(data))
+    return max((count for tag, _, count in tags if tag in _PIXELS), default=0)
+
+
 def is_camera_raw(data: bytes) -> bool:
     """Whether the first image is a thumbnail, as in NEF and ARW, or the file a DNG."""
     try:
