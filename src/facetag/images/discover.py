@@ -20,6 +20,7 @@ from facetag.remote.store import Entry
 from facetag.remote.url import Url, as_url
 
 _LIST_BLOCK = 1 << 16
+_LONGEST_PATH = 1 << 20  #: bytes in a list, which no system has; more are a list of another kind, read ever more slowly
 _WIDE = 0.3  #: share of NUL bytes in a list that is UTF-16: half of its bytes, where names are plain
 _WIDER = 0.6  #: of one that is UTF-32: three quarters
 _DRAWING = re.compile(r"-[0-9a-f]{16}\.jpg$")  #: how the names of drawings end (`pipeline.drawing`)
@@ -302,6 +303,9 @@ def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
             check_list(block, null)
         *lines, rest = (rest + block).split(end)
         yield from _paths(lines, null)
+        if len(rest) > _LONGEST_PATH:
+            remedy = "leave out -0" if null else "name a list of paths, one a line"
+            raise UsageError(f"a path in the list of --files-from has more than {_LONGEST_PATH} bytes", remedy)
     yield from _paths([rest], null)
 
 
