@@ -393,9 +393,9 @@ def test_what_was_named_and_is_not_there_is_known(tree, tmp_path, monkeypatch):
     assert [path for path in discovery if discovery.was_missing(path)] == ["none.jpg"]
 
 
-@pytest.mark.parametrize(("null", "remedy"), [(True, "leave out -0"), (False, "one a line")])
-def test_a_list_without_ends_is_not_one_path(null, remedy):
+@pytest.mark.parametrize("null", [True, False])
+def test_a_list_without_ends_is_not_one_path(null):
     """It was, after a time that grew with the square of its length."""
     text = (b"a.jpg\n" if null else b"a.jpg ") * 10_000_000
-    with pytest.raises(UsageError, match=f"more than 1048576 bytes; .*{remedy}"):
+    with pytest.raises(UsageError, match=r"more than 1048576 bytes; add -0 where .*, and leave it out"):
         list(files_from(io.BytesIO(text), null))

@@ -345,7 +345,7 @@ def _refuse_unsupported(kind: str, data: bytes, error: Exception) -> None:
     if kind == JPEG:
         what = jpeg.unsupported(data)
     elif kind == TIFF:
-        is_unknown = any(words in str(error) for words in ("unknown pixel mode", "unknown raw mode"))
+        is_unknown = any(phrase in str(error) for phrase in ("unknown pixel mode", "unknown raw mode"))
         what = tiff.unsupported(data) or ("TIFF with such pixels" if is_unknown else "")
     elif kind == TGA and data[16:17] == b"\x0f":
         what = "TGA of 15 bits"

@@ -304,8 +304,8 @@ def files_from(stream: BinaryIO, null: bool = False) -> Iterator[str]:
         *lines, rest = (rest + block).split(end)
         yield from _paths(lines, null)
         if len(rest) > _LONGEST_PATH:
-            remedy = "leave out -0" if null else "name a list of paths, one a line"
-            raise UsageError(f"a path in the list of --files-from has more than {_LONGEST_PATH} bytes", remedy)
+            reason = f"a path in the list of --files-from has more than {_LONGEST_PATH} bytes"
+            raise UsageError(reason, "add -0 where paths end in NUL, and leave it out where they end in lines")
     yield from _paths([rest], null)
 
 
