@@ -29,8 +29,10 @@ HIDDEN = ".facetag."  #: what the names of files begin with that become an outpu
 #: What a file system says that cannot sync a folder or a file.
 UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
 
-#: What documents of facetag begin with, apart from white space; a table that ExifTool reads has its own first column.
-_BEGINNINGS = (b"schema_version", b'{"schema_version"', b'[{"schema_version"', b"[]")
+#: How documents of facetag begin, or all of one without inputs; a table that ExifTool reads has its own first column.
+_OURS = re.compile(
+    rb'schema_version([,\t])path\1status\1|(\[\s*)?\{\s*"schema_version"\s*:\s*\d+\s*,\s*"path"\s*:|\[\s*\]\s*\Z'
+)
 
 #: Other names of what this process has open.
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
@@ -114,8 +116,8 @@ def refuse_foreign(out: str, is_known: bool) -> None:
         return
     file = PartFolder(out).first() if is_folder(out) else out
     head, tail = _ends_of(file, _HEAD, _TAIL) if file else (b"", b"")
-    begins = b"".join(head.split()).startswith(_BEGINNINGS)
-    is_ours = not head or begins or (head.startswith(b"PAR1") and b"schema_version" in tail)
+    is_table = head.startswith(b"PAR1") and b"schema_version" in tail and b"image_width" in tail
+    is_ours = not head or _OURS.match(head.lstrip()) or is_table
     if not is_ours:
         raise UsageError(
             f"{out} was not written by facetag and would be replaced", "choose another --out, or use --overwrite"
