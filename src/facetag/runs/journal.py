@@ -24,6 +24,7 @@ import hashlib
 import os
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,12 +43,18 @@ from facetag.runs.cache_key import CacheKey, key_of_version_1
 from facetag.runs.shards import WHOLE, Shard
 
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
+NEW = ".new"  #: and then, of one that is to replace a journal
 APPLICATION = 0x66746167  #: SQLite's application_id: "ftag"
 SCHEMA = 2  #: SQLite's user_version
 FEW = 10  #: as many inputs may always vanish at once, short of all
 _SUPER = bytes.fromhex("d9d505f920a163d7")  #: a rollback journal ends in it when a name stands before it
 _MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size of a page
-_LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
+#: Endings of what SQLite has beside a database while it writes, and how these begin, unless it is with as many zeros.
+_LOGS = {
+    "-journal": (_SUPER,),
+    "-wal": (bytes.fromhex("377f0682"), bytes.fromhex("377f0683")),
+    "-shm": ((3_007_000).to_bytes(4, sys.byteorder),),
+}
 _DIGEST = 12  #: bytes of a row's digest
 _SEVERAL = "several"  #: the fact `arguments` of an output whose inputs no single command named
 _CACHE = 32  #: MB of pages that SQLite keeps: the index of contents is written in random order
@@ -175,6 +182,7 @@ class Journal:
         self._expected = 0
         with self._handled():
             refuse_strange_files(path)
+            _refuse_no_database(path)
             if not _is_whole(path):
                 raise self._damaged("it is torn")
             name = path if locks else f"{Path(os.path.abspath(path)).as_uri()}?vfs=unix-none"
@@ -526,6 +534,7 @@ def refuse_strange_files(path: str) -> None:
             continue
         if not stat.S_ISREG(mode):
             raise JournalError(f"{file} is not a regular file", "move it away, or choose another --out")
+    _refuse_other_logs(path)
     try:
         with open(path + "-journal", "rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -537,14 +546,37 @@ def refuse_strange_files(path: str) -> None:
         raise JournalError(f"{path}-journal names another file, which SQLite would delete", "move it away")
 
 
-def refuse_other_programs(path: str) -> None:
-    """Before a journal is removed or replaced: a database that another program keeps there is not facetag's to remove.
+def _refuse_other_logs(path: str) -> None:
+    """SQLite deletes what it finds under the names of its logs, whosever that is.
 
     Raises:
-        JournalError: it is one.
+        JournalError: it is none of SQLite's.
     """
-    program = _program(path)
-    if program not in (None, APPLICATION):
+    for ending, beginnings in _LOGS.items():
+        head = _head(path + ending)[: len(beginnings[0])]
+        if any(head) and head not in beginnings:
+            raise JournalError(f"{path}{ending} is not SQLite's, which would delete it", "move it away")
+
+
+def refuse_other_programs(path: str) -> None:
+    """Before a journal is removed or replaced: what another program keeps there is not facetag's to remove.
+
+    Raises:
+        JournalError: it is another's database, or under a name that the user chose no database at all.
+    """
+    if _program(path) not in (None, APPLICATION):
+        raise _of_another_program(path)
+    _refuse_no_database(path)
+    _refuse_other_logs(path)
+
+
+def _refuse_no_database(path: str) -> None:
+    """What has a journal's name is one, however damaged; under a name that the user chose may lie anything.
+
+    Raises:
+        JournalError: it is no database.
+    """
+    if _program(path) is None and _head(path) and not path.removesuffix(NEW).endswith(ENDING):
         raise _of_another_program(path)
 
 
@@ -555,16 +587,21 @@ def is_journal(path: str) -> bool:
 
 def _program(path: str) -> int | None:
     """SQLite's application_id of what lies there; None of what is no database."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            head = stream.read(72)
-    except OSError:
-        return None  # nothing is there, or removing it says what is wrong
+    head = _head(path)
     return int.from_bytes(head[68:72]) if head.startswith(_MAGIC) else None
 
 
+def _head(path: str) -> bytes:
+    """A file's first bytes; none of what is not there or cannot be read, for removing it says what is wrong."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            return stream.read(72)
+    except OSError:
+        return b""
+
+
 def _of_another_program(path: str) -> JournalError:
-    return JournalError(f"{path} belongs to another program", "choose another --out, or move it away")
+    return JournalError(f"{path} belongs to another program", "choose another --out or --journal, or move it away")
 
 
 def _is_whole(path: str) -> bool:

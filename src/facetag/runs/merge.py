@@ -8,7 +8,7 @@ from facetag.errors import UsageError, writing
 from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
 from facetag.formats.writers.layout import WRITERS as LAYOUTS
-from facetag.runs.journal import Journal, make_journal, refuse_other_programs, remove_journal
+from facetag.runs.journal import NEW, Journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.run import Document, publish
 from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
 
@@ -64,7 +64,8 @@ def merge(
 
 def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: bool) -> None:
     """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
-    new = f"{path}.new"
+    new = path + NEW
+    refuse_other_programs(new)
     remove_journal(new)
     make_journal(new, document.out)
     try:
