@@ -126,4 +126,6 @@ def test_a_dry_run_tells_what_would_be_read_and_changes_nothing(facetag, tmp_pat
     _, out, err = facetag("predict", "photos", "--out", "tags.csv", "--dry-run")
     assert out.split() == ["photos/000001.jpg", "photos/new.jpg"]
     assert "4 inputs: 2 kept, 1 changed, 1 new; 2 would be read" in err and everything() == before
+    with open("tags.csv.facetag.sqlite", "rb") as journal:
+        assert journal.read(20)[18:] == b"\1\1"  # plain: reading one with a log leaves files beside it
     assert len(facetag("predict", "photos", "--out", "tags.csv", "--dry-run", "--overwrite")[1].split()) == 4

@@ -51,3 +51,4 @@ def dry_run(
                 yield each, Prospect.KEPT
             else:
                 yield each, Prospect.CHANGED if journal.had(each) else Prospect.NEW
+        journal.rest()

@@ -337,10 +337,14 @@ class Journal:
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
         self._note(finished="yes", inputs=str(inputs), digest=digest, layout=layout)
         self.commit()
-        with self._handled():
-            self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go
-            self._base.execute("PRAGMA journal_mode = DELETE")
+        self.rest()
         return forgotten
+
+    def rest(self) -> None:
+        """What was not committed is forgotten; the journal is one plain file, which can be read where nobody writes."""
+        with self._handled():
+            self._base.execute("ROLLBACK")  # inside a transaction the log cannot go
+            self._base.execute("PRAGMA journal_mode = DELETE")
 
     def records(self) -> Iterator[ImageResult]:
         """The result of every input seen, in the order of their places.
