@@ -25,6 +25,7 @@ from facetag.pipeline.stages import Cascade
 from facetag.results import Status
 from facetag.runs import journal
 from facetag.runs.cache_key import CacheKey
+from facetag.runs.merge import merge
 from facetag.runs.run import Document, Fate, Observers, RunSettings, run
 
 BASIS = CacheKey("localize", "a model")
@@ -507,6 +508,27 @@ def test_appended_inputs_come_behind_what_is_there(archive):
     asked, outcome = go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
     assert (asked, outcome.reused, outcome.gone) == (names(0), 1, 0)
     assert rows_of() == names(5, 1, 0)
+
+
+@pytest.mark.parametrize("before", ["in", "./in", "in/../in", "{here}/in"])
+@pytest.mark.parametrize("after", ["in", "./in", "in//", "in/../in", "{here}/in"])
+def test_appended_inputs_are_known_however_they_are_spelled(archive, before, after):
+    for name in names(*range(3, 20)):
+        (archive / name).unlink()
+    before, after = (each.format(here=archive.parent) for each in (before, after))
+    go(inputs=[before], arguments="first")
+    first = content()
+    (archive / "new.jpg").write_bytes((archive / "000000.jpg").read_bytes())
+    asked, outcome = go(inputs=[after, f"{before}/new.jpg"], arguments="second", append=True)
+    assert (asked, outcome.reused) == ([], 4)
+    assert content().startswith(first) and rows_of() == [*names(0, 1, 2), "new.jpg"]
+
+
+def test_what_was_appended_can_be_merged(archive):
+    go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first")
+    go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
+    assert merge(["out.csv"], "merged.csv") == 3
+    assert content("merged.csv") == content()
 
 
 def test_what_several_commands_appended_is_dropped_by_none_of_them(archive):

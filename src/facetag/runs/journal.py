@@ -40,7 +40,7 @@ from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, key_of_version_1
-from facetag.runs.shards import WHOLE, Shard
+from facetag.runs.shards import WHOLE, Shard, as_line
 
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
 NEW = ".new"  #: and then, of one that is to replace a journal
@@ -234,6 +234,38 @@ class Journal:
         with self._handled():
             row = self._base.execute("SELECT place FROM seen WHERE path = ?", (os.fsencode(path),)).fetchone()
         return row[0] if row else None
+
+    def spelling(self, key: Callable[[str], str]) -> Callable[[str], str]:
+        """From a path to the one under which the same file was seen, or else to itself.
+
+        Args:
+            key: from a path to one spelling of it.
+        """
+        with self._handled():
+            self._base.execute("CREATE TEMP TABLE spelled (key BLOB PRIMARY KEY, path BLOB NOT NULL)")
+            for (path,) in self._base.execute("SELECT path FROM seen ORDER BY place"):
+                if (other := os.fsencode(key(os.fsdecode(path)))) != path:
+                    self._base.execute("INSERT OR IGNORE INTO spelled VALUES (?, ?)", (other, path))
+
+        def seen_as(path: str) -> str:
+            if self.index_of(path) is not None:
+                return path
+            other = key(path)
+            if self.index_of(other) is not None:
+                return other
+            with self._handled():
+                row = self._base.execute("SELECT path FROM spelled WHERE key = ?", (os.fsencode(other),)).fetchone()
+            return os.fsdecode(row[0]) if row else path
+
+        return seen_as
+
+    def seen(self) -> tuple[int, str]:
+        """How many inputs were seen, and SHA-256 over their paths, as `shards.Enumeration` has them."""
+        state = hashlib.sha256()
+        with self._handled():
+            for (path,) in self._base.execute("SELECT path FROM seen ORDER BY place"):
+                state.update(as_line(os.fsdecode(path)))
+        return self._expected, state.hexdigest()
 
     def known(self, path: str) -> Known | None:
         """What an earlier run answered to the file of this path, under the same key."""

@@ -15,6 +15,7 @@ from facetag.formats.parts import PartsWriter
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.layout import Layout
+from facetag.images.discover import name_below
 from facetag.pipeline.engine import Answering
 from facetag.pipeline.failures import NOT_DRAWN, remarked
 from facetag.pipeline.items import Answer
@@ -204,7 +205,10 @@ def _go_on(
     enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
     free = journal.begin()
-    whole = Enumeration(paths, settings.shard, _indices(journal, free) if settings.append else None)
+    if settings.append:
+        whole = Enumeration(map(_as_seen(journal, engine), paths), settings.shard, _indices(journal, free))
+    else:
+        whole = Enumeration(paths, settings.shard)
     outcome = _answer(whole, engine, document, recall, observers)
     if not outcome.finished:
         return outcome
@@ -213,8 +217,15 @@ def _go_on(
         journal.refuse_emptying(document.out)
     with observers.clock.stage(Stage.WRITE):
         publish(journal.records(), document, observers.at)
-        forgotten = journal.finish(whole.inputs, whole.digest, document.layout_text)
+        inputs, digest = journal.seen() if settings.append else (whole.inputs, whole.digest)
+        forgotten = journal.finish(inputs, digest, document.layout_text)
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
+
+
+def _as_seen(journal: Journal, engine: Answering) -> Callable[[str], str]:
+    """From an input that is appended to its path, as it is spelled in what is there: `./a.jpg` may be its `a.jpg`."""
+    name = name_below(engine.start.folder)
+    return journal.spelling(lambda path: name(engine.start.location(path)))
 
 
 def _indices(journal: Journal, free: int) -> Callable[[str], int]:
