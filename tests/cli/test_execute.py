@@ -240,6 +240,17 @@ def test_what_is_misspelt_fails_before_a_model_is_loaded(tmp_path, monkeypatch, 
     assert capfd.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("out", ["a.png/x.csv", "loop.csv", "loop.csv/x.csv", "n" * 300, "n" * 248, "/dev/fd/777"])
+def test_a_name_that_no_output_can_have_fails_before_a_model_is_loaded(tmp_path, monkeypatch, capfd, out):
+    monkeypatch.chdir(tmp_path)
+    save_good(tmp_path, "a.png")
+    os.symlink("loop.csv", "loop.csv")
+    monkeypatch.setattr("facetag.model.load_model", lambda name: pytest.fail("a model was loaded"))
+    assert cli.run(["predict", "a.png", "--format", "csv", "--out", out]) == ExitCode.FATAL
+    said = capfd.readouterr().err
+    assert said.startswith(f"facetag: error: cannot write {out}: ") and said.count("\n") == 1
+
+
 def test_a_file_of_others_is_refused_before_a_model_is_loaded(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     save_good(tmp_path, "a.png")

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from facetag.cli.console import is_quiet, say, shows_bars, speak_as
 from facetag.cli.options import Options, names_in
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
-from facetag.errors import ModelError, UsageError
+from facetag.errors import ModelError, UsageError, writing
 from facetag.model_folder import DEFAULT, shipped_models
 from facetag.remote.url import as_url
 
@@ -217,7 +218,11 @@ def _files_of(options: Options) -> "RunFiles | None":
     from facetag.runs.run_files import RunFiles
 
     if is_regular(options.out):
-        return RunFiles.of(options.out, options.journal)
+        files = RunFiles.of(options.out, options.journal)
+        for path in (files.journal, files.report, *files.locks):
+            with writing(options.out), suppress(FileNotFoundError):
+                os.stat(path)  # its name may be too long where the output's is not
+        return files
     if options.journal:
         raise UsageError("--journal is of an output that is a file", "add --out FILE")
     return None

@@ -94,6 +94,7 @@ def see_folder(out: str) -> None:
     with writing(out):
         if os.path.isdir(out):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _see_name(out)
     if is_regular(out):
         with writing(out):
             folder = os.path.dirname(os.path.realpath(out))
@@ -101,6 +102,16 @@ def see_folder(out: str) -> None:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not os.access(folder, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _see_name(out: str) -> None:
+    """Raises OSError where a name can be no file's: it is too long, leads through a file or round in a circle."""
+    number = _descriptor(out)
+    if number is not None:
+        os.fstat(number)
+    elif out != "-":
+        with suppress(FileNotFoundError):
+            os.stat(out)
 
 
 def refuse_foreign(out: str, is_known: bool) -> None:

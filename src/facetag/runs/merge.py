@@ -47,12 +47,14 @@ def merge(
     layout = first.layout if chosen in LAYOUTS else None  # else it has no columns
     document = Document(out, chosen, cache_key.attributes, cache_key.decide, layout, journal)
     if not is_regular(out):
+        if journal:
+            raise UsageError("--journal is of an output that is a file", "add --out FILE")
         publish((row.record for row in merged(parts)), document)
         return first.inputs
     files = document.files
     if os.path.realpath(files.journal) in {os.path.realpath(journal_of(output)) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
-    refuse_to_replace(out)
+    refuse_to_replace(out, *outputs)
     with files.locked(lock_wait) as for_sqlite:
         document = replace(document, out=as_it_is(out))
         if not overwrite:
