@@ -1,7 +1,9 @@
 """`predict --sidecar`, `--crop-dir` and `facetag untag` from end to end, on pictures that the test makes."""
 
+import io
 import os
 import sqlite3
+import sys
 from contextlib import closing
 
 import cv2
@@ -107,6 +109,14 @@ def test_a_planted_link_is_not_written_through(facetag, tmp_path):
     facetag("predict", "photos/000000.jpg", "--crop-dir", "faces")
     assert victim.read_text() == "mine" and cv2.imread(str(faces / name)) is not None
     assert list(discover(["faces"])) == []
+
+
+def test_a_dry_run_prints_every_name_in_every_locale(facetag, tmp_path, monkeypatch):
+    (tmp_path / "photos" / "\u65e5\u672c.jpg").write_bytes((tmp_path / "photos" / "000000.jpg").read_bytes())
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", printed)
+    assert facetag("predict", "photos", "--out", "tags.csv", "--dry-run")[0] == ExitCode.OK
+    assert "photos/\u65e5\u672c.jpg\n".encode() in printed.buffer.getvalue()
 
 
 def test_a_dry_run_tells_what_would_be_read_and_changes_nothing(facetag, tmp_path):
