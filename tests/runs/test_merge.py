@@ -144,9 +144,9 @@ def test_what_facetag_did_not_write_is_not_replaced_unless_told(tmp_path):
 def test_no_shard_is_replaced_by_the_whole(tmp_path):
     one, two = shards(tmp_path, 2)
     before = Path(one).read_bytes()
-    for out, journal in ((one, None), (one, str(tmp_path / "apart")), (str(tmp_path / "x.csv"), next_to(one, ENDING))):
+    for out, apart in ((one, None), (one, str(tmp_path / "apart")), (str(tmp_path / "x.csv"), next_to(one, ENDING))):
         with pytest.raises(UsageError, match=r"is one of the shards|is read and would be replaced"):
-            merge([one, two], out, journal=journal)
+            merge([one, two], out, journal=apart)
     assert Path(one).read_bytes() == before
     with pytest.raises(UsageError, match="--journal is of an output that is a file"):
         merge([one, two], "-", journal=str(tmp_path / "apart"))
