@@ -22,11 +22,11 @@ from facetag.pipeline.engine import Engine
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
-from facetag.results import Status
+from facetag.results import ImageResult, Status
 from facetag.runs import journal
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.merge import merge
-from facetag.runs.run import Document, Fate, Observers, RunSettings, run
+from facetag.runs.run import Document, Fate, Observers, RunSettings, publish, run
 
 BASIS = CacheKey("localize", "a model")
 
@@ -522,6 +522,34 @@ def test_appended_inputs_are_known_however_they_are_spelled(archive, before, aft
     asked, outcome = go(inputs=[after, f"{before}/new.jpg"], arguments="second", append=True)
     assert (asked, outcome.reused) == ([], 4)
     assert content().startswith(first) and rows_of() == [*names(0, 1, 2), "new.jpg"]
+
+
+def test_nothing_is_appended_to_an_output_whose_journal_is_gone(archive):
+    go(inputs=["in/000000.jpg"], append=True)
+    before = content()
+    for lose in (os.unlink, lambda path: open(path, "w").close()):
+        lose("out.csv.facetag.sqlite")
+        with pytest.raises(UsageError, match=r"out.csv has no journal at .*out.csv.facetag.sqlite, so nothing"):
+            go(inputs=["in/000001.jpg"], append=True)
+        assert content() == before
+
+
+def test_answers_to_another_question_that_stay_in_an_output_are_said(archive, capfd):
+    go(inputs=["in/000000.jpg", "in/000001.jpg"], append=True)
+    go(inputs=["in/000002.jpg"], append=True)
+    assert not capfd.readouterr().err
+    go(inputs=["in/000001.jpg"], append=True, basis=replace(BASIS, min_face=2))
+    assert "warning: out.csv keeps 2 answers of another model or other settings\n" in capfd.readouterr().err
+    assert rows_of() == names(0, 1, 2)
+
+
+def test_faces_that_lack_an_attribute_are_one_line(archive):
+    def decide(record):
+        raise KeyError("Male")
+
+    with pytest.raises(UsageError, match=r"^out.csv keeps faces without Male, of another model or other --exclude"):
+        publish([ImageResult("a.jpg", Status.OK)], Document("out.csv", "csv", ("Male",), decide))
+    assert not os.path.exists("out.csv")
 
 
 def test_what_was_appended_can_be_merged(archive):

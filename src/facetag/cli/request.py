@@ -81,7 +81,7 @@ def request_of(context: typer.Context, options: Options) -> Request:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
             what is read, or what facetag did not write.
     """
-    from facetag.formats.destination import refuse_foreign, refuse_to_replace, see_folder
+    from facetag.formats.destination import refuse_foreign, refuse_lost_journal, refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
@@ -92,6 +92,8 @@ def request_of(context: typer.Context, options: Options) -> Request:
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     if files and not as_url(options.out) and not options.overwrite:
         refuse_foreign(options.out, files.know_out)
+        if options.append:
+            refuse_lost_journal(options.out, files.journal)
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(

@@ -135,6 +135,18 @@ def refuse_foreign(out: str, is_known: bool) -> None:
         )
 
 
+def refuse_lost_journal(out: str, journal: str) -> None:
+    """See that an output that is to be added to has the journal that it is written from, or nothing to lose.
+
+    Raises:
+        UsageError: it holds something, and its journal is gone.
+    """
+    file = PartFolder(out).first() if is_folder(out) else out
+    is_kept = os.path.exists(journal) and os.path.getsize(journal) > 0
+    if not is_kept and file and _ends_of(file, 1, 0)[0]:
+        raise UsageError(f"{out} has no journal at {journal}, so nothing can be added to it", "choose another --out")
+
+
 def _ends_of(out: str, head: int, tail: int) -> tuple[bytes, bytes]:
     """So many first and last bytes of an output; none of one that is not there, or no regular file, or cannot be read:
     who cannot read it may still replace it."""

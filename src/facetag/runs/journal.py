@@ -83,6 +83,7 @@ ON CONFLICT (path) DO UPDATE SET
 """
 _SEE = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
 _ANSWERED = "SELECT input FROM seen WHERE input IS NOT NULL"
+_OTHERS = "SELECT count(*) FROM seen JOIN inputs ON inputs.id = seen.input WHERE inputs.key <> ?"
 _FORGOTTEN = f"SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})"
 # Both subqueries are evaluated once: what is asked of each row is one look into a tree.
 _GONE = f"""
@@ -266,6 +267,11 @@ class Journal:
             for (path,) in self._base.execute("SELECT path FROM seen ORDER BY place"):
                 state.update(as_line(os.fsdecode(path)))
         return self._expected, state.hexdigest()
+
+    def count_of_others(self) -> int:
+        """How many of the inputs seen have their answer under another key: an earlier run's, which is kept."""
+        with self._handled():
+            return int(self._base.execute(_OTHERS, (self._key,)).fetchone()[0])
 
     def known(self, path: str) -> Known | None:
         """What an earlier run answered to the file of this path, under the same key."""

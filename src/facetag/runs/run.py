@@ -1,5 +1,6 @@
 """A whole run: inputs in, a document out. After a kill the same run goes on with what its journal holds."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -8,8 +9,16 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from facetag.errors import Stopped, writing
-from facetag.formats.destination import Passing, as_it_is, is_regular, open_output, refuse_foreign, unheeded
+from facetag.errors import Stopped, UsageError, writing
+from facetag.formats.destination import (
+    Passing,
+    as_it_is,
+    is_regular,
+    open_output,
+    refuse_foreign,
+    refuse_lost_journal,
+    unheeded,
+)
 from facetag.formats.part_folder import is_folder
 from facetag.formats.parts import PartsWriter
 from facetag.formats.writers import writer_of
@@ -29,6 +38,8 @@ from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 if TYPE_CHECKING:
     from facetag.pipeline.drawing import Drawer
+
+_log = logging.getLogger("facetag")
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,8 @@ def run(
             remove_journal(path)
         else:
             refuse_foreign(document.out, files.know_out)
+        if settings.append:
+            refuse_lost_journal(document.out, path)
         make_journal(path, document.out)
         try:
             with Journal(
@@ -218,6 +231,8 @@ def _go_on(
     with observers.clock.stage(Stage.WRITE):
         publish(journal.records(), document, observers.at)
         inputs, digest = journal.seen() if settings.append else (whole.inputs, whole.digest)
+        if settings.append and (others := journal.count_of_others()):
+            _log.warning("%s keeps %d answers of another model or other settings", document.name, others)
         forgotten = journal.finish(inputs, digest, document.layout_text)
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
 
@@ -305,11 +320,31 @@ def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRes
 
 
 def publish(records: Iterable[ImageResult], document: Document, at: Passing = unheeded) -> None:
-    """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
+    """Write the whole document; a regular file is replaced when all went well.
+
+    Raises:
+        UsageError: as `_decided`.
+        FacetagError: as `open_output`.
+    """
     with _writer(document, at) as writer:
         for record in records:
             with writing(document.name):
-                writer.write(document.decide(record))
+                writer.write(_decided(record, document))
+
+
+def _decided(record: ImageResult, document: Document) -> ImageResult:
+    """What is written of it.
+
+    Raises:
+        UsageError: it was kept from a run that did not answer every attribute that is written.
+    """
+    try:
+        return document.decide(record)
+    except KeyError as error:
+        raise UsageError(
+            f"{document.name} keeps faces without {error.args[0]}, of another model or other --exclude-attributes",
+            "append with the same ones, or choose another --out",
+        ) from error
 
 
 @contextmanager
