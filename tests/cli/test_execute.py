@@ -15,6 +15,7 @@ from facetag.cluster.versions import LIBRARIES
 from facetag.errors import ExitCode
 from facetag.results import Status
 from facetag.runs.listing import Listing
+from facetag.runs.run_report import refuse_other_files
 
 
 @pytest.fixture
@@ -262,6 +263,14 @@ def test_a_file_of_others_is_refused_before_a_model_is_loaded(tmp_path, monkeypa
         "choose another --out, or use --overwrite\n"
     )
     assert (tmp_path / "mine.csv").read_text() == "name,price\n"
+
+
+def test_a_record_of_many_paths_is_a_record(tmp_path):
+    paths = [f"{number}-" + "\u65e5" * 80 for number in range(10_000)]
+    (tmp_path / "x.run.json").write_text(
+        json.dumps({"command": "predict", "outcome": "finished", "versions": {}, "options": {"paths": paths}}, indent=1)
+    )
+    refuse_other_files(str(tmp_path / "x.run.json"))
 
 
 @pytest.mark.parametrize("what", ["link", "text", "folder", "fifo"])

@@ -1,4 +1,5 @@
 import os
+import stat
 import threading
 
 import pytest
@@ -140,6 +141,27 @@ def test_our_documents_are_known_by_how_they_begin(tmp_path, format, attributes,
     out = tmp_path / "out"
     out.write_bytes(written(format, [ImageResult("a.jpg", Status.NO_FACE, "", 64, 48)] * number, attributes))
     refuse_foreign(str(out), is_known=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser gives files away")
+@pytest.mark.parametrize(("is_member", "group", "mode"), [(True, 4321, 0o660), (False, os.getegid(), 0o600)])
+def test_who_may_not_give_files_away_keeps_the_group_or_gives_no_other_its_rights(
+    tmp_path, monkeypatch, is_member, group, mode
+):
+    out = tmp_path / "tags.csv"
+    out.touch()
+    os.chown(out, 1234, 4321)
+    out.chmod(0o660)
+    chown = os.fchown
+
+    def refuse(handle, owner, group):
+        if owner != -1 or not is_member:
+            raise PermissionError
+        chown(handle, owner, group)
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    write(out)
+    assert (out.stat().st_gid, stat.S_IMODE(out.stat().st_mode)) == (group, mode)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -346,10 +346,16 @@ def as_before(target: str, handle: int) -> None:
         before = os.stat(target)
     except OSError:
         return
-    with suppress(OSError):  # only the superuser gives files away
+    mode = stat.S_IMODE(before.st_mode)
+    try:
         os.fchown(handle, before.st_uid, before.st_gid)
+    except OSError:  # only the superuser gives files away; to a group of their own everybody may
+        with suppress(OSError):
+            os.fchown(handle, -1, before.st_gid)
+    if os.fstat(handle).st_gid != before.st_gid:  # another group may do what everybody may
+        mode = mode & ~0o070 | (mode & 0o007) << 3
     with suppress(OSError):  # some shares know no modes
-        os.fchmod(handle, stat.S_IMODE(before.st_mode))
+        os.fchmod(handle, mode)
 
 
 def sync(handle: int) -> bool:
