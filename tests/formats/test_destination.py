@@ -143,6 +143,20 @@ def test_our_documents_are_known_by_how_they_begin(tmp_path, format, attributes,
     refuse_foreign(str(out), is_known=False)
 
 
+def test_a_folder_that_may_be_written_and_not_read_will_do(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags=0, *more, **named):
+        if flags & os.O_DIRECTORY == os.O_DIRECTORY or path == str(tmp_path):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    write(tmp_path / "tags.csv")
+    assert (tmp_path / "tags.csv").read_text() == "new\n"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser gives files away")
 @pytest.mark.parametrize(("is_member", "group", "mode"), [(True, 4321, 0o660), (False, os.getegid(), 0o600)])
 def test_who_may_not_give_files_away_keeps_the_group_or_gives_no_other_its_rights(

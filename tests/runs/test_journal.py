@@ -405,6 +405,13 @@ def test_a_rollback_journal_that_names_another_file_is_refused(path, tmp_path):
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_a_journal_may_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:a?mode=memory", "%41"):
+        filled(name)
+        assert os.path.getsize(name)
+
+
 @pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
 def test_a_users_own_file_under_the_name_of_a_log_stays(tmp_path, ending):
     path, notes = str(tmp_path / "trip"), tmp_path / f"trip{ending}"

@@ -331,9 +331,9 @@ def _temporary(target: str) -> tuple[str, int]:
 
 
 def _remove_leftovers(target: str) -> None:
-    """What killed runs left of this output; this run holds its lock."""
+    """What killed runs left of this output; this run holds its lock. A folder may be closed to who reads."""
     prefix = _leftover_prefix(target)
-    with os.scandir(os.path.dirname(target)) as entries:
+    with suppress(PermissionError), os.scandir(os.path.dirname(target)) as entries:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
                 with suppress(OSError):
@@ -370,14 +370,17 @@ def sync(handle: int) -> bool:
 
 
 def sync_folder(folder: str) -> bool:
-    """So that a new name survives a power cut; where folders cannot be opened it is the system's own business.
+    """So that a new name survives a power cut; where a folder cannot be opened it is the system's own business.
 
     Returns:
         Whether the file system could.
     """
     if not hasattr(os, "O_DIRECTORY"):
         return True
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return False
     try:
         return sync(handle)
     finally:

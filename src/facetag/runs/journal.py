@@ -186,7 +186,8 @@ class Journal:
             _refuse_no_database(path)
             if not _is_whole(path):
                 raise self._damaged("it is torn")
-            name = path if locks else f"{Path(os.path.abspath(path)).as_uri()}?vfs=unix-none"
+            name = os.path.abspath(path)  # `:memory:` is no file to SQLite
+            name = name if locks else f"{Path(name).as_uri()}?vfs=unix-none"
             self._base = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False, uri=not locks)
         try:
             with self._handled():
