@@ -142,8 +142,8 @@ def refuse_lost_journal(out: str, journal: str) -> None:
         UsageError: it holds something, and its journal is gone.
     """
     file = PartFolder(out).first() if is_folder(out) else out
-    is_kept = os.path.exists(journal) and os.path.getsize(journal) > 0
-    if not is_kept and file and _ends_of(file, 1, 0)[0]:
+    has_journal = os.path.exists(journal) and os.path.getsize(journal) > 0
+    if not has_journal and file and _ends_of(file, 1, 0)[0]:
         raise UsageError(f"{out} has no journal at {journal}, so nothing can be added to it", "choose another --out")
 
 
