@@ -25,8 +25,10 @@ from facetag.pipeline.stages import Cascade
 from facetag.results import ImageResult, Status
 from facetag.runs import journal
 from facetag.runs.cache_key import CacheKey
+from facetag.runs.dry_run import Prospect, dry_run
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, Fate, Observers, RunSettings, publish, run
+from facetag.runs.run_files import RunFiles
 
 BASIS = CacheKey("localize", "a model")
 
@@ -522,6 +524,13 @@ def test_appended_inputs_are_known_however_they_are_spelled(archive, before, aft
     asked, outcome = go(inputs=[after, f"{before}/new.jpg"], arguments="second", append=True)
     assert (asked, outcome.reused) == ([], 4)
     assert content().startswith(first) and rows_of() == [*names(0, 1, 2), "new.jpg"]
+
+
+def test_a_dry_run_knows_what_appending_would_know(archive):
+    go(inputs=["in"], arguments="first")
+    engine = Engine.of(Cascade(Counting()), ReadSettings())
+    told = dict(dry_run(discover(["./in"]), engine, RunFiles.of("out.csv"), BASIS, RunSettings(append=True)))
+    assert len(told) == 20 and set(told.values()) == {Prospect.KEPT}
 
 
 def test_nothing_is_appended_to_an_output_whose_journal_is_gone(archive):

@@ -219,7 +219,7 @@ def _go_on(
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
     free = journal.begin()
     if settings.append:
-        whole = Enumeration(map(_as_seen(journal, engine), paths), settings.shard, _indices(journal, free))
+        whole = Enumeration(map(as_seen(journal, engine), paths), settings.shard, _indices(journal, free))
     else:
         whole = Enumeration(paths, settings.shard)
     outcome = _answer(whole, engine, document, recall, observers)
@@ -237,7 +237,7 @@ def _go_on(
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
 
 
-def _as_seen(journal: Journal, engine: Answering) -> Callable[[str], str]:
+def as_seen(journal: Journal, engine: Answering) -> Callable[[str], str]:
     """From an input that is appended to its path, as it is spelled in what is there: `./a.jpg` may be its `a.jpg`."""
     name = name_below(engine.start.folder)
     return journal.spelling(lambda path: name(engine.start.location(path)))
