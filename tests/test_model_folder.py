@@ -1,6 +1,7 @@
 """Attributes and groups are a model's own."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from facetag.errors import ExitCode, ModelError
 from facetag.method.calibration import Calibration
 from facetag.method.svm import LinearSVM
 from facetag.model import load_model, save_model
-from facetag.model_folder import attributes_of, find_model, read_description
+from facetag.model_folder import attributes_of, find_model, read_description, read_facts
 from models import CARD, tiny_model
 
 NAMES = ("Laughing", "Hat", "Beard")
@@ -93,3 +94,11 @@ def test_a_description_without_attributes_is_of_celebas_forty():
 def test_malformed_attributes_are_said(description):
     with pytest.raises(ModelError, match="attributes or groups"):
         attributes_of(description)
+
+
+def test_a_description_of_any_depth_is_one_line(tmp_path):
+    for depth in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit()):  # some can be read, but not written
+        text = '{"format": 2, "name": "deep", "x": ' + "[" * depth + "]" * depth + "}"
+        (tmp_path / "model.json").write_text(text)
+        with pytest.raises(ModelError):
+            read_facts(str(tmp_path))

@@ -111,7 +111,7 @@ def read_facts(name_or_folder: str = DEFAULT) -> ModelFacts:
         verify_model(folder, description)
         thresholds = tuple(map(float, description["thresholds"]))
         fingerprint = hashlib.sha256(read_whole(folder / "model.json")).hexdigest()
-    except (KeyError, OSError, OverflowError, TypeError, ValueError) as error:
+    except (KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise _malformed(folder, error) from error
     if len(thresholds) != len(attributes) or not all(map(isfinite, thresholds)):
         raise _malformed(folder, f"{len(attributes)} finite thresholds are needed, one an attribute")

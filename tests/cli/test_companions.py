@@ -1,7 +1,9 @@
 """`predict --sidecar`, `--crop-dir` and `facetag untag` from end to end, on pictures that the test makes."""
 
+import io
 import os
 import sqlite3
+import sys
 from contextlib import closing
 
 import cv2
@@ -109,6 +111,14 @@ def test_a_planted_link_is_not_written_through(facetag, tmp_path):
     assert list(discover(["faces"])) == []
 
 
+def test_a_dry_run_prints_every_name_in_every_locale(facetag, tmp_path, monkeypatch):
+    (tmp_path / "photos" / "\u65e5\u672c.jpg").write_bytes((tmp_path / "photos" / "000000.jpg").read_bytes())
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", printed)
+    assert facetag("predict", "photos", "--out", "tags.csv", "--dry-run")[0] == ExitCode.OK
+    assert "photos/\u65e5\u672c.jpg\n".encode() in printed.buffer.getvalue()
+
+
 def test_a_dry_run_tells_what_would_be_read_and_changes_nothing(facetag, tmp_path):
     def everything():
         files = [path for path in sorted(tmp_path.rglob("*")) if path.is_file() and "sqlite" not in path.name]
@@ -126,4 +136,6 @@ def test_a_dry_run_tells_what_would_be_read_and_changes_nothing(facetag, tmp_pat
     _, out, err = facetag("predict", "photos", "--out", "tags.csv", "--dry-run")
     assert out.split() == ["photos/000001.jpg", "photos/new.jpg"]
     assert "4 inputs: 2 kept, 1 changed, 1 new; 2 would be read" in err and everything() == before
+    with open("tags.csv.facetag.sqlite", "rb") as journal:
+        assert journal.read(20)[18:] == b"\1\1"  # plain: reading one with a log leaves files beside it
     assert len(facetag("predict", "photos", "--out", "tags.csv", "--dry-run", "--overwrite")[1].split()) == 4

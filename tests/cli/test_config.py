@@ -235,6 +235,13 @@ def test_no_variable_asks_for_help_in_place_of_an_answer(told, monkeypatch, caps
     assert f"{name} is of no option" in capsys.readouterr().err
 
 
+def test_a_file_of_any_size_is_one_line(told, capsys):
+    with open("facetag.toml", "wb") as file:
+        file.truncate(1 << 40)
+    assert cli.run(["predict", "a.jpg"]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("facetag: error: facetag.toml is larger than ")
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(told):
     assert told("tag", toml="\ufeff[tag]\nmin-face = 2\n")[0] == 2.0
 

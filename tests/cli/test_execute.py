@@ -15,6 +15,7 @@ from facetag.cluster.versions import LIBRARIES
 from facetag.errors import ExitCode
 from facetag.results import Status
 from facetag.runs.listing import Listing
+from facetag.runs.run_report import refuse_other_files
 
 
 @pytest.fixture
@@ -240,6 +241,17 @@ def test_what_is_misspelt_fails_before_a_model_is_loaded(tmp_path, monkeypatch, 
     assert capfd.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("out", ["a.png/x.csv", "loop.csv", "loop.csv/x.csv", "n" * 300, "n" * 248, "/dev/fd/777"])
+def test_a_name_that_no_output_can_have_fails_before_a_model_is_loaded(tmp_path, monkeypatch, capfd, out):
+    monkeypatch.chdir(tmp_path)
+    save_good(tmp_path, "a.png")
+    os.symlink("loop.csv", "loop.csv")
+    monkeypatch.setattr("facetag.model.load_model", lambda name: pytest.fail("a model was loaded"))
+    assert cli.run(["predict", "a.png", "--format", "csv", "--out", out]) == ExitCode.FATAL
+    said = capfd.readouterr().err
+    assert said.startswith(f"facetag: error: cannot write {out}: ") and said.count("\n") == 1
+
+
 def test_a_file_of_others_is_refused_before_a_model_is_loaded(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     save_good(tmp_path, "a.png")
@@ -251,6 +263,14 @@ def test_a_file_of_others_is_refused_before_a_model_is_loaded(tmp_path, monkeypa
         "choose another --out, or use --overwrite\n"
     )
     assert (tmp_path / "mine.csv").read_text() == "name,price\n"
+
+
+def test_a_record_of_many_paths_is_a_record(tmp_path):
+    paths = [f"{number}-" + "\u65e5" * 80 for number in range(10_000)]
+    (tmp_path / "x.run.json").write_text(
+        json.dumps({"command": "predict", "outcome": "finished", "versions": {}, "options": {"paths": paths}}, indent=1)
+    )
+    refuse_other_files(str(tmp_path / "x.run.json"))
 
 
 @pytest.mark.parametrize("what", ["link", "text", "folder", "fifo"])

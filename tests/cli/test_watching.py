@@ -168,3 +168,8 @@ def test_what_the_run_writes_is_its_own(tmp_path: Path) -> None:
         assert own(str(tmp_path / "link" / name)), name
     for name in ("a.jpg", "tag.csv", "sub/tags.csv", "sub/#3260447", "#1.jpg", "drawn.jpg"):
         assert not own(str(tmp_path / name)), name
+    apart = watching.is_own(Options(out="/elsewhere/tags.csv", journal=str(tmp_path / "apart")))
+    assert all(
+        apart(str(tmp_path / name)) for name in ("apart", "apart-wal", "apart.lock", "apart.run.json", "#3260447")
+    )
+    assert apart("/elsewhere/tags.csv") and not apart(str(tmp_path / "a.jpg"))

@@ -1,10 +1,14 @@
 import os
+import stat
 import threading
 
 import pytest
+from documents import NAMES, written
 
 from facetag.errors import FacetagError, UsageError
-from facetag.formats.destination import is_regular, open_output, refuse_to_replace
+from facetag.formats.destination import is_regular, open_output, refuse_foreign, refuse_to_replace
+from facetag.formats.writers import WRITERS
+from facetag.results import ImageResult, Status
 
 
 def write(out, text="new\n"):
@@ -110,6 +114,68 @@ def test_pictures_journals_and_what_is_read_are_not_replaced(tmp_path):
         refuse_to_replace(str(table), None, f"{tmp_path}/./a.csv")
     for out in (str(table), "-", str(tmp_path / "new.csv"), str(tmp_path), "/dev/null"):
         refuse_to_replace(out, str(photo))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[ ] buy milk\n[ ] sleep\n",
+        "[](https://example.org)\n",
+        "schema_version: 2\npaths: []\n",
+        "schema_version,name\n",
+        '{"schema_version": "1.0", "licences": []}\n',
+        '[{"schema_version": 1, "name": "mine"}]\n',
+        "PAR1 schema_version PAR1",
+    ],
+)
+def test_what_begins_nearly_as_our_documents_do_is_not_ours(tmp_path, content):
+    (tmp_path / "mine").write_text(content)
+    with pytest.raises(UsageError, match="was not written by facetag and would be replaced"):
+        refuse_foreign(str(tmp_path / "mine"), is_known=False)
+
+
+@pytest.mark.parametrize("format", [name for name in WRITERS if not name.startswith("exiftool")])
+@pytest.mark.parametrize("attributes", [None, NAMES])
+@pytest.mark.parametrize("number", [0, 2])
+def test_our_documents_are_known_by_how_they_begin(tmp_path, format, attributes, number):
+    out = tmp_path / "out"
+    out.write_bytes(written(format, [ImageResult("a.jpg", Status.NO_FACE, "", 64, 48)] * number, attributes))
+    refuse_foreign(str(out), is_known=False)
+
+
+def test_a_folder_that_may_be_written_and_not_read_will_do(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags=0, *more, **named):
+        if flags & os.O_DIRECTORY == os.O_DIRECTORY or path == str(tmp_path):
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    write(tmp_path / "tags.csv")
+    assert (tmp_path / "tags.csv").read_text() == "new\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser gives files away")
+@pytest.mark.parametrize(("is_member", "group", "mode"), [(True, 4321, 0o660), (False, os.getegid(), 0o600)])
+def test_who_may_not_give_files_away_keeps_the_group_or_gives_no_other_its_rights(
+    tmp_path, monkeypatch, is_member, group, mode
+):
+    out = tmp_path / "tags.csv"
+    out.touch()
+    os.chown(out, 1234, 4321)
+    out.chmod(0o660)
+    chown = os.fchown
+
+    def refuse(handle, owner, group):
+        if owner != -1 or not is_member:
+            raise PermissionError
+        chown(handle, owner, group)
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    write(out)
+    assert (out.stat().st_gid, stat.S_IMODE(out.stat().st_mode)) == (group, mode)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

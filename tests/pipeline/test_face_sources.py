@@ -96,6 +96,23 @@ def test_of_two_names_that_differ_in_accents_alone_each_has_its_own_boxes(tmp_pa
     assert neither.warning == "not in b.csv"  # two names could mean it
 
 
+def test_boxes_of_a_photograph_do_not_go_to_another_whose_name_differs_in_accents(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("e\u0301.jpg", "\u00e9.jpg"):
+        (tmp_path / name).touch()
+    find = given(tmp_path / "b.csv", "file,x,y,width,height\n\u00e9.jpg,1,2,3,4\n".encode())
+    apart, composed = find([photo("e\u0301.jpg"), photo("\u00e9.jpg")])
+    assert (boxes_of(apart), apart.warning, boxes_of(composed)) == ([], "not in b.csv", [Box(1, 2, 3, 4)])
+
+
+def test_two_spellings_of_a_name_are_one_photograph(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = f"a.jpg,1,2,3,4\n./a.jpg,5,6,7,8\n{tmp_path}/a.jpg,,,,\nb.jpg,1,1,1,1\n"
+    find = given(tmp_path / "b.csv", f"file,x,y,width,height\n{rows}".encode())
+    (found,) = find([photo("a.jpg")])
+    assert (boxes_of(found), find.unused) == ([Box(1, 2, 3, 4), Box(5, 6, 7, 8)], {"b.jpg"})
+
+
 def test_a_photograph_that_the_file_does_not_name_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     find = given(tmp_path / "b.csv", b"file,x,y,width,height\na.jpg,1,2,3,4\n")

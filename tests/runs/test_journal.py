@@ -21,7 +21,7 @@ from facetag.geometry import Box
 from facetag.pipeline.items import Source
 from facetag.results import FaceResult, ImageResult, Status
 from facetag.runs.cache_key import AT_WRITING, CacheKey
-from facetag.runs.journal import Journal, remove_journal
+from facetag.runs.journal import Journal, refuse_other_programs, remove_journal
 from facetag.runs.shards import Shard
 
 BASIS = CacheKey("predict", "a model", attributes=("Male", "Young"), thresholds=(0.5, 0.25), unsure_from=(0.4, 0.25))
@@ -403,6 +403,35 @@ def test_a_rollback_journal_that_names_another_file_is_refused(path, tmp_path):
     with pytest.raises(JournalError, match="names another file, which SQLite would delete"):
         Journal(path, BASIS)
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_a_journal_may_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:a?mode=memory", "%41"):
+        filled(name)
+        assert os.path.getsize(name)
+
+
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+def test_a_users_own_file_under_the_name_of_a_log_stays(tmp_path, ending):
+    path, notes = str(tmp_path / "trip"), tmp_path / f"trip{ending}"
+    notes.write_text("my notes")
+    for refused in (lambda: Journal(path, BASIS), lambda: refuse_other_programs(path)):
+        with pytest.raises(JournalError, match=f"trip{ending} is not SQLite's, which would delete it; move it away"):
+            refused()
+    assert notes.read_text() == "my notes" and os.listdir(tmp_path) == [notes.name]
+
+
+def test_what_lies_under_a_name_that_the_user_chose_is_no_journal_to_remove(tmp_path, path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes")
+    for refused in (lambda: Journal(str(notes), BASIS), lambda: refuse_other_programs(str(notes))):
+        with pytest.raises(JournalError, match=r"notes.txt belongs to another program"):
+            refused()
+    assert notes.read_text() == "my notes"
+    with open(path, "w") as stream:
+        stream.write("a damaged journal of ours, by its name")
+    refuse_other_programs(path)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,17 @@ def test_what_facetag_did_not_write_is_not_replaced_unless_told(tmp_path):
     assert len(rows(out)[0]) == len(RECORDS)
 
 
+def test_no_shard_is_replaced_by_the_whole(tmp_path):
+    one, two = shards(tmp_path, 2)
+    before = Path(one).read_bytes()
+    for out, apart in ((one, None), (one, str(tmp_path / "apart")), (str(tmp_path / "x.csv"), next_to(one, ENDING))):
+        with pytest.raises(UsageError, match=r"is one of the shards|is read and would be replaced"):
+            merge([one, two], out, journal=apart)
+    assert Path(one).read_bytes() == before
+    with pytest.raises(UsageError, match="--journal is of an output that is a file"):
+        merge([one, two], "-", journal=str(tmp_path / "apart"))
+
+
 def test_the_database_of_another_program_stays(tmp_path):
     out = tmp_path / "merged.csv"
     with closing(sqlite3.connect(next_to(str(out), ENDING))) as base:

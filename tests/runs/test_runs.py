@@ -22,10 +22,13 @@ from facetag.pipeline.engine import Engine
 from facetag.pipeline.face_sources import Found
 from facetag.pipeline.loader import ReadSettings
 from facetag.pipeline.stages import Cascade
-from facetag.results import Status
+from facetag.results import ImageResult, Status
 from facetag.runs import journal
 from facetag.runs.cache_key import CacheKey
-from facetag.runs.run import Document, Fate, Observers, RunSettings, run
+from facetag.runs.dry_run import Prospect, dry_run
+from facetag.runs.merge import merge
+from facetag.runs.run import Document, Fate, Observers, RunSettings, publish, run
+from facetag.runs.run_files import RunFiles
 
 BASIS = CacheKey("localize", "a model")
 
@@ -507,6 +510,62 @@ def test_appended_inputs_come_behind_what_is_there(archive):
     asked, outcome = go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
     assert (asked, outcome.reused, outcome.gone) == (names(0), 1, 0)
     assert rows_of() == names(5, 1, 0)
+
+
+@pytest.mark.parametrize("before", ["in", "./in", "in/../in", "{here}/in"])
+@pytest.mark.parametrize("after", ["in", "./in", "in//", "in/../in", "{here}/in"])
+def test_appended_inputs_are_known_however_they_are_spelled(archive, before, after):
+    for name in names(*range(3, 20)):
+        (archive / name).unlink()
+    before, after = (each.format(here=archive.parent) for each in (before, after))
+    go(inputs=[before], arguments="first")
+    first = content()
+    (archive / "new.jpg").write_bytes((archive / "000000.jpg").read_bytes())
+    asked, outcome = go(inputs=[after, f"{before}/new.jpg"], arguments="second", append=True)
+    assert (asked, outcome.reused) == ([], 4)
+    assert content().startswith(first) and rows_of() == [*names(0, 1, 2), "new.jpg"]
+
+
+def test_a_dry_run_knows_what_appending_would_know(archive):
+    go(inputs=["in"], arguments="first")
+    engine = Engine.of(Cascade(Counting()), ReadSettings())
+    told = dict(dry_run(discover(["./in"]), engine, RunFiles.of("out.csv"), BASIS, RunSettings(append=True)))
+    assert len(told) == 20 and set(told.values()) == {Prospect.KEPT}
+
+
+def test_nothing_is_appended_to_an_output_whose_journal_is_gone(archive):
+    go(inputs=["in/000000.jpg"], append=True)
+    before = content()
+    for lose in (os.unlink, lambda path: open(path, "w").close()):
+        lose("out.csv.facetag.sqlite")
+        with pytest.raises(UsageError, match=r"out.csv has no journal at .*out.csv.facetag.sqlite, so nothing"):
+            go(inputs=["in/000001.jpg"], append=True)
+        assert content() == before
+
+
+def test_answers_to_another_question_that_stay_in_an_output_are_said(archive, capfd):
+    go(inputs=["in/000000.jpg", "in/000001.jpg"], append=True)
+    go(inputs=["in/000002.jpg"], append=True)
+    assert not capfd.readouterr().err
+    go(inputs=["in/000001.jpg"], append=True, basis=replace(BASIS, min_face=2))
+    assert "warning: out.csv keeps 2 answers of another model or other settings\n" in capfd.readouterr().err
+    assert rows_of() == names(0, 1, 2)
+
+
+def test_faces_that_lack_an_attribute_are_one_line(archive):
+    def decide(record):
+        raise KeyError("Male")
+
+    with pytest.raises(UsageError, match=r"^out.csv keeps faces without Male, of another model or other --exclude"):
+        publish([ImageResult("a.jpg", Status.OK)], Document("out.csv", "csv", ("Male",), decide))
+    assert not os.path.exists("out.csv")
+
+
+def test_what_was_appended_can_be_merged(archive):
+    go(inputs=["in/000005.jpg", "in/000001.jpg"], arguments="first")
+    go(inputs=["in/000000.jpg", "in/000001.jpg"], arguments="second", append=True)
+    assert merge(["out.csv"], "merged.csv") == 3
+    assert content("merged.csv") == content()
 
 
 def test_what_several_commands_appended_is_dropped_by_none_of_them(archive):

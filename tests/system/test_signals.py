@@ -71,7 +71,7 @@ def wait_for(process, words):
 def test_the_first_signal_lets_the_batch_end_and_the_same_command_goes_on(
     start, archive, model_folder, monkeypatch, number, code, word
 ):  # fmt: skip
-    (archive / "tags.csv").write_text("schema_version,of an older run")
+    (archive / "tags.csv").write_text("schema_version,path,status,of an older run")
     process = start("--out", "tags.csv", "--batch", "4")
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
@@ -80,7 +80,7 @@ def test_the_first_signal_lets_the_batch_end_and_the_same_command_goes_on(
     assert told == "facetag: finishing what is in hand; once more ends it at once"
     assert stopped.startswith("facetag: stopped after ") and stopped.endswith(" inputs; the same command goes on")
     assert farewell == f"facetag: {word}"
-    assert (archive / "tags.csv").read_text() == "schema_version,of an older run" and not (
+    assert (archive / "tags.csv").read_text() == "schema_version,path,status,of an older run" and not (
         archive / "tags.csv.run.json"
     ).exists()
 

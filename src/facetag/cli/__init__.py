@@ -37,7 +37,7 @@ from facetag.cli.console import (
     LogFormat,
     complain,
     complain_with_traceback,
-    replace_closed_streams,
+    mend_streams,
     speak,
     take_leave,
 )
@@ -138,7 +138,7 @@ def facetag(
 
 def main() -> None:
     """Entry point of `facetag`."""
-    replace_closed_streams()
+    mend_streams()
     sys.unraisablehook = _end_where_it_was_lost
     code = run(sys.argv[1:])
     if _is_busy():

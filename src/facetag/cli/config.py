@@ -33,6 +33,7 @@ from facetag.errors import UsageError
 FILE = "facetag.toml"  #: read when it lies in the current folder
 OWN = "facetag/config.toml"  #: the user's own, in the folder of configurations
 PREFIX = "FACETAG"  #: of environment variables
+_MOST = 1 << 20  #: bytes of a file that are read, for a stranger's may have any size
 
 #: Options that FILE may set although nobody named it. A new option is not among them until it is written here.
 HARMLESS = frozenset({
@@ -134,10 +135,14 @@ def read_toml(file: Path) -> dict[str, Any]:
     """The file as plain data.
 
     Raises:
-        UsageError: it cannot be read or is not TOML.
+        UsageError: it cannot be read, is too large or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))  # editors of Windows write a mark
+        with file.open("rb") as stream:
+            data = stream.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise UsageError(f"{file} is larger than {_MOST} bytes", "see docs/configuration.md for its form")
+        return tomllib.loads(data.decode("utf-8-sig"))  # editors of Windows write a mark
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", "check the path and its permissions") from error
     except (ValueError, RecursionError) as error:

@@ -5,6 +5,7 @@ is one object with `time`, `level`, `message` and whatever fields the message ha
 """
 
 import atexit
+import io
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import typer
 
 from facetag.errors import UsageError, visible
+from facetag.formats.path_encoding import escape
 
 LogFormat = Literal["text", "json"]
 
@@ -88,14 +90,22 @@ def speak(form: LogFormat | None = None, level: int | None = None) -> None:
 speak("text", logging.INFO)
 
 
-def replace_closed_streams() -> None:
+def mend_streams() -> None:
     """Give a program that was started with a closed standard stream (`>&-`) one that keeps its number from other files.
 
     What is said on standard error is lost then; data are not: reading and writing them is an error of the system.
+    Letters that the locale does not know are spelled out.
     """
     for name, flags, mode in (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_RDWR, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def print_path(path: str) -> None:
+    """A path on standard output, in the one line of UTF-8 that documents have, whatever the locale's encoding is."""
+    sys.stdout.buffer.write(f"{escape(path)}\n".encode())
 
 
 def speak_as(form: LogFormat | None, quiet: bool, verbose: bool) -> None:

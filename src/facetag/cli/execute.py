@@ -8,13 +8,13 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from facetag.cli.console import complain, detail, say, take_leave
+from facetag.cli.console import complain, detail, print_path, say, take_leave
 from facetag.cli.options import OF_PREDICT, Options
 from facetag.cli.progress import Watch
 from facetag.cli.request import Asked, Request
 from facetag.cluster.versions import versions
 from facetag.errors import BudgetSpent, ExitCode, InputsFailed, OutputLocked, UsageError
-from facetag.formats.path_encoding import escape, one_line
+from facetag.formats.path_encoding import one_line
 from facetag.images.discover import Discovery
 from facetag.pipeline.question import Question
 from facetag.pipeline.timing import Stopwatch
@@ -87,7 +87,7 @@ def foresee(command: str, request: Request, inputs: Discovery, asked: Asked) -> 
     for path, prospect in dry_run(inputs, asked.engine, request.files, cache_key, request.how):
         counts[prospect] += 1
         if prospect is not Prospect.KEPT:
-            print(escape(path))
+            print_path(path)
     listed = ", ".join(f"{counts[prospect]} {prospect}" for prospect in Prospect)
     unknown = counts[Prospect.CHANGED] + counts[Prospect.NEW]
     fields = {str(prospect): count for prospect, count in counts.items()}

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from facetag.cli.console import is_quiet, say, shows_bars, speak_as
 from facetag.cli.options import Options, names_in
 from facetag.cli.session import Session
 from facetag.cli.signals import Signals
-from facetag.errors import ModelError, UsageError
+from facetag.errors import ModelError, UsageError, writing
 from facetag.model_folder import DEFAULT, shipped_models
 from facetag.remote.url import as_url
 
@@ -80,7 +81,7 @@ def request_of(context: typer.Context, options: Options) -> Request:
         UsageError: no format or budget is known by that name, options do not fit together, or the output would replace
             what is read, or what facetag did not write.
     """
-    from facetag.formats.destination import refuse_foreign, refuse_to_replace, see_folder
+    from facetag.formats.destination import refuse_foreign, refuse_lost_journal, refuse_to_replace, see_folder
     from facetag.formats.writers import format_of
     from facetag.formats.writers.layout import layout_of
     from facetag.runs.failure_budget import budget_of
@@ -91,6 +92,8 @@ def request_of(context: typer.Context, options: Options) -> Request:
     refuse_to_replace(options.out, options.files_from, str(options.boxes) if options.boxes else None)
     if files and not as_url(options.out) and not options.overwrite:
         refuse_foreign(options.out, files.know_out)
+        if options.append:
+            refuse_lost_journal(options.out, files.journal)
     speak_as(options.log_format, options.quiet, options.verbose)
     format = format_of(options.out, options.format)
     return Request(
@@ -217,7 +220,11 @@ def _files_of(options: Options) -> "RunFiles | None":
     from facetag.runs.run_files import RunFiles
 
     if is_regular(options.out):
-        return RunFiles.of(options.out, options.journal)
+        files = RunFiles.of(options.out, options.journal)
+        for path in (files.journal, files.report, *files.locks):
+            with writing(options.out), suppress(FileNotFoundError):
+                os.stat(path)  # its name may be too long where the output's is not
+        return files
     if options.journal:
         raise UsageError("--journal is of an output that is a file", "add --out FILE")
     return None

@@ -125,17 +125,19 @@ class _Received:
 
 
 def is_own(options: Options) -> Callable[[str], bool]:
-    """Whether a changed file is what the run itself writes: its output and what lies beside it, drawings, crops,
-    sidecars, and a lock that has no name yet, which Linux calls by `#` and its number."""
-    out = os.path.realpath(options.out)
-    own_folder, name = os.path.dirname(out), os.path.basename(out)
-    written = [folder for folder in (options.draw, options.crop_dir, is_folder(options.out) and out) if folder]
+    """Whether a changed file is what the run itself writes: its output, its journal, what lies beside them,
+    drawings, crops, sidecars, and a lock that has no name yet, which Linux calls by `#` and its number."""
+    named = [os.path.split(os.path.realpath(file)) for file in (options.out, options.journal) if file]
+    written = [folder for folder in (options.draw, options.crop_dir, is_folder(options.out) and options.out) if folder]
     folders = [os.path.join(os.path.realpath(folder), "") for folder in written]
 
     def own(path: str) -> bool:
         path = os.path.realpath(path)
         folder, changed = os.path.split(path)
-        ours = folder == own_folder and (changed.startswith((name, HIDDEN)) or _NAMELESS.fullmatch(changed))
-        return bool(ours) or changed.endswith(".xmp") or any(path.startswith(each) for each in folders)
+        ours = any(
+            folder == own_folder and (changed.startswith((name, HIDDEN)) or _NAMELESS.fullmatch(changed))
+            for own_folder, name in named
+        )
+        return ours or changed.endswith(".xmp") or any(path.startswith(each) for each in folders)
 
     return own

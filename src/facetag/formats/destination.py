@@ -29,8 +29,10 @@ HIDDEN = ".facetag."  #: what the names of files begin with that become an outpu
 #: What a file system says that cannot sync a folder or a file.
 UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
 
-#: What documents of facetag begin with, apart from white space; a table that ExifTool reads has its own first column.
-_BEGINNINGS = (b"schema_version", b'{"schema_version"', b'[{"schema_version"', b"[]")
+#: How documents of facetag begin, or all of one without inputs; a table that ExifTool reads has its own first column.
+_OURS = re.compile(
+    rb'schema_version([,\t])path\1status\1|(\[\s*)?\{\s*"schema_version"\s*:\s*\d+\s*,\s*"path"\s*:|\[\s*\]\s*\Z'
+)
 
 #: Other names of what this process has open.
 _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|\d+)/fd)/(\d+)")
@@ -92,6 +94,7 @@ def see_folder(out: str) -> None:
     with writing(out):
         if os.path.isdir(out):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _see_name(out)
     if is_regular(out):
         with writing(out):
             folder = os.path.dirname(os.path.realpath(out))
@@ -99,6 +102,16 @@ def see_folder(out: str) -> None:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not os.access(folder, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _see_name(out: str) -> None:
+    """Raises OSError where a name can be no file's: it is too long, leads through a file or round in a circle."""
+    number = _descriptor(out)
+    if number is not None:
+        os.fstat(number)
+    elif out != "-":
+        with suppress(FileNotFoundError):
+            os.stat(out)
 
 
 def refuse_foreign(out: str, is_known: bool) -> None:
@@ -114,12 +127,24 @@ def refuse_foreign(out: str, is_known: bool) -> None:
         return
     file = PartFolder(out).first() if is_folder(out) else out
     head, tail = _ends_of(file, _HEAD, _TAIL) if file else (b"", b"")
-    begins = b"".join(head.split()).startswith(_BEGINNINGS)
-    is_ours = not head or begins or (head.startswith(b"PAR1") and b"schema_version" in tail)
+    is_table = head.startswith(b"PAR1") and b"schema_version" in tail and b"image_width" in tail
+    is_ours = not head or _OURS.match(head.lstrip()) or is_table
     if not is_ours:
         raise UsageError(
             f"{out} was not written by facetag and would be replaced", "choose another --out, or use --overwrite"
         )
+
+
+def refuse_lost_journal(out: str, journal: str) -> None:
+    """See that an output that is to be added to has the journal that it is written from, or nothing to lose.
+
+    Raises:
+        UsageError: it holds something, and its journal is gone.
+    """
+    file = PartFolder(out).first() if is_folder(out) else out
+    has_journal = os.path.exists(journal) and os.path.getsize(journal) > 0
+    if not has_journal and file and _ends_of(file, 1, 0)[0]:
+        raise UsageError(f"{out} has no journal at {journal}, so nothing can be added to it", "choose another --out")
 
 
 def _ends_of(out: str, head: int, tail: int) -> tuple[bytes, bytes]:
@@ -306,9 +331,9 @@ def _temporary(target: str) -> tuple[str, int]:
 
 
 def _remove_leftovers(target: str) -> None:
-    """What killed runs left of this output; this run holds its lock."""
+    """What killed runs left of this output; this run holds its lock. A folder may be closed to who reads."""
     prefix = _leftover_prefix(target)
-    with os.scandir(os.path.dirname(target)) as entries:
+    with suppress(PermissionError), os.scandir(os.path.dirname(target)) as entries:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
                 with suppress(OSError):
@@ -321,10 +346,16 @@ def as_before(target: str, handle: int) -> None:
         before = os.stat(target)
     except OSError:
         return
-    with suppress(OSError):  # only the superuser gives files away
+    mode = stat.S_IMODE(before.st_mode)
+    try:
         os.fchown(handle, before.st_uid, before.st_gid)
+    except OSError:  # only the superuser gives files away; to a group of their own everybody may
+        with suppress(OSError):
+            os.fchown(handle, -1, before.st_gid)
+    if os.fstat(handle).st_gid != before.st_gid:  # another group may do what everybody may
+        mode = mode & ~0o070 | (mode & 0o007) << 3
     with suppress(OSError):  # some shares know no modes
-        os.fchmod(handle, stat.S_IMODE(before.st_mode))
+        os.fchmod(handle, mode)
 
 
 def sync(handle: int) -> bool:
@@ -339,14 +370,17 @@ def sync(handle: int) -> bool:
 
 
 def sync_folder(folder: str) -> bool:
-    """So that a new name survives a power cut; where folders cannot be opened it is the system's own business.
+    """So that a new name survives a power cut; where a folder cannot be opened it is the system's own business.
 
     Returns:
         Whether the file system could.
     """
     if not hasattr(os, "O_DIRECTORY"):
         return True
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return False
     try:
         return sync(handle)
     finally:

@@ -68,48 +68,65 @@ class GivenBoxes:
         self.unnamed = 0
         self._folder = Path.cwd() / folder
         self.unused = set(boxes)
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         for seen_from in (self._folder, Path.cwd(), file.absolute().parent):
             for spell in (str, unescape):
-                for name in boxes:
-                    self._names.setdefault(_resolved(seen_from, spell(name)), name)
+                found: dict[str, tuple[str, ...]] = {}
+                for name in boxes:  # `a.jpg` and `./a.jpg` are one
+                    resolved = _resolved(seen_from, spell(name))
+                    found[resolved] = (*found.get(resolved, ()), name)
+                self._names = found | self._names
         self._composed: dict[str, str | None] = {}  # systems differ in how they write accents: None where both exist
-        for resolved, name in self._names.items():
+        for resolved, names in self._names.items():
             key = unicodedata.normalize("NFC", resolved)
-            self._composed[key] = None if self._composed.get(key, name) != name else name
+            other = self._composed.get(key, resolved)
+            self._composed[key] = None if other is None or self._names[other] != names else resolved
 
     @property
     def is_unused(self) -> bool:
         """Whether no photograph has asked for any of its names."""
         return len(self.unused) == len(self._boxes)
 
-    def _name(self, path: str) -> str | None:
+    def _named(self, path: str) -> tuple[str, ...]:
+        """The names in the file that a photograph has; mostly one."""
         resolved = _resolved(self._folder, path)
-        return self._names.get(resolved) or self._composed.get(unicodedata.normalize("NFC", resolved))
+        if resolved in self._names:
+            return self._names[resolved]
+        other = self._composed.get(unicodedata.normalize("NFC", resolved))
+        return () if other is None or _are_two(resolved, other) else self._names[other]
 
     def __call__(self, images: Sequence[LoadedImage], clock: Stopwatch) -> list[Found]:
         return list(map(self._find, images))
 
     def note(self, record: ImageResult) -> None:
         """This input was answered, now or in an earlier run: its name in the file has been asked for."""
-        name = self._name(record.path)
-        self.unnamed += name is None
-        self.unused.discard(name or "")
+        names = self._named(record.path)
+        self.unnamed += not names
+        self.unused.difference_update(names)
 
     def _find(self, image: LoadedImage) -> Found:
-        name = self._name(image.path)
-        if name is None:
+        names = self._named(image.path)
+        if not names:
             return Found((), f"not in {self._file.name}")
-        self.unused.discard(name)
+        self.unused.difference_update(names)
         size = image.width, image.height
-        inside = tuple(Detection(box, 1.0) for box in self._boxes[name] if _is_seen(box.clipped(*size)))
-        outside = len(self._boxes[name]) - len(inside)
+        boxes = [box for name in names for box in self._boxes[name]]
+        inside = tuple(Detection(box, 1.0) for box in boxes if _is_seen(box.clipped(*size)))
+        outside = len(boxes) - len(inside)
         return Found(inside, f"{outside} of its boxes outside the picture" if outside else "")
 
 
 def _is_seen(box: Box) -> bool:
     """Whether a box, cut to its image, is still one when it is written to a tenth of a pixel."""
     return min(box.width, box.height) >= 0.05
+
+
+def _are_two(path: str, other: str) -> bool:
+    """Whether two files lie there; where a system takes accents for the same however they are written, it is one."""
+    try:
+        return not os.path.samefile(path, other)
+    except (OSError, ValueError):
+        return False
 
 
 def _resolved(folder: Path, name: str) -> str:

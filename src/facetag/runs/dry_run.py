@@ -8,7 +8,7 @@ from facetag.pipeline.engine import Answering
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import Journal
-from facetag.runs.run import RunSettings, suffices
+from facetag.runs.run import RunSettings, as_seen, suffices
 from facetag.runs.run_files import RunFiles
 
 
@@ -30,7 +30,7 @@ def dry_run(
     Raises:
         OutputLocked, JournalError, UsageError: as the run itself would.
     """
-    kept = filter(settings.shard.keeps, paths)
+    kept: Iterator[str] = filter(settings.shard.keeps, paths)
     if not files or settings.overwrite or not os.path.exists(files.journal):
         yield from ((each, Prospect.NEW) for each in kept)
         return
@@ -45,9 +45,12 @@ def dry_run(
             append=settings.append,
         ) as journal,
     ):
+        if settings.append:
+            kept = map(as_seen(journal, engine), kept)
         recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:
             if recall.unopened(recall.journalled(each), engine.start.location(each)):
                 yield each, Prospect.KEPT
             else:
                 yield each, Prospect.CHANGED if journal.had(each) else Prospect.NEW
+        journal.rest()

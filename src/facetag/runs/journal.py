@@ -24,6 +24,7 @@ import hashlib
 import os
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,15 +40,21 @@ from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey, key_of_version_1
-from facetag.runs.shards import WHOLE, Shard
+from facetag.runs.shards import WHOLE, Shard, as_line
 
 ENDING = ".facetag.sqlite"  #: of the journal's name, after the output's
+NEW = ".new"  #: and then, of one that is to replace a journal
 APPLICATION = 0x66746167  #: SQLite's application_id: "ftag"
 SCHEMA = 2  #: SQLite's user_version
 FEW = 10  #: as many inputs may always vanish at once, short of all
 _SUPER = bytes.fromhex("d9d505f920a163d7")  #: a rollback journal ends in it when a name stands before it
 _MAGIC = b"SQLite format 3\0"  #: a database begins with it; then comes the size of a page
-_LOGS = ("-journal", "-wal", "-shm")  #: endings of what SQLite has beside a database while it writes
+#: Endings of what SQLite has beside a database while it writes, and how these begin, unless it is with as many zeros.
+_LOGS = {
+    "-journal": (_SUPER,),
+    "-wal": (bytes.fromhex("377f0682"), bytes.fromhex("377f0683")),
+    "-shm": ((3_007_000).to_bytes(4, sys.byteorder),),
+}
 _DIGEST = 12  #: bytes of a row's digest
 _SEVERAL = "several"  #: the fact `arguments` of an output whose inputs no single command named
 _CACHE = 32  #: MB of pages that SQLite keeps: the index of contents is written in random order
@@ -76,6 +83,7 @@ ON CONFLICT (path) DO UPDATE SET
 """
 _SEE = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
 _ANSWERED = "SELECT input FROM seen WHERE input IS NOT NULL"
+_OTHERS = "SELECT count(*) FROM seen JOIN inputs ON inputs.id = seen.input WHERE inputs.key <> ?"
 _FORGOTTEN = f"SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})"
 # Both subqueries are evaluated once: what is asked of each row is one look into a tree.
 _GONE = f"""
@@ -175,9 +183,11 @@ class Journal:
         self._expected = 0
         with self._handled():
             refuse_strange_files(path)
+            _refuse_no_database(path)
             if not _is_whole(path):
                 raise self._damaged("it is torn")
-            name = path if locks else f"{Path(os.path.abspath(path)).as_uri()}?vfs=unix-none"
+            name = os.path.abspath(path)  # `:memory:` is no file to SQLite
+            name = name if locks else f"{Path(name).as_uri()}?vfs=unix-none"
             self._base = sqlite3.connect(name, timeout=30, isolation_level=None, check_same_thread=False, uri=not locks)
         try:
             with self._handled():
@@ -226,6 +236,43 @@ class Journal:
         with self._handled():
             row = self._base.execute("SELECT place FROM seen WHERE path = ?", (os.fsencode(path),)).fetchone()
         return row[0] if row else None
+
+    def spelling(self, key: Callable[[str], str]) -> Callable[[str], str]:
+        """From a path to the one under which the same file was seen, or else to itself.
+
+        Args:
+            key: from a path to one spelling of it.
+        """
+        with self._handled():
+            self._base.execute("CREATE TEMP TABLE spelled (key BLOB PRIMARY KEY, path BLOB NOT NULL)")
+            for (path,) in self._base.execute("SELECT path FROM seen ORDER BY place"):
+                if (other := os.fsencode(key(os.fsdecode(path)))) != path:
+                    self._base.execute("INSERT OR IGNORE INTO spelled VALUES (?, ?)", (other, path))
+
+        def seen_as(path: str) -> str:
+            if self.index_of(path) is not None:
+                return path
+            other = key(path)
+            if self.index_of(other) is not None:
+                return other
+            with self._handled():
+                row = self._base.execute("SELECT path FROM spelled WHERE key = ?", (os.fsencode(other),)).fetchone()
+            return os.fsdecode(row[0]) if row else path
+
+        return seen_as
+
+    def seen(self) -> tuple[int, str]:
+        """How many inputs were seen, and SHA-256 over their paths, as `shards.Enumeration` has them."""
+        state = hashlib.sha256()
+        with self._handled():
+            for (path,) in self._base.execute("SELECT path FROM seen ORDER BY place"):
+                state.update(as_line(os.fsdecode(path)))
+        return self._expected, state.hexdigest()
+
+    def count_of_others(self) -> int:
+        """How many of the inputs seen have their answer under another key: an earlier run's, which is kept."""
+        with self._handled():
+            return int(self._base.execute(_OTHERS, (self._key,)).fetchone()[0])
 
     def known(self, path: str) -> Known | None:
         """What an earlier run answered to the file of this path, under the same key."""
@@ -329,10 +376,14 @@ class Journal:
             self._base.execute(f"DELETE FROM inputs WHERE id NOT IN ({_ANSWERED})")
         self._note(finished="yes", inputs=str(inputs), digest=digest, layout=layout)
         self.commit()
-        with self._handled():
-            self._base.execute("ROLLBACK")  # of nothing; inside a transaction the log cannot go
-            self._base.execute("PRAGMA journal_mode = DELETE")
+        self.rest()
         return forgotten
+
+    def rest(self) -> None:
+        """What was not committed is forgotten; the journal is one plain file, which can be read where nobody writes."""
+        with self._handled():
+            self._base.execute("ROLLBACK")  # inside a transaction the log cannot go
+            self._base.execute("PRAGMA journal_mode = DELETE")
 
     def records(self) -> Iterator[ImageResult]:
         """The result of every input seen, in the order of their places.
@@ -526,6 +577,7 @@ def refuse_strange_files(path: str) -> None:
             continue
         if not stat.S_ISREG(mode):
             raise JournalError(f"{file} is not a regular file", "move it away, or choose another --out")
+    _refuse_other_logs(path)
     try:
         with open(path + "-journal", "rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -537,14 +589,37 @@ def refuse_strange_files(path: str) -> None:
         raise JournalError(f"{path}-journal names another file, which SQLite would delete", "move it away")
 
 
-def refuse_other_programs(path: str) -> None:
-    """Before a journal is removed or replaced: a database that another program keeps there is not facetag's to remove.
+def _refuse_other_logs(path: str) -> None:
+    """SQLite deletes what it finds under the names of its logs, whosever that is.
 
     Raises:
-        JournalError: it is one.
+        JournalError: it is none of SQLite's.
     """
-    program = _program(path)
-    if program not in (None, APPLICATION):
+    for ending, beginnings in _LOGS.items():
+        head = _head(path + ending)[: len(beginnings[0])]
+        if any(head) and head not in beginnings:
+            raise JournalError(f"{path}{ending} is not SQLite's, which would delete it", "move it away")
+
+
+def refuse_other_programs(path: str) -> None:
+    """Before a journal is removed or replaced: what another program keeps there is not facetag's to remove.
+
+    Raises:
+        JournalError: it is another's database, or under a name that the user chose no database at all.
+    """
+    if _program(path) not in (None, APPLICATION):
+        raise _of_another_program(path)
+    _refuse_no_database(path)
+    _refuse_other_logs(path)
+
+
+def _refuse_no_database(path: str) -> None:
+    """What has a journal's name is one, however damaged; under a name that the user chose may lie anything.
+
+    Raises:
+        JournalError: it is no database.
+    """
+    if _program(path) is None and _head(path) and not path.removesuffix(NEW).endswith(ENDING):
         raise _of_another_program(path)
 
 
@@ -555,16 +630,21 @@ def is_journal(path: str) -> bool:
 
 def _program(path: str) -> int | None:
     """SQLite's application_id of what lies there; None of what is no database."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            head = stream.read(72)
-    except OSError:
-        return None  # nothing is there, or removing it says what is wrong
+    head = _head(path)
     return int.from_bytes(head[68:72]) if head.startswith(_MAGIC) else None
 
 
+def _head(path: str) -> bytes:
+    """A file's first bytes; none of what is not there or cannot be read, for removing it says what is wrong."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            return stream.read(72)
+    except OSError:
+        return b""
+
+
 def _of_another_program(path: str) -> JournalError:
-    return JournalError(f"{path} belongs to another program", "choose another --out, or move it away")
+    return JournalError(f"{path} belongs to another program", "choose another --out or --journal, or move it away")
 
 
 def _is_whole(path: str) -> bool:

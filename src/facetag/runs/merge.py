@@ -8,7 +8,7 @@ from facetag.errors import UsageError, writing
 from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
 from facetag.formats.writers.layout import WRITERS as LAYOUTS
-from facetag.runs.journal import Journal, make_journal, refuse_other_programs, remove_journal
+from facetag.runs.journal import NEW, Journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.run import Document, publish
 from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
 
@@ -47,12 +47,14 @@ def merge(
     layout = first.layout if chosen in LAYOUTS else None  # else it has no columns
     document = Document(out, chosen, cache_key.attributes, cache_key.decide, layout, journal)
     if not is_regular(out):
+        if journal:
+            raise UsageError("--journal is of an output that is a file", "add --out FILE")
         publish((row.record for row in merged(parts)), document)
         return first.inputs
     files = document.files
     if os.path.realpath(files.journal) in {os.path.realpath(journal_of(output)) for output in outputs}:
         raise UsageError(f"{out} is one of the shards", "choose another --out")
-    refuse_to_replace(out)
+    refuse_to_replace(out, *outputs)
     with files.locked(lock_wait) as for_sqlite:
         document = replace(document, out=as_it_is(out))
         if not overwrite:
@@ -64,7 +66,8 @@ def merge(
 
 def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: bool) -> None:
     """The document and its journal at `path`; what lies there goes last, so that a merge that fails takes nothing."""
-    new = f"{path}.new"
+    new = path + NEW
+    refuse_other_programs(new)
     remove_journal(new)
     make_journal(new, document.out)
     try:

@@ -1,5 +1,6 @@
 """A whole run: inputs in, a document out. After a kill the same run goes on with what its journal holds."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -8,13 +9,22 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from facetag.errors import Stopped, writing
-from facetag.formats.destination import Passing, as_it_is, is_regular, open_output, refuse_foreign, unheeded
+from facetag.errors import Stopped, UsageError, writing
+from facetag.formats.destination import (
+    Passing,
+    as_it_is,
+    is_regular,
+    open_output,
+    refuse_foreign,
+    refuse_lost_journal,
+    unheeded,
+)
 from facetag.formats.part_folder import is_folder
 from facetag.formats.parts import PartsWriter
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.layout import Layout
+from facetag.images.discover import name_below
 from facetag.pipeline.engine import Answering
 from facetag.pipeline.failures import NOT_DRAWN, remarked
 from facetag.pipeline.items import Answer
@@ -28,6 +38,8 @@ from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 if TYPE_CHECKING:
     from facetag.pipeline.drawing import Drawer
+
+_log = logging.getLogger("facetag")
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,8 @@ def run(
             remove_journal(path)
         else:
             refuse_foreign(document.out, files.know_out)
+        if settings.append:
+            refuse_lost_journal(document.out, path)
         make_journal(path, document.out)
         try:
             with Journal(
@@ -204,7 +218,10 @@ def _go_on(
     enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
     free = journal.begin()
-    whole = Enumeration(paths, settings.shard, _indices(journal, free) if settings.append else None)
+    if settings.append:
+        whole = Enumeration(map(as_seen(journal, engine), paths), settings.shard, _indices(journal, free))
+    else:
+        whole = Enumeration(paths, settings.shard)
     outcome = _answer(whole, engine, document, recall, observers)
     if not outcome.finished:
         return outcome
@@ -213,8 +230,17 @@ def _go_on(
         journal.refuse_emptying(document.out)
     with observers.clock.stage(Stage.WRITE):
         publish(journal.records(), document, observers.at)
-        forgotten = journal.finish(whole.inputs, whole.digest, document.layout_text)
+        inputs, digest = journal.seen() if settings.append else (whole.inputs, whole.digest)
+        if settings.append and (others := journal.count_of_others()):
+            _log.warning("%s keeps %d answers of another model or other settings", document.name, others)
+        forgotten = journal.finish(inputs, digest, document.layout_text)
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
+
+
+def as_seen(journal: Journal, engine: Answering) -> Callable[[str], str]:
+    """From an input that is appended to its path, as it is spelled in what is there: `./a.jpg` may be its `a.jpg`."""
+    name = name_below(engine.start.folder)
+    return journal.spelling(lambda path: name(engine.start.location(path)))
 
 
 def _indices(journal: Journal, free: int) -> Callable[[str], int]:
@@ -294,11 +320,31 @@ def suffices(settings: RunSettings, draw: "Drawer | None") -> Callable[[ImageRes
 
 
 def publish(records: Iterable[ImageResult], document: Document, at: Passing = unheeded) -> None:
-    """Write the whole document; a regular file is replaced when all went well. Raises as `open_output`."""
+    """Write the whole document; a regular file is replaced when all went well.
+
+    Raises:
+        UsageError: as `_decided`.
+        FacetagError: as `open_output`.
+    """
     with _writer(document, at) as writer:
         for record in records:
             with writing(document.name):
-                writer.write(document.decide(record))
+                writer.write(_decided(record, document))
+
+
+def _decided(record: ImageResult, document: Document) -> ImageResult:
+    """What is written of it.
+
+    Raises:
+        UsageError: it was kept from a run that did not answer every attribute that is written.
+    """
+    try:
+        return document.decide(record)
+    except KeyError as error:
+        raise UsageError(
+            f"{document.name} keeps faces without {error.args[0]}, of another model or other --exclude-attributes",
+            "append with the same ones, or choose another --out",
+        ) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from facetag.formats.destination import open_output
 FORMAT = 1  #: of the record; another number means that a field is gone or means something else
 
 ENDING = ".run.json"  #: of the record's name, after the output's
-_LARGEST = 1 << 22  #: bytes of a record that are read
+_LARGEST = 1 << 25  #: bytes of a record that are read: it names every path of the command line
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,15 @@ class Enumeration:
     def __iter__(self) -> Iterator[str]:
         for number, path in enumerate(self._paths):
             self.inputs += 1
-            self._hash.update(f"{escape(path)}\n".encode())
+            self._hash.update(as_line(path))
             if self._shard.keeps(path):
                 self.indices[path] = self._index(path) if self._index else number
                 yield path
+
+
+def as_line(path: str) -> bytes:
+    """What the digest of a run's inputs is told of each."""
+    return f"{escape(path)}\n".encode()
 
 
 def shard_key(path: str) -> int:

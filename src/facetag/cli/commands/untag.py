@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from facetag.cli.console import complain, say
+from facetag.cli.console import complain, print_path, say
 from facetag.errors import ExitCode, FacetagError
 
 Paths = Annotated[
@@ -34,7 +34,7 @@ def untag(paths: Paths, dry_run: DryRun = False, quiet: Quiet = False) -> None:
         try:
             if untag_sidecar(sidecar, dry_run):
                 changed += 1
-                print(escape(sidecar))
+                print_path(sidecar)
         except FacetagError as error:
             refused += 1
             complain(f"{escape(sidecar)}: {error}")
