@@ -9,7 +9,7 @@ heads.safetensors                the fine-tuning heads of LNet_o, LNet_s and ANe
 center_net.safetensors           the centre network of fast-box-free, unfolded
 center_net_with_boxes.safetensors  the same after face boxes, as in fast
 anet_center_net.safetensors      the ANet of fast-box-free with its outputs
-anet_deep.safetensors            the ANet of fast with its outputs, unfolded: a mean of two (mean.py)
+anet_deep.safetensors            the ANet of fast with its outputs, unfolded
 
 anet_grown.safetensors           the same, trained on by studies/fast_grown.toml; it did not become better
 

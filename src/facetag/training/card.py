@@ -83,12 +83,12 @@ _GIVEN_BOXES = """\
   with the boxes of the tuning half of Caltech 10k WebFaces (research)."""
 
 _LABELLED = """
-- ANet also learned from {photographs} photographs of that half and from labels of theirs, {attributes}, which
-  were given by eye where the case is plain (webfaces/tags.csv of the training data, and tags.csv of sets under
-  photographs/; for the shipped model that is studies/webfaces_tags.csv)."""
+- ANet also learned from {photographs} photographs and from labels of theirs, {attributes}, which
+  were given by eye where the case is plain (of that half by webfaces/tags.csv of the training data, of sets under
+  photographs/ by their tags.csv; studies/ has those of the shipped models)."""
 
 _CALIBRATED = """
-- {photographs} photographs of that half whose labels ANet did not see have {share:.0%} of the calibration of the
+- {photographs} other such photographs, whose labels ANet did not see, have {share:.0%} of the calibration of the
   attributes that they were labelled with by eye, where the case is plain (the same files); CelebA has the rest."""
 
 _UTKFACE = """
