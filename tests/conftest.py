@@ -8,6 +8,14 @@ from hypothesis import settings
 # take half of the time. Read when torch is loaded, here and in what tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+#: Tests that run whole commands or cascades, train nets or ask the shipped models, in this process: as slow as those
+#: that start others, and marked as they are.
+WHOLE = (
+    "cli/", "evaluate/", "localization/test_lnet_localizer.py", "pipeline/test_stages.py",
+    "project/", "runs/test_merge.py", "system/", "test_model.py", "test_predictor.py", "training/competitors/",
+    "training/test_cascade.py", "training/test_loop.py",
+)  # fmt: skip
+
 # Machines differ in speed, and a run is to fail for a reason that the next one repeats, here as in CI. Other examples
 # are looked for with --hypothesis-profile=searching.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -56,8 +64,12 @@ def pytest_addoption(parser):
     parser.addoption("--system", action="store_true", help="run the tests that ask exiftool, exiv2, Chromium or jq")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(config, items):
     """Skipped tests are listed with their reason at the end of every run (-ra)."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(WHOLE):
+            item.add_marker("process")
     if not config.getoption("--slow"):
         _skip(items, "slow", "takes minutes; run with --slow")
     if not config.getoption("--system"):

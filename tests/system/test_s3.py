@@ -52,6 +52,7 @@ def bucket(behind, faults):
     """boto3's bucket `photos`, empty, asked past the proxy."""
     bucket = boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{behind}").Bucket("photos")
     bucket.create()
+    bucket.objects.delete()  # moto keeps what tests of other files put there
     yield bucket
     bucket.object_versions.delete()
     bucket.objects.delete()
@@ -235,7 +236,7 @@ def test_a_large_output_comes_in_parts_and_an_upload_that_ends_early_leaves_the_
 def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(
     facetag, photos, bucket, faults, model_folder, tmp_path
 ):
-    bucket.put_object(Key="out/tags.csv", Body=b"schema_version,path,status\r\n")
+    bucket.put_object(Key="out/tags.csv", Body=b"schema_version,path,status,error\r\n")
     hung = []
 
     def hang(method, path):
@@ -252,7 +253,7 @@ def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(
         time.sleep(0.1)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    assert body(bucket, "out/tags.csv") == b"schema_version,path,status\r\n"
+    assert body(bucket, "out/tags.csv") == b"schema_version,path,status,error\r\n"
     faults.first(0, "", "", "")
     faults.seen.clear()
     code, err = facetag("predict", IN, *OUT)

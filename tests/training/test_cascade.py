@@ -732,7 +732,7 @@ def test_a_model_behind_a_centre_network_says_how_it_was_made(taught: Trained) -
         f"ANet also learned from {labelled} photographs" in card
         and "and from labels of theirs, Male, Smiling, which" in card
     )
-    assert f"- {unseen} photographs of that half whose labels ANet did not see" in card and "have 50% of the" in card
+    assert f"- {unseen} other such photographs, whose labels ANet did not see," in card and "have 50% of the" in card
     assert "\n\nTaught by toys.\n" in card
     threshold = load_model(str(taught.model)).thresholds[ATTRIBUTES.index("Male")]
     assert f"\n\nMale is present from {threshold:.2f}, where presence and absence are told equally often" in card
