@@ -23,12 +23,12 @@ def unsupported(data: bytes, reason: str) -> str:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height, as far as they are told where most headers do."""
+    """Width and height of a BMP whose header is sound; 0 and 0 of another."""
     try:
-        header, width, height = struct.unpack_from("<Iii", data, 14)
+        size, width, height, planes, bits = struct.unpack_from("<IiiHH", data, 14)
     except struct.error:
         return 0, 0
-    return (abs(width), abs(height)) if header >= 40 else (0, 0)
+    return (abs(width), abs(height)) if size >= 40 and planes == 1 and bits in _DEPTHS else (0, 0)
 
 
 def in_common_layout(data: bytes) -> bytes:
