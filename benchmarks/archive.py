@@ -2,10 +2,13 @@
 
     python benchmarks/archive.py files --numbers 100000 400000 1000000 --folder /somewhere/with/room
     python benchmarks/archive.py journal --numbers 1000000 10000000 --folder /somewhere/with/room
+    python benchmarks/archive.py shards --numbers 10000000 --folder /somewhere/with/room
 
 `files` makes as many small JPEGs, no two alike, and runs facetag on them, each step in a process of its own: first
 run, unchanged, 1 % changed, half of the folders renamed, eight shards, and their merge. `journal` makes no files: a
-generator feeds the journal and the writer, first with answers that are new, then as if nothing had changed.
+generator feeds the journal and the writer, first with answers that are new, then as if nothing had changed. `shards`
+does that with a journal and a folder of Parquet parts for each of eight shards, merges them into one CSV file with one
+journal, and goes on from there as if nothing had changed.
 
 Every answer is one face with forty probabilities. Seconds are of the processor and of the clock; on a machine with
 other work only the first are to be compared. Memory is the step's peak; the row "idle" is of the libraries alone.
@@ -16,6 +19,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -23,6 +27,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from pyarrow.dataset import dataset
 
 from facetag.attributes import ATTRIBUTES
 from facetag.formats.destination import next_to
@@ -37,7 +42,7 @@ from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, RunSettings, publish, run
-from facetag.runs.shards import WHOLE, Shard
+from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 NUMBERS = (100_000, 400_000, 1_000_000)
 IN_A_FOLDER = 1000
@@ -129,6 +134,21 @@ def journal_known(out: Path, number: int) -> None:
         assert journal.finish(number, "") == 0
 
 
+def shard_new(out: Path, number: int, shard: Shard) -> None:
+    """One shard's answers to so many files, from a generator into a journal and a folder of Parquet parts."""
+    with Journal(next_to(str(out), ENDING), KEY, shard=shard) as journal:
+        journal.begin()
+        whole = Enumeration(paths(number), shard)
+        for count, path in enumerate(whole):
+            content = blake2b(path.encode(), digest_size=32).digest()
+            journal.add(whole.indices.pop(path), answer_to(path, content), Source(1000, count, content))
+            if count % COMMIT == COMMIT - 1:
+                journal.commit()
+        journal.commit()
+        publish(journal.records(), Document(f"{out}/", "parquet", ATTRIBUTES, KEY.decide))
+        journal.finish(whole.inputs, whole.digest)
+
+
 def listing(files: Path, number: int) -> None:
     """Only the paths."""
     assert sum(1 for _ in discover([str(files)])) == number
@@ -143,6 +163,8 @@ def measured(title: str, number: int, step: Callable[[], None]) -> float:
         try:
             step()
             status = 0
+        except Exception:  # noqa: BLE001 - this process ends here
+            traceback.print_exc()
         finally:
             os._exit(status)
     _, status, usage = os.wait4(child, 0)
@@ -180,6 +202,18 @@ def of_journal(folder: Path, number: int) -> None:
     sizes(out, number)
 
 
+def of_shards(folder: Path, number: int) -> None:
+    out = folder / "tags.csv"
+    parts = [folder / "tags" / f"shard={index}" for index in range(1, SHARDS + 1)]
+    (folder / "tags").mkdir()
+    for index, part in enumerate(parts, 1):
+        measured(f"shard {index} of {SHARDS}", number // SHARDS, partial(shard_new, part, number, Shard(index, SHARDS)))
+    assert dataset(sorted(map(str, (folder / "tags").glob("*/*.parquet")))).count_rows() == number
+    measured(f"merge of {SHARDS}", number, partial(merge_shards, parts, out))
+    sizes(out, number)
+    measured("merged, all known", number, partial(journal_known, out, number))
+
+
 def sizes(out: Path, number: int) -> None:
     journal = os.path.getsize(next_to(str(out), ENDING))
     print(
@@ -188,9 +222,12 @@ def sizes(out: Path, number: int) -> None:
     )
 
 
+STEPS = {"files": of_files, "journal": of_journal, "shards": of_shards}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("files", "journal"))
+    parser.add_argument("what", choices=STEPS)
     parser.add_argument("--numbers", type=int, nargs="*", default=NUMBERS)
     parser.add_argument("--folder", type=Path, required=True, help="for what is made, and removed again")
     asked = parser.parse_args()
@@ -199,7 +236,7 @@ def main() -> None:
         inside = asked.folder / f"archive{number}"
         inside.mkdir(parents=True)
         try:
-            {"files": of_files, "journal": of_journal}[asked.what](inside, number)
+            STEPS[asked.what](inside, number)
         finally:
             shutil.rmtree(inside)
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import sqlite3
 import tempfile
@@ -28,6 +29,7 @@ from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, publish
+from facetag.runs.shard_journals import read_part
 from facetag.runs.shards import WHOLE, Enumeration, Shard
 
 BASIS = CacheKey("predict", "a model", attributes=NAMES, thresholds=(0.5, 0.5, 0.5))
@@ -91,6 +93,29 @@ def test_the_merged_journal_is_that_of_one_run(tmp_path):
     assert rows(tmp_path / "merged.csv") == rows(one)
     assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert merge([str(tmp_path / "merged.csv")], str(tmp_path / "again.json")) == len(records)
+
+
+def test_an_answer_of_another_model_that_a_shard_kept_keeps_its_key(tmp_path):
+    """`--append` keeps answers of other models, which a later run is not to take for its own."""
+    one = shard_run(tmp_path / "one.csv", RECORDS)
+    with Journal(next_to(one, ENDING), replace(BASIS, model="another"), append=True) as journal:
+        free = journal.begin()
+        journal.add(free, replace(RECORDS[0], path="later.jpg"), Source(1, 1, b"later"))
+        journal.finish(free + 1, "digest")
+    merge([one], str(tmp_path / "merged.csv"))
+    assert len({key for *_, key, _ in rows(one)[0]}) == 2
+    assert rows(tmp_path / "merged.csv")[:2] == rows(one)[:2]
+
+
+def test_a_path_in_two_shards_is_refused_by_name(tmp_path):
+    one, two = shards(tmp_path, 2)
+    in_one = next(record for record in RECORDS if Shard(1, 2).keeps(record.path))
+    in_two = next(place for place, record in enumerate(RECORDS) if Shard(2, 2).keeps(record.path))
+    whole = read_part(two)
+    with Journal(next_to(two, ENDING), BASIS, shard=Shard(2, 2)) as journal:
+        journal.add(in_two, in_one, Source(1, 1, b"twice"))
+        journal.finish(whole.inputs, whole.digest)
+    refused(JournalError, [one, two], tmp_path, rf"^{re.escape(in_one.path)} is in two journals; run their commands ag")
 
 
 @pytest.mark.parametrize("layout", [Layout(frozenset(["decisions", "folder"])), Layout(frozenset(), long=True)])

@@ -81,6 +81,7 @@ ON CONFLICT (path) DO UPDATE SET
     size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256, key = excluded.key,
     decoder = excluded.decoder, result = excluded.result, digest = excluded.digest
 """
+_COPY = f"INSERT INTO inputs ({_ROW}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _SEE = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
 _ANSWERED = "SELECT input FROM seen WHERE input IS NOT NULL"
 _OTHERS = "SELECT count(*) FROM seen JOIN inputs ON inputs.id = seen.input WHERE inputs.key <> ?"
@@ -331,6 +332,24 @@ class Journal:
                 self._base.execute(_SET_ASIDE, (_row_digest(None, *row[1:-1]), path))
             self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
         self.keep(index, record.path)
+
+    def copy(self, index: int, row: Sequence[Any]) -> None:
+        """An input is seen whose row another journal has; this one has no row of its path.
+
+        Args:
+            row: of `inputs` without the id, with the digest, which was checked.
+
+        Raises:
+            JournalError: there is one, so two journals have it.
+        """
+        with self._handled():
+            try:
+                new = self._base.execute(_COPY, row).lastrowid
+            except sqlite3.IntegrityError as error:
+                raise JournalError(
+                    f"{os.fsdecode(row[0])} is in two journals", "run their commands again with --overwrite"
+                ) from error
+            self._see(index, row[0], new, None)
 
     def _see(self, index: int, path: bytes, row: int | None, failure: str | None) -> None:
         before = self._base.execute("SELECT count(*) FROM seen WHERE place = ?", (index,)).fetchone()[0]

@@ -1,13 +1,14 @@
 """Shards to the document that one run would have written, with the journal that it would have left."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from facetag.errors import UsageError, writing
 from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
 from facetag.formats.writers import format_of
 from facetag.formats.writers.layout import WRITERS as LAYOUTS
+from facetag.results import ImageResult
 from facetag.runs.journal import NEW, Journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.run import Document, publish
 from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
@@ -72,8 +73,7 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
     make_journal(new, document.out)
     try:
         with Journal(new, parts[0].cache_key, locks=for_sqlite) as journal:
-            _fill(journal, merged(parts))
-            publish(journal.records(), document)
+            publish(_copied(merged(parts), journal), document)
             journal.finish(parts[0].inputs, parts[0].digest, document.layout_text)
         remove_journal(path)
         with writing(path):
@@ -82,10 +82,15 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
         remove_journal(new)
 
 
-def _fill(journal: Journal, rows: Iterable[Row]) -> None:
+def _copied(rows: Iterable[Row], journal: Journal) -> Iterator[ImageResult]:
+    """The answers, each of which the journal holds by then."""
     journal.begin()
     for row in rows:
-        journal.add(row.index, row.record, row.source, row.decoder)
+        if row.stored:
+            journal.copy(row.index, row.stored)
+        else:
+            journal.add(row.index, row.record, None)
         if row.index % _COMMIT == 0:
             journal.commit()
+        yield row.record
     journal.commit()

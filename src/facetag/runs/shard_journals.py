@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from facetag.errors import DataError, JournalError, UsageError
 from facetag.formats.destination import next_to
 from facetag.formats.writers.layout import Layout
-from facetag.pipeline.items import Source
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import (
@@ -37,12 +37,17 @@ _AGAIN = "run its command again"
 
 @dataclass(frozen=True)
 class Row:
-    """An input of a part: its place in the order of the whole run, and what a Journal is told of it."""
+    """An input of a part.
+
+    Attributes:
+        index: its place in the order of the whole run.
+        record: the answer.
+        stored: its row of `inputs` with the digest; None of what could not be read.
+    """
 
     index: int
     record: ImageResult
-    source: Source | None
-    decoder: int
+    stored: Sequence[Any] | None
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,7 @@ class Part:
                 record = row_result(row)
                 if record is None:
                     raise JournalError(f"the journal beside {self.out} is damaged", f"{_AGAIN} with --overwrite")
-                source = None if row[2] is None else Source(*row[6:9])
-                yield Row(row[0], record, source, row[10] or 0)
+                yield Row(row[0], record, None if row[2] is None else row[5:])
 
 
 def journal_of(out: str) -> str:
