@@ -526,6 +526,40 @@ def test_appended_inputs_are_known_however_they_are_spelled(archive, before, aft
     assert content().startswith(first) and rows_of() == [*names(0, 1, 2), "new.jpg"]
 
 
+def test_a_file_of_another_folder_takes_no_row_of_the_same_name(archive, monkeypatch):
+    """`find -execdir facetag predict {} --append --out /tags.csv +`."""
+    out = archive.parent / "out.csv"
+    other = archive.parent / "other"
+    other.mkdir()
+    for name, source in (("000000.jpg", names(1)), ("new.jpg", names(2))):
+        shutil.copyfile(archive / source[0], other / name)
+    monkeypatch.chdir(archive)
+    go(out, inputs=["000000.jpg"], append=True)
+    monkeypatch.chdir(other)
+    for spelling in ("000000.jpg", "./000000.jpg"):
+        with pytest.raises(UsageError, match=r"000000.jpg is already there, of another folder; name absolute paths"):
+            go(out, inputs=[spelling], append=True)
+    for inputs in ([str(other / "000000.jpg")], ["new.jpg"]):
+        go(out, inputs=inputs, append=True)
+    assert rows_of(out) == ["000000.jpg", "000000.jpg", "new.jpg"]
+    assert str(other / "000000.jpg").encode() in content(out)
+    monkeypatch.chdir(archive)
+    shutil.copyfile(names(3)[0], "new.jpg")
+    with pytest.raises(UsageError, match=r"new.jpg is already there"):
+        go(out, inputs=["new.jpg"], append=True)
+
+
+def test_an_archive_that_was_copied_with_its_output_is_appended_to(archive, monkeypatch):
+    """Its folder is another one, and the first one is there still."""
+    monkeypatch.chdir(archive)
+    go(inputs=["000000.jpg"], append=True)
+    shutil.copytree(archive, archive.parent / "copy")
+    monkeypatch.chdir(archive.parent / "copy")
+    swap_content(archive.parent / "copy", 0, 1)
+    go(inputs=["000000.jpg", "000002.jpg"], append=True)
+    assert rows_of() == names(0, 2)
+
+
 def test_a_dry_run_knows_what_appending_would_know(archive):
     go(inputs=["in"], arguments="first")
     engine = Engine.of(Cascade(Counting()), ReadSettings())

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from facetag.pipeline.engine import Answering
+from facetag.runs.appending import as_seen
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import Journal
-from facetag.runs.run import RunSettings, as_seen, suffices
+from facetag.runs.run import RunSettings, suffices
 from facetag.runs.run_files import RunFiles
 
 
@@ -46,7 +47,7 @@ def dry_run(
         ) as journal,
     ):
         if settings.append:
-            kept = map(as_seen(journal, engine), kept)
+            kept = map(as_seen(journal, engine.start), kept)
         recall = Recall(journal, settings.rehash, cache_key.by_path, suffices(settings, None), engine.stored)
         for each in kept:
             if recall.unopened(recall.journalled(each), engine.start.location(each)):

@@ -1,8 +1,8 @@
 """The journal beside an output: what is known of every input, and which inputs this run has seen, in SQLite.
 
-    facts    name, value: the command, the shard, the arguments, the cache key of the last run, whether it finished;
-             then how many inputs the whole run has, with all shards, SHA-256 over their paths, and the layout of the
-             table where it is not the usual one
+    facts    name, value: the command, the shard, the arguments, the cache key of the last run, whether it finished,
+             the folders that relative paths are seen from; then how many inputs the whole run has, with all shards,
+             SHA-256 over their paths, and the layout of the table where it is not the usual one
     inputs   one row a file that was read: path as bytes, size, mtime and SHA-256 of its content; the answer, as JSON,
              the digest of the cache key (model and settings) that it was given under, and the version of the decoder.
              Until the run ends, also what a path held before, without the path: names may have changed places
@@ -21,6 +21,7 @@ so SQLite needs no memory to share, and network folders will do. A finished run 
 """
 
 import hashlib
+import json
 import os
 import sqlite3
 import stat
@@ -178,6 +179,7 @@ class Journal:
         self._key = cache_key.digest
         self._at = at
         self._shard = shard
+        self._home = os.path.dirname(os.path.realpath(path))
         self._arguments = arguments
         self._append = append
         self._lock = RLock()
@@ -212,12 +214,16 @@ class Journal:
         with self._lock:
             self._base.close()  # what was not committed is as if it had not been
 
-    def begin(self) -> int:
+    def begin(self, folder: str = "") -> int:
         """A new run: nothing is seen yet, everything is known still; with `append` what was seen stays.
+
+        Args:
+            folder: that relative paths are seen from; empty for the current one.
 
         Returns:
             The first free place.
         """
+        folders = {os.path.realpath(folder), *(self.folders() if self._append else ())}
         with self._handled():
             if not self._append:
                 self._base.execute("DELETE FROM seen")
@@ -226,11 +232,22 @@ class Journal:
             before = read_facts(self._base, self.path).get("arguments")
         arguments = self._arguments if before == self._arguments or not self._expected else _SEVERAL
         facts = {"arguments": arguments} if self._arguments else {}
+        facts["folders"] = json.dumps(sorted(os.path.relpath(each, self._home) for each in folders))
         self._note(
             command=self.cache_key.command, shard=str(self._shard), basis=self.cache_key.text, finished="no", **facts
         )
         self.commit()
         return int(free)
+
+    def folders(self) -> list[str]:
+        """That the relative paths of what was seen are seen from. They are kept as seen from the journal's folder, so
+        that an archive may be moved together with it."""
+        try:
+            with self._handled():
+                found = json.loads(read_facts(self._base, self.path).get("folders", "[]"))
+            return [os.path.realpath(os.path.join(self._home, each)) for each in found]
+        except (TypeError, ValueError) as error:
+            raise self._damaged("its folders are none") from error
 
     def index_of(self, path: str) -> int | None:
         """The place of an input that was seen."""

@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from facetag.errors import Stopped, UsageError, writing
@@ -24,12 +23,12 @@ from facetag.formats.parts import PartsWriter
 from facetag.formats.writers import writer_of
 from facetag.formats.writers.base import Writer
 from facetag.formats.writers.layout import Layout
-from facetag.images.discover import name_below
 from facetag.pipeline.engine import Answering
 from facetag.pipeline.failures import NOT_DRAWN, remarked
 from facetag.pipeline.items import Answer
 from facetag.pipeline.timing import Stage, Stopwatch
 from facetag.results import ImageResult
+from facetag.runs.appending import as_seen, indices
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.cached_reader import Recall
 from facetag.runs.journal import Journal, make_journal, refuse_other_programs, remove_journal
@@ -217,9 +216,9 @@ def _go_on(
     """Answer what the journal does not know, and write the document from it."""
     enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
-    free = journal.begin()
+    free = journal.begin(engine.start.folder)
     if settings.append:
-        whole = Enumeration(map(as_seen(journal, engine), paths), settings.shard, _indices(journal, free))
+        whole = Enumeration(map(as_seen(journal, engine.start), paths), settings.shard, indices(journal, free))
     else:
         whole = Enumeration(paths, settings.shard)
     outcome = _answer(whole, engine, document, recall, observers)
@@ -235,23 +234,6 @@ def _go_on(
             _log.warning("%s keeps %d answers of another model or other settings", document.name, others)
         forgotten = journal.finish(inputs, digest, document.layout_text)
     return replace(outcome, gone=outcome.gone + forgotten, damaged=journal.damaged)
-
-
-def as_seen(journal: Journal, engine: Answering) -> Callable[[str], str]:
-    """From an input that is appended to its path, as it is spelled in what is there: `./a.jpg` may be its `a.jpg`."""
-    name = name_below(engine.start.folder)
-    return journal.spelling(lambda path: name(engine.start.location(path)))
-
-
-def _indices(journal: Journal, free: int) -> Callable[[str], int]:
-    """Of inputs that are appended: the place that they have, or the next free one."""
-    indices = count(free)
-
-    def index(path: str) -> int:
-        known = journal.index_of(path)
-        return next(indices) if known is None else known
-
-    return index
 
 
 def _answer(
