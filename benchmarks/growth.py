@@ -1,19 +1,25 @@
 """How `facetag predict` fares as work grows: more photographs, larger ones, more faces in each.
 
     python benchmarks/growth.py --model fast
+    python benchmarks/growth.py --model fast --photos DIR --numbers 1000 10000 --megapixels --faces
 
-Each row is a run of the command in a process of its own, on JPEG files that are made for it: images/s and time by stage
-as the run's record says them (starting is not counted, and stages that run side by side add up to more than the whole),
-peak memory as the system says it. Faces are those of examples/photos/astronaut.jpg, each a little otherwise.
+Each row is a run of the command in a process of its own, on JPEG files that are made for it, or on the first ones of a
+folder: images/s and time by stage as the run's record says them (starting is not counted, and stages that run side by
+side add up to more than the whole), peak memory as the system says it, and the most files, pipes and the like that were
+open at once. Faces are those of examples/photos/astronaut.jpg, each a little otherwise.
 """
 
 import argparse
 import json
 import os
+import resource
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from math import ceil, sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from pictures import PHOTOGRAPH, encode, variant
 
 from facetag.images.decode import read_image
+from facetag.images.discover import discover
 from facetag.images.resample import Image, resize
 
 NUMBERS = (100, 1000, 10000)  #: of photographs, 300 x 300
@@ -35,12 +42,13 @@ STAGES = ("decode", "lnet_o", "lnet_s", "center_net", "anet", "write")
 
 @dataclass(frozen=True)
 class Grown:
-    """What one run took: images a second, faces an image, MB, milliseconds an image by stage; when it began and ended,
-    loading the model not counted."""
+    """What one run took: images a second, faces an image, MB, open descriptors, milliseconds an image by stage; when it
+    began and ended, loading the model not counted."""
 
     images: float
     faces: float
     memory: float
+    descriptors: int
     stages: dict[str, float]
     started: datetime
     ended: datetime
@@ -83,25 +91,49 @@ def grown(files: Iterable[bytes], model: str, *options: str) -> Grown:
             (photos / f"{number:06}.jpg").write_bytes(data)
         command = [sys.executable, "-m", "facetag", "predict", str(photos), "--out", str(out), "--model", model, "-q"]
         process = os.posix_spawn(sys.executable, [*command, *options], os.environ)
-        _, status, usage = os.wait4(process, 0)
+        status, usage, descriptors = watched(process)
         if os.waitstatus_to_exitcode(status) != 0:
             raise SystemExit("facetag failed")
         record = json.loads(out.with_name("tags.csv.run.json").read_text(encoding="utf-8"))
         count = record["inputs"]
         stages = {name: 1000 * record["stages"][name] / count for name in STAGES if record["stages"][name]}
         times = datetime.fromisoformat(record["started"]), datetime.fromisoformat(record["ended"])
-        return Grown(record["images_per_second"], record["faces"] / count, usage.ru_maxrss / 1024, stages, *times)
+        return Grown(
+            record["images_per_second"], record["faces"] / count, usage.ru_maxrss / 1024, descriptors, stages, *times
+        )
+
+
+def watched(process: int) -> tuple[int, resource.struct_rusage, int]:
+    """Wait for a process: its status, what it used, and how many descriptors it had at most (0 where Linux's /proc is
+    not)."""
+    most = 0
+    while True:
+        ended, status, usage = os.wait4(process, os.WNOHANG)
+        if ended:
+            return status, usage, most
+        with suppress(OSError):
+            most = max(most, len(os.listdir(f"/proc/{process}/fd")))
+        time.sleep(0.1)
+
+
+def photographs(folder: str, count: int) -> Iterator[bytes]:
+    """The first so many images of a folder."""
+    paths = list(islice(discover([folder]), count))
+    if len(paths) < count:
+        raise SystemExit(f"{folder} has {len(paths)} images")
+    return (Path(path).read_bytes() for path in paths)
 
 
 def show(title: str, row: Grown) -> None:
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in row.stages.items())
-    print(f"{title:28} {row.images:8.1f} {row.faces:8.2f} {row.memory:8.0f}   {stages}", flush=True)
+    print(f"{title:28} {row.images:8.1f} {row.faces:8.2f} {row.memory:8.0f} {row.descriptors:5}   {stages}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="fast")
     parser.add_argument("--search", default="all", choices=("all", "thorough"), help="--faces of facetag predict")
+    parser.add_argument("--photos", help="folder of photographs in place of those of 300x300")
     parser.add_argument("--numbers", type=int, nargs="*", default=NUMBERS)
     parser.add_argument("--megapixels", type=float, nargs="*", default=MEGAPIXELS)
     parser.add_argument("--faces", type=int, nargs="*", default=FACES)
@@ -109,9 +141,10 @@ def main() -> None:
     asked = parser.parse_args()
     how = asked.model, "--faces", asked.search
     print(f"model {asked.model}, --faces {asked.search}, {os.cpu_count()} cores")
-    print(f"{'':28} {'images/s':>8} {'faces':>8} {'MB':>8}   milliseconds an image")
+    print(f"{'':28} {'images/s':>8} {'faces':>8} {'MB':>8} {'open':>5}   milliseconds an image")
     for number in asked.numbers:
-        show(f"{number} photographs, 300x300", grown(squares(number), *how))
+        files = photographs(asked.photos, number) if asked.photos else squares(number)
+        show(f"{number} photographs" + ", 300x300" * (not asked.photos), grown(files, *how))
     for size in asked.megapixels:
         width, height = round(1000 * sqrt(size * 4 / 3)), round(1000 * sqrt(size * 3 / 4))
         count = min(asked.count, max(ceil(200 / size), 16))

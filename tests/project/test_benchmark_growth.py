@@ -1,6 +1,7 @@
 """The benchmarks of the engine's cost as work grows, of smaller decoding and of CPU engines, on little."""
 
 import io
+import os
 import sys
 import time
 from datetime import timedelta
@@ -41,9 +42,18 @@ def test_crowds_are_as_large_as_asked_and_no_two_alike() -> None:
 def test_a_row_is_what_the_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_model(center_model(), tmp_path / "model", CARD)
     row = growth.grown(growth.squares(3), str(tmp_path / "model"))
-    assert row.images > 0 and row.memory > 50 and {"decode", "center_net"} <= set(row.stages)
+    assert row.images > 0 and row.memory > 50 and (row.descriptors > 3) == os.path.exists("/proc/self/fd")
+    assert {"decode", "center_net"} <= set(row.stages)
     growth.show("three", row)
     assert capsys.readouterr().out.startswith("three ")
+
+
+def test_photographs_are_the_first_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.jpg", "c.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert list(growth.photographs(str(tmp_path), 1)) == [b"a.jpg"]
+    with pytest.raises(SystemExit, match=r"has 2 images"):
+        growth.photographs(str(tmp_path), 3)
 
 
 def test_answers_are_compared_face_by_face() -> None:
