@@ -145,6 +145,21 @@ def test_another_program_at_a_url_is_noticed():
     assert set(contents(document.out)) == {SUCCESS}
 
 
+def test_the_success_of_a_program_that_wrote_meanwhile_stays():
+    pytest.importorskip("fsspec").filesystem("memory").store.clear()
+    from facetag.formats.destination import as_it_is
+
+    write(out := "memory://bucket/tags.parquet/", records(3))
+
+    def changed():
+        yield from records(5)
+        put(out, SUCCESS, b"theirs")
+
+    with pytest.raises(FacetagError, match="was written by another program meanwhile"):
+        publish(changed(), Document(as_it_is(out), "parquet", NAMES))
+    assert contents(out)[SUCCESS] == b"theirs"
+
+
 def test_facetag_reads_the_table_in_its_order(tmp_path):
     out = f"{tmp_path}/tags.parquet/"
     write(out, records(30))
@@ -153,7 +168,8 @@ def test_facetag_reads_the_table_in_its_order(tmp_path):
     os.unlink(f"{out}part-00001.parquet")
     with pytest.raises(DataError, match="No such file"):
         read_results(out)
-    for said in (b"", b"[]", b'{"schema_version": 1, "parts": [{"name": "../a.parquet", "rows": 1}]}'):
+    endless = b'{"schema_version": 1, "parts": [{"name": "part-00000.parquet", "rows": 1e999, "size": 1}]}'
+    for said in (b"", b"[]", b'{"schema_version": 1, "parts": [{"name": "../a.parquet", "rows": 1}]}', endless):
         Path(out, SUCCESS).write_bytes(said)
         assert PartFolder(out).parts() is None
         with pytest.raises(DataError, match="has no _SUCCESS of facetag's"):

@@ -55,6 +55,7 @@ def shard_run(out, records, shard=WHOLE, basis=BASIS, finish=True, layout=None):
 
 
 def shards(folder, count, records=RECORDS, **options):
+    folder.mkdir(exist_ok=True)
     names = [folder / f"{index}.csv" for index in range(1, count + 1)]
     return [shard_run(name, records, Shard(index, count), **options) for index, name in enumerate(names, 1)]
 
@@ -116,6 +117,66 @@ def test_a_path_in_two_shards_is_refused_by_name(tmp_path):
         journal.add(in_two, in_one, Source(1, 1, b"twice"))
         journal.finish(whole.inputs, whole.digest)
     refused(JournalError, [one, two], tmp_path, rf"^{re.escape(in_one.path)} is in two journals; run their commands ag")
+
+
+def test_a_path_that_could_not_be_read_in_two_shards_is_refused_too(tmp_path):
+    one, two = shards(tmp_path, 2)
+    in_one = next(record for record in RECORDS if Shard(1, 2).keeps(record.path))
+    in_two = next(place for place, record in enumerate(RECORDS) if Shard(2, 2).keeps(record.path))
+    for out, place, shard in ((one, RECORDS.index(in_one), Shard(1, 2)), (two, in_two, Shard(2, 2))):
+        whole = read_part(out)
+        with Journal(next_to(out, ENDING), BASIS, shard=shard) as journal:
+            journal.add(place, replace(in_one, status=Status.UNREADABLE, error="gone"), None)
+            journal.finish(whole.inputs, whole.digest)
+    refused(JournalError, [one, two], tmp_path, rf"^{re.escape(in_one.path)} is in two journals")
+
+
+def test_a_merge_that_meets_damage_leaves_a_folder_of_parts_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("facetag.formats.parts.ROWS", 3)
+    records = [replace(record, error="changed") for record in RECORDS]
+    (old,), (new,) = shards(tmp_path / "old", 1), shards(tmp_path / "new", 1, records)
+    out = f"{tmp_path}/all/"
+    merge([old], out, format="parquet")
+    before = {path.name: path.read_bytes() for path in Path(out).iterdir()}
+    assert len(before) == 5
+    with closing(sqlite3.connect(next_to(new, ENDING))) as base:
+        base.execute("UPDATE inputs SET size = size + 1 WHERE id = (SELECT max(input) FROM seen)")
+        base.commit()
+    with pytest.raises(JournalError, match=r"is damaged; run its command again$"):
+        merge([new], out, format="parquet")
+    assert {path.name: path.read_bytes() for path in Path(out).iterdir()} == before
+
+
+def test_no_journal_of_another_run_is_replaced_unless_told(tmp_path):
+    parts = shards(tmp_path, 2)
+    other = shard_run(tmp_path / "other.csv", RECORDS[:3])
+    located = shard_run(tmp_path / "located.csv", RECORDS, basis=replace(BASIS, command="localize", attributes=None))
+    for out, ending in ((other, "x.journal.new"), (located, "y.journal")):
+        os.rename(next_to(out, ENDING), tmp_path / ending)
+        before = (tmp_path / ending).read_bytes()
+        with pytest.raises(JournalError, match=rf"{re.escape(ending)} is of another run; choose another --journal"):
+            merge(parts, str(tmp_path / "merged.csv"), journal=str(tmp_path / ending.removesuffix(".new")))
+        assert (tmp_path / ending).read_bytes() == before
+    os.rename(next_to(parts[0], ENDING), tmp_path / "z.journal.new")
+    with pytest.raises(UsageError, match="is one of the shards"):
+        merge(
+            [str(tmp_path / "z.journal.new"), parts[1]],
+            str(tmp_path / "merged.csv"),
+            journal=str(tmp_path / "z.journal"),
+        )
+    assert (tmp_path / "z.journal.new").exists()
+    merge(shards(tmp_path / "again", 2), str(tmp_path / "m.csv"), journal=str(tmp_path / "y.journal"), overwrite=True)
+
+
+def test_a_merged_journal_knows_the_folders_of_its_shards(tmp_path, monkeypatch):
+    for name in ("photos", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    parts = shards(tmp_path, 2)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    merge(parts, str(tmp_path / "merged.csv"))
+    with Journal(next_to(str(tmp_path / "merged.csv"), ENDING), BASIS) as journal:
+        assert journal.folders() == [str(tmp_path / "photos")]
 
 
 @pytest.mark.parametrize("layout", [Layout(frozenset(["decisions", "folder"])), Layout(frozenset(), long=True)])

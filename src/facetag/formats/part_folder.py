@@ -104,7 +104,7 @@ class PartFolder:
                     data = stream.read(_MOST)
             except OSError:
                 return None
-        with suppress(KeyError, RecursionError, TypeError, ValueError):
+        with suppress(KeyError, OverflowError, RecursionError, TypeError, ValueError):
             said = json.loads(data)
             return tuple(map(_part, said["parts"])) if said["schema_version"] == SCHEMA_VERSION else None
         return None
@@ -142,7 +142,7 @@ def _part(said: Mapping[str, Any]) -> Part:
     """Of JSON that anybody may have written.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        KeyError, OverflowError, TypeError, ValueError: it is none.
     """
     if not _PART.fullmatch(said["name"]):
         raise ValueError(f"{said['name']!r} is no name of a part")

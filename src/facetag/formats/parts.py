@@ -32,7 +32,7 @@ class PartsWriter:
         self._folder, self._start, self._at = PartFolder(out), start, at
         self._folder.make()
         self._lying = dict(self._folder.lying())
-        self._refuse_changed(out)
+        self._refuse_changed()
         self._before = self._folder.parts() if SUCCESS in self._lying else None
         self._parts: list[Part] = []
         self._begin()
@@ -81,14 +81,19 @@ class PartsWriter:
         return part in (self._before or ()) and lies is not None and lies.size == part.size
 
     def _withdraw(self) -> None:
-        if self._lying.pop(SUCCESS, None):
+        if stamp := self._lying.pop(SUCCESS, None):
+            if as_url(self._folder.out) and self._folder.lying().get(SUCCESS) != stamp:
+                raise self._changed()
             self._folder.remove(SUCCESS)
 
-    def _refuse_changed(self, out: str) -> None:
+    def _refuse_changed(self) -> None:
         """`out` has the stamp that _SUCCESS had when the run began."""
-        url = as_url(out)
+        url = as_url(self._folder.out)
         if url and self._lying.get(SUCCESS) != url.stamp:
-            raise FacetagError(f"{out} was written by another program meanwhile", "see who writes there")
+            raise self._changed()
+
+    def _changed(self) -> FacetagError:
+        return FacetagError(f"{self._folder.out} was written by another program meanwhile", "see who writes there")
 
 
 def _digest(stream: BinaryIO) -> str:

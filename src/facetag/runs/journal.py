@@ -26,7 +26,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from typing import Any, NoReturn, Self
 
 from facetag.errors import FacetagError, InputsGone, JournalError, OutputLocked, Stopped, UsageError, writing
 from facetag.formats.destination import Passing, as_before, unheeded
+from facetag.formats.path_encoding import one_line
 from facetag.formats.result_json import record_from_json, record_to_json
 from facetag.images.decode import DECODER_VERSION
 from facetag.pipeline.items import Source
@@ -83,7 +84,7 @@ ON CONFLICT (path) DO UPDATE SET
     decoder = excluded.decoder, result = excluded.result, digest = excluded.digest
 """
 _COPY = f"INSERT INTO inputs ({_ROW}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_SEE = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
+_SEEN = "INTO seen VALUES (?1, ?2, ?3, ?4, row_digest(?1, ?2, ?3, ?4))"
 _ANSWERED = "SELECT input FROM seen WHERE input IS NOT NULL"
 _OTHERS = "SELECT count(*) FROM seen JOIN inputs ON inputs.id = seen.input WHERE inputs.key <> ?"
 _FORGOTTEN = f"SELECT count(*) FROM inputs WHERE id <= ? AND path IS NOT NULL AND id NOT IN ({_ANSWERED})"
@@ -214,16 +215,16 @@ class Journal:
         with self._lock:
             self._base.close()  # what was not committed is as if it had not been
 
-    def begin(self, folder: str = "") -> int:
+    def begin(self, folders: Iterable[str] = ("",)) -> int:
         """A new run: nothing is seen yet, everything is known still; with `append` what was seen stays.
 
         Args:
-            folder: that relative paths are seen from; empty for the current one.
+            folders: that relative paths are seen from; empty for the current one.
 
         Returns:
             The first free place.
         """
-        folders = {os.path.realpath(folder), *(self.folders() if self._append else ())}
+        seen_from = {*map(os.path.realpath, folders), *(self.folders() if self._append else ())}
         with self._handled():
             if not self._append:
                 self._base.execute("DELETE FROM seen")
@@ -232,7 +233,7 @@ class Journal:
             before = read_facts(self._base, self.path).get("arguments")
         arguments = self._arguments if before == self._arguments or not self._expected else _SEVERAL
         facts = {"arguments": arguments} if self._arguments else {}
-        facts["folders"] = json.dumps(sorted(os.path.relpath(each, self._home) for each in folders))
+        facts["folders"] = json.dumps(sorted(os.path.relpath(each, self._home) for each in seen_from))
         self._note(
             command=self.cache_key.command, shard=str(self._shard), basis=self.cache_key.text, finished="no", **facts
         )
@@ -240,14 +241,9 @@ class Journal:
         return int(free)
 
     def folders(self) -> list[str]:
-        """That the relative paths of what was seen are seen from. They are kept as seen from the journal's folder, so
-        that an archive may be moved together with it."""
-        try:
-            with self._handled():
-                found = json.loads(read_facts(self._base, self.path).get("folders", "[]"))
-            return [os.path.realpath(os.path.join(self._home, each)) for each in found]
-        except (TypeError, ValueError) as error:
-            raise self._damaged("its folders are none") from error
+        """That the relative paths of what was seen are seen from."""
+        with self._handled():
+            return folders_of(read_facts(self._base, self.path), self.path)
 
     def index_of(self, path: str) -> int | None:
         """The place of an input that was seen."""
@@ -350,27 +346,29 @@ class Journal:
             self._base.execute(_ADD, (path, size, mtime_ns, source.sha256, self._key, decoder, text))
         self.keep(index, record.path)
 
-    def copy(self, index: int, row: Sequence[Any]) -> None:
-        """An input is seen whose row another journal has; this one has no row of its path.
+    def copy(self, index: int, path: bytes, row: Sequence[Any] | None, failure: str | None) -> None:
+        """An input is seen that another journal has; this one has nothing of its path.
 
         Args:
-            row: of `inputs` without the id, with the digest, which was checked.
+            row: of `inputs` without the id, with the digest, which was checked; None of what could not be read.
+            failure: the result that says so.
 
         Raises:
-            JournalError: there is one, so two journals have it.
+            JournalError: it has, so two journals name that path.
         """
         with self._handled():
             try:
-                new = self._base.execute(_COPY, row).lastrowid
+                new = self._base.execute(_COPY, row).lastrowid if row else None
+                self._base.execute(f"INSERT {_SEEN}", (index, path, new, failure))
             except sqlite3.IntegrityError as error:
                 raise JournalError(
-                    f"{os.fsdecode(row[0])} is in two journals", "run their commands again with --overwrite"
+                    f"{one_line(os.fsdecode(path))} is in two journals", "run their commands again with --overwrite"
                 ) from error
-            self._see(index, row[0], new, None)
+        self._expected += 1
 
     def _see(self, index: int, path: bytes, row: int | None, failure: str | None) -> None:
         before = self._base.execute("SELECT count(*) FROM seen WHERE place = ?", (index,)).fetchone()[0]
-        self._base.execute(_SEE, (index, path, row, failure))
+        self._base.execute(f"INSERT OR REPLACE {_SEEN}", (index, path, row, failure))
         self._expected += 1 - before
 
     def commit(self) -> None:
@@ -581,6 +579,22 @@ def read_facts(base: sqlite3.Connection, path: str) -> dict[str, str]:
     if any(digest != _row_digest(name, value) for name, value, digest in rows):
         raise JournalError(f"{path} is damaged or no journal (a fact was changed)", "restore it, or use --overwrite")
     return {name: value for name, value, _ in rows}
+
+
+def folders_of(facts: Mapping[str, str], path: str) -> list[str]:
+    """That the relative paths in a journal are seen from. They are kept as seen from the journal's folder, so that an
+    archive may be moved together with it.
+
+    Raises:
+        JournalError: they are none.
+    """
+    home = os.path.dirname(os.path.realpath(path))
+    try:
+        return [os.path.realpath(os.path.join(home, each)) for each in json.loads(facts.get("folders", "[]"))]
+    except (RecursionError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"{path} is damaged or no journal (its folders are none)", "restore it, or use --overwrite"
+        ) from error
 
 
 def refuse_strange_tables(base: sqlite3.Connection, schema: int, path: str) -> None:

@@ -1,17 +1,19 @@
 """Shards to the document that one run would have written, with the journal that it would have left."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from facetag.errors import UsageError, writing
+from facetag.errors import JournalError, UsageError, writing
 from facetag.formats.destination import as_it_is, is_regular, refuse_foreign, refuse_to_replace
+from facetag.formats.part_folder import is_folder
 from facetag.formats.writers import format_of
 from facetag.formats.writers.layout import WRITERS as LAYOUTS
 from facetag.results import ImageResult
-from facetag.runs.journal import NEW, Journal, make_journal, refuse_other_programs, remove_journal
+from facetag.runs.journal import NEW, Journal, is_journal, make_journal, refuse_other_programs, remove_journal
 from facetag.runs.run import Document, publish
-from facetag.runs.shard_journals import Part, Row, check_parts, journal_of, merged, read_part
+from facetag.runs.shard_journals import Part, check_parts, journal_of, merged, read_part
 
 _COMMIT = 1000  #: rows
 
@@ -53,16 +55,40 @@ def merge(
         publish((row.record for row in merged(parts)), document)
         return first.inputs
     files = document.files
-    if os.path.realpath(files.journal) in {os.path.realpath(journal_of(output)) for output in outputs}:
-        raise UsageError(f"{out} is one of the shards", "choose another --out")
+    shards = {os.path.realpath(journal_of(output)) for output in outputs}
+    if not shards.isdisjoint(map(os.path.realpath, (files.journal, files.journal + NEW))):
+        raise UsageError(f"the journal of {out} is one of the shards", "choose another --out or --journal")
     refuse_to_replace(out, *outputs)
     with files.locked(lock_wait) as for_sqlite:
         document = replace(document, out=as_it_is(out))
         if not overwrite:
             refuse_foreign(document.out, files.know_out)
+            _refuse_other_runs(files.journal, journal is not None, first)
         refuse_other_programs(files.journal)
         _write(parts, document, files.journal, for_sqlite)
     return first.inputs
+
+
+def _refuse_other_runs(path: str, is_named: bool, first: Part) -> None:
+    """Before a merged journal is written: the user named no journal of another command, and what has the name that ours
+    has while it is written is no other run's.
+
+    Raises:
+        JournalError: it is.
+    """
+    there, beside = _finished(path), _finished(path + NEW)
+    if is_named and there and there.cache_key.command != first.cache_key.command:
+        raise JournalError(f"{path} is of another run", "choose another --journal, or use --overwrite")
+    if beside and beside.digest != first.digest:
+        raise JournalError(f"{path}{NEW} is of another run", "choose another --journal, or move it away")
+
+
+def _finished(path: str) -> Part | None:
+    """The run whose journal this is, if it is one and ended."""
+    try:
+        return read_part(path) if is_journal(path) else None
+    except JournalError:
+        return None
 
 
 def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: bool) -> None:
@@ -73,7 +99,11 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
     make_journal(new, document.out)
     try:
         with Journal(new, parts[0].cache_key, locks=for_sqlite) as journal:
-            publish(_copied(merged(parts), journal), document)
+            records = _copied(parts, journal)
+            if is_folder(document.out):  # where parts change as they are written, damage has to be met before
+                deque(records, 0)
+                records = journal.records()
+            publish(records, document)
             journal.finish(parts[0].inputs, parts[0].digest, document.layout_text)
         remove_journal(path)
         with writing(path):
@@ -82,14 +112,11 @@ def _write(parts: Sequence[Part], document: Document, path: str, for_sqlite: boo
         remove_journal(new)
 
 
-def _copied(rows: Iterable[Row], journal: Journal) -> Iterator[ImageResult]:
+def _copied(parts: Sequence[Part], journal: Journal) -> Iterator[ImageResult]:
     """The answers, each of which the journal holds by then."""
-    journal.begin()
-    for row in rows:
-        if row.stored:
-            journal.copy(row.index, row.stored)
-        else:
-            journal.add(row.index, row.record, None)
+    journal.begin({folder for part in parts for folder in part.folders} or [""])
+    for row in merged(parts):
+        journal.copy(row.index, row.path, row.stored, row.failure)
         if row.index % _COMMIT == 0:
             journal.commit()
         yield row.record

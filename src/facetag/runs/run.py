@@ -216,7 +216,7 @@ def _go_on(
     """Answer what the journal does not know, and write the document from it."""
     enough, by_path = suffices(settings, observers.draw), journal.cache_key.by_path
     recall = Recall(journal, settings.rehash, by_path, enough, engine.stored, engine.reading)
-    free = journal.begin(engine.start.folder)
+    free = journal.begin([engine.start.folder])
     if settings.append:
         whole = Enumeration(map(as_seen(journal, engine.start), paths), settings.shard, indices(journal, free))
     else:

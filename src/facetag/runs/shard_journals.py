@@ -15,6 +15,7 @@ from typing import Any
 from facetag.errors import DataError, JournalError, UsageError
 from facetag.formats.destination import next_to
 from facetag.formats.writers.layout import Layout
+from facetag.remote.url import as_url
 from facetag.results import ImageResult
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import (
@@ -22,6 +23,7 @@ from facetag.runs.journal import (
     ENDING,
     RESULTS,
     SCHEMA,
+    folders_of,
     is_journal,
     read_facts,
     refuse_strange_files,
@@ -42,12 +44,14 @@ class Row:
     Attributes:
         index: its place in the order of the whole run.
         record: the answer.
-        stored: its row of `inputs` with the digest; None of what could not be read.
+        path, stored, failure: as `Journal.copy` has them.
     """
 
     index: int
     record: ImageResult
+    path: bytes
     stored: Sequence[Any] | None
+    failure: str | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Part:
         shard: which it is.
         inputs, digest: of the whole run: how many, and SHA-256 over their paths in order.
         layout: of its table; None for the usual one, and for what is no table.
+        folders: that its relative paths are seen from.
     """
 
     out: str
@@ -68,6 +73,7 @@ class Part:
     inputs: int
     digest: str
     layout: Layout | None
+    folders: Sequence[str] = ()
 
     def rows(self) -> Iterator[Row]:
         """Its inputs, in the order of their places.
@@ -79,8 +85,8 @@ class Part:
             for row in base.execute(RESULTS):
                 record = row_result(row)
                 if record is None:
-                    raise JournalError(f"the journal beside {self.out} is damaged", f"{_AGAIN} with --overwrite")
-                yield Row(row[0], record, None if row[2] is None else row[5:])
+                    raise JournalError(f"the journal beside {self.out} is damaged", _AGAIN)
+                yield Row(row[0], record, row[1], None if row[2] is None else row[5:], row[3])
 
 
 def journal_of(out: str) -> str:
@@ -108,8 +114,8 @@ def read_part(out: str) -> Part:
         cache_key = settings_from(CacheKey, json.loads(facts["basis"]), out)
         shard, inputs = Shard.parse(facts["shard"]), int(facts["inputs"])
         layout = Layout.of_text(facts["layout"]) if facts.get("layout") else None
-        return Part(out, cache_key, shard, inputs, facts["digest"], layout)
-    except (DataError, KeyError, TypeError, UsageError, ValueError) as error:
+        return Part(out, cache_key, shard, inputs, facts["digest"], layout, folders_of(facts, path))
+    except (DataError, KeyError, RecursionError, TypeError, UsageError, ValueError) as error:
         raise JournalError(f"the journal beside {out} is damaged", f"{_AGAIN} with --overwrite") from error
 
 
@@ -146,7 +152,7 @@ def merged(parts: Sequence[Part]) -> Iterator[Row]:
         yield row
         expected += 1
     if expected != parts[0].inputs:
-        raise JournalError(f"input {expected + 1} of the run is not in its journals once", f"{_AGAIN} with --overwrite")
+        raise JournalError(f"input {expected + 1} of the run is not in its journals once", _AGAIN)
 
 
 def _check_complete(parts: Sequence[Part]) -> None:
@@ -172,7 +178,8 @@ def _differences(one: CacheKey, other: CacheKey) -> list[str]:
 def _reading(out: str) -> Iterator[sqlite3.Connection]:
     path = Path(journal_of(out))
     if not path.exists():
-        raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
+        remedy = "name the journals" if as_url(out) else f"name files that --out wrote, each with its {ENDING}"
+        raise JournalError(f"no journal lies beside {out}", remedy)
     refuse_strange_files(str(path))
     try:
         with path.open("rb") as stream:
