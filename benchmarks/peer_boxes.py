@@ -1,4 +1,4 @@
-"""A peer's boxes of a folder of photographs as a CSV, for `facetag eval localize-figure` and PANDA-w.
+"""A peer's boxes of a folder of photographs as a CSV, for `facetag eval peers` and PANDA-w.
 
     python benchmarks/peer_boxes.py --environments ~/rivals --peer "Haar alt2" --images data/webfaces --out haar.csv
 

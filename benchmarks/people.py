@@ -1,4 +1,4 @@
-"""Male and Young by age and sex, on faces of UTKFace that nothing saw.
+"""Male and Young by age and sex, on faces of UTKFace whose sex and age no training was told.
 
 python benchmarks/people.py --data data --model fast
 python benchmarks/people.py --data data --model fast --cascade

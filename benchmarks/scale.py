@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 
 HOUR = 3600.0
-LIST_RATE, JOURNAL_RATE, KNOWN_RATE = 69_000.0, 2_300.0, 2_100.0  #: a second of one processor; docs/scale.md
+LIST_RATE, JOURNAL_RATE, KNOWN_RATE = 93_000.0, 2_300.0, 1_850.0  #: a second of one processor; docs/scale.md
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How fast taggers are, facetag and rivals on the same JPEG files in one run: the table in README.
+"""How fast taggers are, facetag and rivals on the same JPEG files in one run: the table in docs/benchmarks.md.
 
     python benchmarks/taggers.py --environments ~/rivals --photos data/webfaces --json speed.json
 

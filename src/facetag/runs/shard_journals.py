@@ -178,8 +178,9 @@ def _differences(one: CacheKey, other: CacheKey) -> list[str]:
 def _reading(out: str) -> Iterator[sqlite3.Connection]:
     path = Path(journal_of(out))
     if not path.exists():
-        remedy = "name the journals" if as_url(out) else f"name files that --out wrote, each with its {ENDING}"
-        raise JournalError(f"no journal lies beside {out}", remedy)
+        if as_url(out):
+            raise JournalError(f"no journal lies at {out}", "name the journals of the shards, which lie here")
+        raise JournalError(f"no journal lies beside {out}", f"name files that --out wrote, each with its {ENDING}")
     refuse_strange_files(str(path))
     try:
         with path.open("rb") as stream:

@@ -16,7 +16,7 @@ _HELP = """Fine-tune the LNets and ANet, train the centre network, fit the SVMs.
 \b
 Examples:
   facetag finetune all --run runs/faithful --out models/faithful --resume
-  facetag finetune center-net --run runs/faithful --recipe fast
+  facetag finetune center-net --run runs/mine --recipe fast-box-free
 """
 
 app = App(no_args_is_help=True, help=_HELP)
@@ -68,7 +68,7 @@ stages.add_stage(
     "facetag.training.cascade:finetune_teacher",
     """Train the larger network that the recipe's ANet learns from.
 
-    Example: facetag finetune teacher --run runs/faithful --recipe fast""",
+    Example: facetag finetune teacher --run runs/mine --recipe studies/fast_grown.toml""",
 )
 
 
