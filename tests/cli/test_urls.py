@@ -166,6 +166,7 @@ def test_passwords_are_in_nothing_that_is_written_or_said(facetag, photos, tmp_p
     ("words", "said"),
     [
         (["ftp://host/a.jpg"], "ftp:// is not read; name one of s3://"),
+        (["https://me:pa/ss@host/a.jpg"], "a URL of https:// has / ? or # in its password; write %2F, %3F or %23"),
         ([IN, "--draw", "s3://bucket/d"], "--draw is on this machine, and s3:// is not; name a path here"),
         ([IN, "--watch", "--out", "a.csv"], "--watch sees what changes on this machine alone"),
         (["in", "--out", "https://host/a.csv", "--journal", "j"], "https://host/a.csv is no place for a file"),

@@ -78,6 +78,21 @@ def test_each_is_yielded_once(both):
     assert named_first.was_missing("memory://bucket/in/none.jpg")
 
 
+def test_what_the_user_names_gets_its_row_where_a_walk_passed_it_over(both):
+    _, there = both("a.jpg .hidden.jpg notes.txt drawn/b.jpg")
+    named = [f"{there}{name}" for name in ("notes.txt", ".hidden.jpg", "drawn/b.jpg")]
+    walked_first = discover([there, *named, f"{there}a.jpg"], exclude=["b.jpg"])
+    assert list(walked_first) == [f"{there}a.jpg", *named]
+    assert walked_first.counts[Seen.REPEATED] == 1
+    assert sorted(discover([*named, there], exclude=["b.jpg"])) == sorted([f"{there}a.jpg", *named])
+
+
+def test_photos_that_a_parameter_tells_apart_are_all_yielded():
+    asked = [f"http://host/d?{name}={number}.jpg" for name in ("key", "auth", "my_token", "id") for number in range(3)]
+    found = list(discover([*asked, *asked]))
+    assert [url.whole for url in found] == asked and len(set(found)) == len(asked)
+
+
 def test_paths_seen_from_a_folder_leave_urls_as_they_are(both):
     here, there = both("a.jpg")
     assert list(discover([here, there], relative_to=here)) == ["a.jpg", f"{there}a.jpg"]
@@ -128,3 +143,14 @@ def test_few_names_wait_for_their_turn():
 
     for index, _ in enumerate(in_order(listed())):
         assert len(taken) - index <= 2
+
+
+def test_what_is_named_beside_a_folder_that_cannot_be_listed_gets_its_row(both, monkeypatch):
+    both("a.jpg=")
+
+    def closed(self, folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store.Store, "entries", closed)
+    folder = "memory://bucket/in/"
+    assert list(discover([folder, f"{folder}a.jpg", folder])) == [folder, f"{folder}a.jpg"]

@@ -92,3 +92,16 @@ def test_a_date_is_a_time_too():
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
     assert 25 < retry_after(Answered("SlowDown", 503, {"retry-after": date})) <= 31
     assert retry_after(Answered("SlowDown", 503, {"retry-after": "soon"})) is None
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 2030 00:00:00 +99999999",
+    ],
+)
+def test_a_date_that_no_clock_shows_is_none(date, slept):
+    assert patiently(failing(Answered("SlowDown", 503, {"retry-after": date})), Pace()) == "answer"
+    assert slept == [0.5]

@@ -1,9 +1,20 @@
 import pickle
+import re
 
 import pytest
 
 from facetag.errors import UsageError
+from facetag.remote.store import reason_of
 from facetag.remote.url import Stamp, Url, as_url, refuse_unknown, refuse_url
+
+AMAZON = "AWSAccessKeyId=k&Expires=12&Signature=secret"
+AMAZON_4 = "X-Amz-Algorithm=a&X-Amz-Credential=k&X-Amz-Date=d&X-Amz-Expires=12&X-Amz-Signature=secret"
+CLOUDFRONT = "Policy=p&Key-Pair-Id=k&Hash-Algorithm=SHA256&Signature=secret"
+GOOGLE = "GoogleAccessId=me&Expires=12&Signature=secret"
+AZURE = "sv=2020&st=2024-01-01&se=2024-02-01&sr=b&sp=r&spr=https&skoid=o&sktid=t&skt=a&ske=b&sks=b&skv=2&sig=secret"
+SECRET = """
+    key apiKey api-key AWSAccessKeyId token %74oken to%6ben oauth_token auth Authorization X-Amz-Credential
+    pwd pass password client_secret jwt code sessionid"""
 
 
 @pytest.mark.parametrize(
@@ -15,8 +26,10 @@ from facetag.remote.url import Stamp, Url, as_url, refuse_unknown, refuse_url
         ("ssh://me@host/a.jpg", "ssh://me@host/a.jpg"),
         ("https://host/a.jpg?id=1&w=2", "https://host/a.jpg?id=1&w=2"),
         ("https://host/a.jpg?X-Amz-Signature=abc&X-Amz-Credential=k", "https://host/a.jpg"),
-        ("https://host/a.jpg?id=1&access_token=abc&sig=x", "https://host/a.jpg?id=1"),
-        ("https://me:pass@host?token=x", "https://host"),
+        ("https://host/a.jpg?id=1&sig=x", "https://host/a.jpg?id=1"),
+        ("https://me:pass@host?sig=x", "https://host"),
+        ("https://ghp_token@host/a.jpg#access_token=x", "https://host/a.jpg"),
+        ("https://host:8080/me@home/a@2x.jpg", "https://host:8080/me@home/a@2x.jpg"),
         ("s3://bucket/what?token=x", "s3://bucket/what?token=x"),
     ],
 )
@@ -25,6 +38,38 @@ def test_what_is_shown_has_no_password_and_what_is_opened_has_it(given, shown):
     assert url == shown and str(url) == shown
     assert url.whole.lower() == given.lower()
     assert as_url(url) is url
+
+
+@pytest.mark.parametrize("signature", [AMAZON, AMAZON_4, CLOUDFRONT, GOOGLE, AZURE])
+def test_a_new_signature_is_of_the_same_address(signature):
+    assert as_url(f"https://host/a.jpg?{signature}") == "https://host/a.jpg"
+    assert as_url(f"https://host/a.jpg?v=1&{signature};id=2&w=3") == "https://host/a.jpg?v=1;id=2&w=3"
+
+
+def test_what_comes_with_a_signature_is_shown_where_there_is_none():
+    for query in ("Expires=1&Policy=p&Key-Pair-Id=k", "sv=1&st=2&se=3&sr=4&sp=5&skt=6", "sp=1&sku=2"):
+        assert as_url(f"https://host/a.jpg?{query}") == f"https://host/a.jpg?{query}"
+
+
+@pytest.mark.parametrize("name", SECRET.split())
+def test_other_secrets_tell_photos_apart_and_are_not_shown(name):
+    one, other = (as_url(f"https://host/a.jpg?x=1&{name}=pa55{number};word&y=2") for number in (1, 2))
+    assert re.fullmatch(rf"https://host/a\.jpg\?x=1&{name}=\*\*\*[0-9a-f]{{16}}&y=2", one)
+    assert one != other
+    assert as_url(str(one)) == one, "a row's path means the same"
+    assert as_url(f"https://host/a.jpg?x=1;{name}=pa551;word").startswith(f"https://host/a.jpg?x=1;{name}=***")
+    assert "pa55" not in as_url(f"https://host/a.jpg;{name}=pa55/b.jpg")
+
+
+@pytest.mark.parametrize("name", ["author", "authority", "keyword", "page", "passage", "id", "barcode", "width"])
+def test_other_parameters_are_shown(name):
+    assert as_url(f"https://host/a.jpg?{name}=1") == f"https://host/a.jpg?{name}=1"
+
+
+@pytest.mark.parametrize("url", ["https://me:pa/ss@host/a.jpg", "ssh://me:pa#ss@host/a.jpg", "s3://me:pa?ss@bucket/"])
+def test_a_password_that_ends_the_host_is_refused_and_not_said(url):
+    with pytest.raises(UsageError, match=r"^a URL of \w+:// has / \? or # in its password; write %2F, %3F or %23$"):
+        as_url(url)
 
 
 def test_other_paths_are_no_urls():
@@ -68,4 +113,17 @@ def test_lines_of_a_list_lie_beside_it_and_never_here():
 def test_errors_of_others_are_said_without_secrets():
     url = as_url("https://me:pa%20ss@host/a?sig=abcdef&id=7")
     said = "cannot open https://me:pa%20ss@host/a?sig=abcdef&id=7 with pa ss"
-    assert url.without_secrets(said) == "cannot open https://***@host/a?sig=***&id=7 with ***"
+    assert url.without_secrets(said) == "cannot open https://host/a?id=7 with ***"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("moved to ftp://bob:TOPSECRET@other/x?X-Amz-Signature=TOPSECRET", "moved to ftp://other/x"),
+        ("url='HTTPS://TOPSECRET@other/x?id=1&sig=TOPSECRET#TOPSECRET'", "url='https://other/x?id=1"),
+        ("no https://bob:TOP/SECRET@other/ here", "no https://*** here"),
+        ("s3://bucket/a?b#c is gone", "s3://bucket/a?b#c is gone"),
+    ],
+)
+def test_reasons_quote_no_secret_of_another_url(said, shown):
+    assert reason_of(ValueError(said), as_url("https://host/a.jpg")) == shown

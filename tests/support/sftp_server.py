@@ -23,12 +23,16 @@ class Sftp:
         key: the host's, as a line of known_hosts has it.
         opened: names of the files that were opened to be read.
         connections: open ones.
+        changed: names of files whose attributes were changed, with the modes and the sizes at that time.
+        silent: whether requests get no answer.
     """
 
     port: int
     key: str
     opened: list[str] = field(default_factory=list)
     connections: list[paramiko.Transport] = field(default_factory=list)
+    changed: list[tuple[str, int | None, int]] = field(default_factory=list)
+    silent: bool = False
 
     def drop(self) -> None:
         """Break every connection."""
@@ -61,7 +65,7 @@ def _serve(listening: socket.socket, key: paramiko.PKey, server: Sftp, root: Pat
             return
         transport = paramiko.Transport(client)
         transport.add_server_key(key)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _files(root, server))
+        transport.set_subsystem_handler("sftp", _answers(server), _files(root, server))
         server.connections.append(transport)
         try:
             transport.start_server(server=_Login())
@@ -76,6 +80,17 @@ class _Login(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED
+
+
+def _answers(server: Sftp) -> type[paramiko.SFTPServer]:
+    class Answers(paramiko.SFTPServer):
+        def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
+            """Paramiko's own would take UTF-8 alone."""
+            message.get_text = lambda: os.fsdecode(message.get_binary())
+            if not server.silent:
+                super()._process(kind, number, message)
+
+    return Answers
 
 
 def _files(root: Path, server: Sftp) -> type[paramiko.SFTPServerInterface]:
@@ -96,7 +111,7 @@ def _files(root: Path, server: Sftp) -> type[paramiko.SFTPServerInterface]:
         def list_folder(self, path: str) -> Any:
             def entries() -> list[paramiko.SFTPAttributes]:
                 return [
-                    paramiko.SFTPAttributes.from_stat(os.stat(os.path.join(here(path), name)), name)
+                    paramiko.SFTPAttributes.from_stat(os.lstat(os.path.join(here(path), name)), os.fsencode(name))
                     for name in os.listdir(here(path))
                 ]
 
@@ -105,7 +120,15 @@ def _files(root: Path, server: Sftp) -> type[paramiko.SFTPServerInterface]:
         def stat(self, path: str) -> Any:
             return tried(lambda: paramiko.SFTPAttributes.from_stat(os.stat(here(path))))
 
-        lstat = stat
+        def lstat(self, path: str) -> Any:
+            return tried(lambda: paramiko.SFTPAttributes.from_stat(os.lstat(here(path))))
+
+        def readlink(self, path: str) -> Any:
+            return tried(lambda: os.fsencode(os.readlink(here(path))))
+
+        def chattr(self, path: str, attr: Any) -> int:
+            server.changed.append((os.path.basename(path), attr.st_mode, os.path.getsize(here(path))))
+            return done(lambda: paramiko.SFTPServer.set_file_attr(here(path), attr))
 
         def open(self, path: str, flags: int, attr: Any) -> Any:
             def opened() -> paramiko.SFTPHandle:

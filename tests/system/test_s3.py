@@ -13,6 +13,7 @@ from photographs import make_photographs
 
 from facetag import cli
 from facetag.formats import parts
+from facetag.images.discover import discover
 from facetag.remote import patience, reading, s3, store
 from facetag.remote.url import as_url
 
@@ -151,12 +152,29 @@ def test_a_listing_that_keeps_failing_ends_the_run_and_loses_no_row(facetag, pho
     assert (tmp_path / "s3.csv").read_bytes() == before
 
 
+def test_a_login_that_expires_while_a_bucket_is_listed_loses_no_row(facetag, photos, tmp_path, monkeypatch):
+    call = s3.S3Store._call
+
+    def small_pages(self, url, method, **arguments):
+        if "ContinuationToken" in arguments and expired:
+            raise PermissionError("The provided token has expired.")
+        return call(self, url, method, **arguments, **({"MaxKeys": 3} if "Prefix" in arguments else {}))
+
+    expired = []
+    monkeypatch.setattr(s3.S3Store, "_call", small_pages)
+    assert facetag("predict", IN, "--out", "s3.csv")[0] == 0
+    before = (tmp_path / "s3.csv").read_bytes()
+    expired.append(True)
+    code, err = facetag("predict", IN, "--out", "s3.csv")
+    assert code == 1 and f"{IN} cannot be listed: " in err
+    assert (tmp_path / "s3.csv").read_bytes() == before
+    assert len({row["path"] for row in rows(tmp_path / "s3.csv")}) == 4
+
+
 def test_more_objects_than_a_page_holds_are_listed_in_the_order_of_a_folder(bucket, faults):
     names = [f"{number:04}.jpg" for number in range(1003)] + ["a.jpg", "a/b.jpg", "a-b.jpg", "x//y.jpg"]
     for name in names:
         bucket.put_object(Key=f"many/{name}", Body=b"")
-    from facetag.images.discover import discover
-
     found = [path.removeprefix("s3://photos/many/") for path in discover(["s3://photos/many/"])]
     assert found == [*names[:1003], "a/b.jpg", "a-b.jpg", "a.jpg", "x//y.jpg"]
 
@@ -231,6 +249,33 @@ def test_a_large_output_comes_in_parts_and_an_upload_that_ends_early_leaves_the_
     with open(tmp_path / "other", "rb") as stream, pytest.raises(FileExistsError):
         there.replace(out, stream, old)
     assert body(bucket, "out/large.bin") == b"somebody's own" and not list(bucket.multipart_uploads.all())
+
+
+def test_a_large_output_whose_last_answer_gets_lost_is_there(photos, bucket, faults, tmp_path, monkeypatch):
+    monkeypatch.setattr(s3, "PART", 5 << 20)
+    whole = os.urandom(11 << 20)
+    out = as_url("s3://photos/out/large.bin")
+    there = store.store_of(out)
+    before = None
+    for data in (whole, whole[::-1]):
+        (tmp_path / "large").write_bytes(data)
+        faults.first(1, "lose", "POST", "uploadId=")
+        with open(tmp_path / "large", "rb") as stream:
+            there.replace(out, stream, before)
+        assert body(bucket, "out/large.bin") == data
+        before = there.stamp(out)
+
+
+def test_a_key_that_looks_like_a_version_of_another_is_itself(bucket, faults):
+    key = "in/a.jpg?versionId=b.jpg"
+    bucket.put_object(Key="in/a.jpg", Body=b"the other one")
+    bucket.put_object(Key=key, Body=b"itself")
+    (_, url) = discover([IN])
+    there = store.store_of(url)
+    assert url == f"s3://photos/{key}"
+    assert there.read(url, 99) == b"itself" and there.stamp(url) == url.stamp and there.read_end(url, 6, 4) == b"self"
+    with reading.whole_list(url) as stream:
+        assert stream.read() == b"itself"
 
 
 def test_a_run_that_is_killed_leaves_the_old_output_and_goes_on(

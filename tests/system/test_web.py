@@ -9,7 +9,7 @@ import pytest
 from photographs import make_photographs
 
 from facetag import cli
-from facetag.errors import DataError
+from facetag.errors import DataError, UnreadableImage
 from facetag.remote import patience, reading, store, web
 from facetag.remote.url import as_url
 
@@ -116,9 +116,20 @@ def test_what_fails_for_a_while_is_asked_again_and_what_lasts_is_a_row(facetag, 
     urls = [f"{site.address}/in/00000{number}.jpg?token=pa55word" for number in range(3)]
     code, err = facetag("predict", *urls, f"{site.address}/none.jpg", "--out", "there.csv", "-v")
     assert code == 3 and "pa55word" not in err + (tmp_path / "there.csv").read_text()
-    failed = {row["path"].rpartition("/")[2]: row["error"] for row in rows(tmp_path / "there.csv") if row["error"]}
+    names = {row["path"].rpartition("/")[2].partition("?")[0]: row["error"] for row in rows(tmp_path / "there.csv")}
+    failed = {name: error for name, error in names.items() if error}
     assert failed == {"000002.jpg": "Permission denied", "none.jpg": "No such file or directory"}
     assert ("GET", "/in/000000.jpg?token=pa55word") in site.seen
+
+
+def test_a_server_that_cannot_be_reached_is_asked_again_and_its_photo_is_not_called_missing(site, monkeypatch):
+    slept = []
+    monkeypatch.setattr(patience, "_pause", lambda error, number, pace: slept.append(number))
+    site.shutdown()
+    site.server_close()
+    with pytest.raises(UnreadableImage, match="Connect call failed"):
+        reading.stamp_before(as_url(f"{site.address}/in/000000.jpg"))
+    assert slept == [0, 1, 2, 3, 4]
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(site, monkeypatch):

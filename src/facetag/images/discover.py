@@ -84,6 +84,7 @@ class Discovery:
         self._named = SeenPaths()
         self._root = relative_to
         self._entered: dict[str, _Folder] = {}
+        self._unlisted: set[str] = set()
 
     def __iter__(self) -> Iterator[str]:
         for path in self._inputs:
@@ -115,7 +116,10 @@ class Discovery:
     def _was_walked(self, key: str) -> bool:
         """Whether a walk yielded it: only folders are remembered of a walk, so that memory stays flat."""
         if url := as_url(key):
-            return url.parent in self._entered and remote.mark_now(url) is not None
+            above, file = self._entered.get(url.parent), Entry(url.rpartition("/")[2], False)
+            if above is None or url.parent in self._unlisted or self._judge((above, file)) is not Seen.FOUND:
+                return False
+            return remote.mark_now(url) is not None
         folder = self._entered.get(os.path.dirname(key))
         return folder is not None and os.path.lexists(key) and self._judge((folder, Path(key))) is Seen.FOUND
 
@@ -142,7 +146,7 @@ class Discovery:
         in it need not fit memory.
 
         Raises:
-            DataError: its server ceased to answer; what was not listed is not to leave the output for that.
+            DataError: it cannot be listed to its end; what was not listed is not to leave the output for that.
         """
         if folder in self._entered:
             self.counts[Seen.REPEATED] += 1
@@ -155,7 +159,8 @@ class Discovery:
                     yield from self._walk_url(folder.below(entry.name, is_folder=True), f"{inner}{entry.name}/")
                 elif seen is Seen.FOUND:
                     yield folder.below(entry.name, stamp=entry.stamp)
-        except OSError:
+        except OSError:  # nothing of it was listed
+            self._unlisted.add(folder)
             yield folder
 
     def _enter(self, folder: _Folder) -> list[_Entry]:

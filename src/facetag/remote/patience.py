@@ -120,7 +120,7 @@ def _seconds(said: str) -> float | None:
         return (
             max(float(said), 0) if said.strip().isdecimal() else parsedate_to_datetime(said).timestamp() - time.time()
         )
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, OSError):  # OverflowError: a date that no clock shows
         return None
 
 

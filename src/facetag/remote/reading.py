@@ -7,8 +7,8 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from facetag.errors import DataError, UnreadableImage, UnsupportedImage, UsageError
-from facetag.remote.patience import may_pass
-from facetag.remote.store import Entry, reason_of, store_of
+from facetag.remote.patience import status_of
+from facetag.remote.store import Entry, Refused, reason_of, store_of
 from facetag.remote.url import Stamp, Url, as_url
 
 MOST_OF_A_LIST = 1 << 34  #: bytes of a list at a URL; a hundred million lines have fewer
@@ -66,17 +66,23 @@ def entries(folder: Url) -> Iterator[Entry]:
     """What a folder holds, in the order of the names' bytes.
 
     Raises:
-        OSError: it is not there, or may not be listed.
-        DataError: its server does not answer.
+        OSError: it is not there, or may not be listed; nothing of it was.
+        DataError: it cannot be listed for another reason, or not to its end.
         UsageError: what its kind of URL needs is not installed.
     """
     try:
         yield from store_of(folder).entries(folder)
     except OSError as error:
-        if not may_pass(error):
+        if _is_of_the_folder(error):
             raise
         reason = reason_of(error, folder)
         raise DataError(f"{folder} cannot be listed: {reason}", "mend that; the same command goes on") from error
+
+
+def _is_of_the_folder(error: OSError) -> bool:
+    """Whether the server says that this folder is not there, or is closed. Another error tells nothing about it."""
+    kinds = (FileNotFoundError, NotADirectoryError, PermissionError)
+    return isinstance(error, kinds) and not isinstance(error, Refused) and status_of(error) in (None, 403, 404)
 
 
 def head_of(folder: str, name: str, length: int) -> bytes:

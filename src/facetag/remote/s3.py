@@ -7,18 +7,20 @@ page at a time, so that a prefix of ten million objects takes no memory. An outp
 import hashlib
 import heapq
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from typing import Any, BinaryIO
 
 from facetag.remote.patience import status_of
-from facetag.remote.store import CHANGED, Entry, Store, blocks_of, new_files, stamp_of
+from facetag.remote.store import CHANGED, Entry, Store, blocks_of, new_files, reason_of, stamp_of
 from facetag.remote.url import Stamp, Url
 
 PART = 32 << 20  #: bytes that are asked for or sent at a time, unless an upload would have more than _PARTS
 _PARTS = 9_000
+_WAITING = 1_000  #: names that wait for a folder before somebody asks whether it is there
 
 
 class S3Store(Store):
@@ -31,6 +33,14 @@ class S3Store(Store):
             "s3", use_listings_cache=False, max_concurrency=1, config_kwargs={"connect_timeout": 15, **own, **retries}
         )
         files.retries = 1
+        split = files.split_path
+
+        def whole_key(path: str) -> tuple[str, str, None]:
+            """s3fs takes `?versionId=` in a key for a version of another one."""
+            bucket = split(path)[0]
+            return bucket, path[len(bucket) + 1 :], None
+
+        files.split_path = whole_key
         return files
 
     def name(self, url: Url) -> str:
@@ -41,25 +51,21 @@ class S3Store(Store):
 
         Raises:
             FileNotFoundError: nothing does, and it is not the whole bucket.
+            PermissionError: it may not be listed.
+            OSError: the listing breaks; also where the server says one of these two after a first page.
         """
-        return in_order(self._listed(folder))
+        return in_order(self._listed(folder), lambda name: self._holds(folder.below(name, is_folder=True)))
 
     def replace(self, url: Url, stream: BinaryIO, before: Stamp | None) -> None:
         """By one request, or by a multipart upload whose completion is one."""
         condition = {"IfNoneMatch": "*"} if before is None else {"IfMatch": f'"{before.tag}"'}
         stream.seek(0)
         first = stream.read(PART)
-        tag = hashlib.md5(first, usedforsecurity=False).hexdigest()
-        try:
-            if len(first) < PART:
+        if len(first) < PART:
+            with self._once(url, _md5(first).hex()):
                 self._call(url, "put_object", Body=first, **condition)
-            else:
-                tag = self._upload(url, stream, before, condition)
-        except OSError as error:
-            if status_of(error) not in (409, 412):
-                raise
-            if self.stamp(url).tag != tag:  # else it is ours: the answer to the first try got lost
-                raise FileExistsError(CHANGED) from error
+        else:
+            self._upload(url, stream, before, condition)
 
     def make_folder(self, folder: Url) -> None:
         """There are none."""
@@ -82,8 +88,24 @@ class S3Store(Store):
         with self.files.open(self.name(url), "rb", block_size=PART, cache_type="none") as stream:
             yield from blocks_of(stream, most, PART)
 
-    def _upload(self, url: Url, stream: BinaryIO, before: Stamp | None, condition: dict[str, str]) -> str:
-        """In parts; answers the tag of the whole. What is incomplete is taken back, and nobody ever saw it.
+    @contextmanager
+    def _once(self, url: Url, tag: str) -> Iterator[None]:
+        """A request that writes what has this tag. Where an answer got lost it is made again, and refused because the
+        first try was heeded: that is no error."""
+        try:
+            yield
+        except OSError as error:
+            status = status_of(error)
+            if status not in (404, 409, 412):
+                raise
+            if self.stamp(url).tag == tag:
+                return
+            if status == 404:
+                raise
+            raise FileExistsError(CHANGED) from error
+
+    def _upload(self, url: Url, stream: BinaryIO, before: Stamp | None, condition: dict[str, str]) -> None:
+        """In parts. What is incomplete is taken back, and nobody ever saw it.
 
         Not every server heeds a condition here, so it is also looked at before.
         """
@@ -91,15 +113,16 @@ class S3Store(Store):
         stream.seek(0)
         upload = self._call(url, "create_multipart_upload")["UploadId"]
         try:
-            parts = list[dict[str, Any]]()
+            parts, sums = list[dict[str, Any]](), b""
             while data := stream.read(size):
                 number = len(parts) + 1
                 answer = self._call(url, "upload_part", Body=data, PartNumber=number, UploadId=upload)
                 parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+                sums += _md5(data)
             whole = {"Parts": parts}
             self._refuse_changed(url, before)
-            done = self._call(url, "complete_multipart_upload", UploadId=upload, MultipartUpload=whole, **condition)
-            return str(done["ETag"]).strip('"')
+            with self._once(url, f"{_md5(sums).hex()}-{len(parts)}"):
+                self._call(url, "complete_multipart_upload", UploadId=upload, MultipartUpload=whole, **condition)
         except BaseException:
             with suppress(Exception):
                 self._call(url, "abort_multipart_upload", UploadId=upload)
@@ -107,24 +130,41 @@ class S3Store(Store):
 
     def _listed(self, folder: Url) -> Iterator[Entry]:
         """In the order of whole keys, as the server has them."""
-        prefix, after = folder.path, ""
-        page: dict[str, Any] = {"IsTruncated": True}
-        found = not prefix
-        while page["IsTruncated"]:
-            where = {"ContinuationToken": after} if after else {}
-            page = self._call(folder, "list_objects_v2", Prefix=prefix, Delimiter="/", **where)
-            after = page.get("NextContinuationToken", "")
-            folders = (Entry(each["Prefix"][len(prefix) : -1], True) for each in page.get("CommonPrefixes", ()))
-            objects = (
-                Entry(each["Key"][len(prefix) :], False, stamp_of({**each, "size": each["Size"]}))
-                for each in page.get("Contents", ())
-            )
-            for entry in heapq.merge(folders, objects, key=_key):
+        found = not folder.path
+        for page in self._pages(folder):
+            for entry in _entries_of(page, folder.path):
                 found = True
                 if entry.folder or entry.name:  # an object that is called as the prefix itself marks an empty folder
                     yield entry
         if not found:
             raise FileNotFoundError(2, os.strerror(2))
+
+    def _pages(self, folder: Url) -> Iterator[dict[str, Any]]:
+        """The answers of one listing."""
+        token = ""
+        while True:
+            where = {"ContinuationToken": token} if token else {}
+            try:
+                page = self._call(folder, "list_objects_v2", Prefix=folder.path, Delimiter="/", **where)
+            except (FileNotFoundError, PermissionError) as error:
+                if not token:
+                    raise
+                raise OSError(reason_of(error, folder)) from error  # the folder is there, and is not closed
+            if "IsTruncated" not in page:
+                raise OSError("the server's answer is no listing")
+            yield page
+            if not page["IsTruncated"]:
+                return
+            last, token = token, page.get("NextContinuationToken", "")
+            if token in ("", last):
+                raise OSError("its listing does not go on")
+
+    def _holds(self, folder: Url) -> bool:
+        """Whether anything begins with the folder's prefix. Where it may not be listed, nobody enters it anyway."""
+        try:
+            return bool(self._call(folder, "list_objects_v2", Prefix=folder.path, MaxKeys=1).get("Contents"))
+        except (FileNotFoundError, PermissionError):
+            return False
 
     def _call(self, url: Url, method: str, **arguments: Any) -> dict[str, Any]:
         """A request about an object, or about the whole bucket where a prefix is given."""
@@ -133,27 +173,64 @@ class S3Store(Store):
         return dict(self.asked(url, call))
 
 
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _entries_of(page: dict[str, Any], prefix: str) -> Iterator[Entry]:
+    """What an answer names, in the order of whole keys.
+
+    Raises:
+        OSError: some of that does not begin with the prefix.
+    """
+    folders = (Entry(_below(each["Prefix"].removesuffix("/"), prefix), True) for each in page.get("CommonPrefixes", ()))
+    objects = (
+        Entry(_below(each["Key"], prefix), False, stamp_of({**each, "size": each.get("Size")}))
+        for each in page.get("Contents", ())
+    )
+    return heapq.merge(folders, objects, key=_key)
+
+
+def _below(key: str, prefix: str) -> str:
+    if not key.startswith(prefix):
+        raise OSError("its listing names what lies elsewhere")
+    return key[len(prefix) :]
+
+
 def _key(entry: Entry) -> bytes:
     """Where an entry stands in a listing of S3."""
     return os.fsencode(entry.name) + (b"/" if entry.folder else b"")
 
 
-def in_order(listed: Iterator[Entry]) -> Iterator[Entry]:
+def in_order(listed: Iterator[Entry], is_folder: Callable[[str], bool] = lambda name: False) -> Iterator[Entry]:
     """Entries as a folder on this machine has them, by the bytes of their names, from the order of whole keys, in which
     the slash behind a folder's name counts.
 
     The two differ where a name begins with a folder's and goes on with a byte before the slash: `a.jpg` comes before
-    `a/`, but after `a`. So only such names wait, most often one at a time.
+    `a/`, but after `a`. So only such names wait, most often one at a time. Where many do, as `IMG-1.jpg` and what
+    follows it do for `IMG/`, it is asked whether the folder is there. If it is, it comes at once.
+
+    Args:
+        is_folder: whether a folder is there. It is asked once about a name, and when over a thousand wait for that.
 
     >>> [each.name for each in in_order(iter([Entry("a.jpg", False), Entry("a", True), Entry("b", False)]))]
     ['a', 'a.jpg', 'b']
     """
     waiting: list[tuple[bytes, int, Entry]] = []
+    known: dict[bytes, bool] = {}
     for number, entry in enumerate(listed):
-        key = _key(entry)
-        heapq.heappush(waiting, (os.fsencode(entry.name), number, entry))
-        first = next((at for at, byte in enumerate(key) if at and byte < ord("/")), len(key))
-        while waiting and waiting[0][0] <= key[:first]:
-            yield heapq.heappop(waiting)[2]
+        name, key = os.fsencode(entry.name), _key(entry)
+        if entry.folder and known.get(name):  # it came already
+            continue
+        heapq.heappush(waiting, (name, number, entry))
+        folders = (key[:at] for at, byte in enumerate(key) if at and byte < ord("/"))
+        for first in chain((each for each in folders if each not in known), [key]):
+            while waiting and waiting[0][0] <= first:
+                yield heapq.heappop(waiting)[2]
+            if len(waiting) <= _WAITING or first == key:
+                break
+            known[first] = is_folder(os.fsdecode(first))
+            if known[first]:
+                heapq.heappush(waiting, (first, number, Entry(os.fsdecode(first), True)))
     while waiting:
         yield heapq.heappop(waiting)[2]

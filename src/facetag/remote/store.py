@@ -30,18 +30,20 @@ class Entry:
     """What a folder holds under a name, with the questions that `os.DirEntry` answers.
 
     Attributes:
-        stamp: None of a folder.
+        stamp: None of a folder, and of what is asked for it later.
+        special: neither a folder nor a file that may be opened.
     """
 
     name: str
     folder: bool
     stamp: Stamp | None = None
+    special: bool = False
 
     def is_dir(self) -> bool:
         return self.folder
 
     def is_file(self) -> bool:
-        return not self.folder
+        return not (self.folder or self.special)
 
     def is_symlink(self) -> bool:
         return False
@@ -143,13 +145,13 @@ class Store:
 
     @property
     def files(self) -> Any:
-        """fsspec's file system, connected."""
+        """fsspec's file system, connected; of SSH, paramiko's clients."""
         with self._lock:
             self._files = self._files or self.connect()
             return self._files
 
     def connect(self) -> Any:
-        """A new file system of fsspec."""
+        """What `files` is to be."""
         return new_files("memory")
 
     def name(self, url: Url) -> str:

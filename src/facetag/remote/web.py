@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from facetag.remote.patience import status_of
 from facetag.remote.store import Store, blocks_of, new_files
 from facetag.remote.url import Stamp, Url
 
@@ -27,6 +28,15 @@ class WebStore(Store):
 
     def replace(self, url: Url, stream: BinaryIO, before: Stamp | None) -> None:
         raise PermissionError("nothing is written to web servers")
+
+    def _stamp(self, url: Url) -> Stamp:
+        try:
+            return super()._stamp(url)
+        except FileNotFoundError as error:
+            reason = error.__cause__  # fsspec calls whatever goes wrong a missing file
+            if reason is None or status_of(error) == 404:
+                raise
+            raise reason from reason.__cause__
 
     def _read(self, url: Url, most: int) -> bytes:
         return b"".join(self._blocks(url, most))

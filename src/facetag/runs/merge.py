@@ -76,10 +76,10 @@ def _refuse_other_runs(path: str, is_named: bool, first: Part) -> None:
     Raises:
         JournalError: it is.
     """
-    there, beside = _finished(path), _finished(path + NEW)
+    there, new = _finished(path), _finished(path + NEW)
     if is_named and there and there.cache_key.command != first.cache_key.command:
         raise JournalError(f"{path} is of another run", "choose another --journal, or use --overwrite")
-    if beside and beside.digest != first.digest:
+    if new and new.digest != first.digest:
         raise JournalError(f"{path}{NEW} is of another run", "choose another --journal, or move it away")
 
 
