@@ -251,21 +251,6 @@ def test_a_large_output_comes_in_parts_and_an_upload_that_ends_early_leaves_the_
     assert body(bucket, "out/large.bin") == b"somebody's own" and not list(bucket.multipart_uploads.all())
 
 
-def test_a_large_output_whose_last_answer_gets_lost_is_there(photos, bucket, faults, tmp_path, monkeypatch):
-    monkeypatch.setattr(s3, "PART", 5 << 20)
-    whole = os.urandom(11 << 20)
-    out = as_url("s3://photos/out/large.bin")
-    there = store.store_of(out)
-    before = None
-    for data in (whole, whole[::-1]):
-        (tmp_path / "large").write_bytes(data)
-        faults.first(1, "lose", "POST", "uploadId=")
-        with open(tmp_path / "large", "rb") as stream:
-            there.replace(out, stream, before)
-        assert body(bucket, "out/large.bin") == data
-        before = there.stamp(out)
-
-
 def test_a_key_that_looks_like_a_version_of_another_is_itself(bucket, faults):
     key = "in/a.jpg?versionId=b.jpg"
     bucket.put_object(Key="in/a.jpg", Body=b"the other one")
