@@ -27,6 +27,7 @@ from facetag.runs import journal
 from facetag.runs import merge as merging
 from facetag.runs.cache_key import CacheKey
 from facetag.runs.journal import ENDING, Journal
+from facetag.runs.journal import _row_digest as row_digest
 from facetag.runs.merge import merge
 from facetag.runs.run import Document, publish
 from facetag.runs.shard_journals import read_part
@@ -166,6 +167,16 @@ def test_no_journal_of_another_run_is_replaced_unless_told(tmp_path):
         )
     assert (tmp_path / "z.journal.new").exists()
     merge(shards(tmp_path / "again", 2), str(tmp_path / "m.csv"), journal=str(tmp_path / "y.journal"), overwrite=True)
+
+
+@pytest.mark.parametrize("fact", ["basis", "folders"])
+def test_a_fact_without_bottom_is_one_line(tmp_path, fact):
+    (one,) = shards(tmp_path, 1)
+    deep = "[" * 200_000
+    with closing(sqlite3.connect(next_to(one, ENDING))) as base:
+        base.execute("UPDATE facts SET value = ?, digest = ? WHERE name = ?", (deep, row_digest(fact, deep), fact))
+        base.commit()
+    refused(JournalError, [one], tmp_path, "is damaged")
 
 
 def test_a_merged_journal_knows_the_folders_of_its_shards(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_plus
 
 from facetag.errors import UsageError
 
-#: Scheme -> what fsspec needs for it, and the extra that brings that.
+#: Scheme -> what it needs beside fsspec, and the extra that brings that.
 NEEDS = {
     "s3": ("s3fs", "s3"),
     "ssh": ("paramiko", "ssh"),
