@@ -15,8 +15,14 @@ from facetag.attributes import ATTRIBUTES
 from facetag.cli.commands.finetune import app as finetune
 from facetag.errors import DataError, UsageError
 from facetag.evaluate import competitors, plots
+from facetag.evaluate.transfer import LEFT_OUT
 from facetag.model import load_model
+from facetag.networks.anet_heads import IdentityNet
+from facetag.training.checkpoint import BEST, save_best
 from facetag.training.competitors.panda import PandaSettings
+from facetag.training.recipe import load_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +81,57 @@ def test_accuracy_grows_with_the_training_set(data, work, model_folder, tmp_path
     result = run("sizes", *options, "--model", model_folder, "--json", "-")
     points = json.loads(result.stdout)["points"]
     assert [(point["system"], point["images"]) for point in points] == [
-        ("FaceTracer", 10), ("FaceTracer", 60), ("PANDA-l", 10), ("PANDA-l", 60),
+        ("FaceTracer", 10), ("FaceTracer", 60), ("PANDA-l", 10), ("PANDA-l", 100),
         ("SVMs on random's features", 10), ("SVMs on random's features", 40),
     ]  # fmt: skip
     assert points[0]["accuracy"]["value"] < points[1]["accuracy"]["value"]
     assert cv2.imread(str(tmp_path / "sizes.png")).shape[1] > 300
+
+
+def test_anets_learn_from_few_images_too_with_and_without_identities(data, work, tmp_path, monkeypatch):
+    recipe, run_folder = load_recipe("faithful"), tmp_path / "run"
+    identities = IdentityNet(3, recipe.anet)
+    (run_folder / "anet_identities").mkdir(parents=True)
+    save_best(run_folder / "anet_identities", identities, {"step": 1})
+    monkeypatch.setattr(competitors, "STEPS", 2)
+    asked = ("--data", data, "--work", work, "--size", 30, "--system", "constant", "--run", run_folder, "--quiet")
+    found = json.loads(run("sizes", *asked, "--json", "-").stdout)["points"]
+    assert [(point["system"], point["images"]) for point in found] == [
+        ("ANet from nothing", 30), ("ANet from nothing", 100),
+        ("ANet from identities", 30), ("ANet from identities", 100),
+    ]  # fmt: skip
+    assert found[0]["accuracy"] != found[2]["accuracy"]
+    monkeypatch.setattr(competitors, "train_anet", None)
+    assert json.loads(run("sizes", *asked, "--json", "-").stdout)["points"] == found
+    (run_folder / "anet_identities" / BEST).unlink()
+    with pytest.raises(DataError, match="anet_identities"):
+        run("sizes", *asked)
+
+
+def test_attributes_that_no_net_learned_are_learned_by_svms_alone(data, work, model_folder, tmp_path, monkeypatch):
+    learned = []
+    train = competitors.panda.train_panda
+    monkeypatch.setattr(competitors.panda, "train_panda", lambda *given: learned.append(given[-1]) or train(*given))
+    boxes = boxes_of(data, tmp_path / "haar.csv")
+    asked = ("--data", data, "--work", work, "--model", model_folder, "--boxes", boxes, "--quiet")
+    page = tmp_path / "transfer.html"
+    names = ("--left-out", "Blond_Hair", "--left-out", "smiling")
+    found = json.loads(run("transfer", *asked, *names, "--json", "-", "--page", page).stdout)
+    assert list(found["systems"]) == [
+        "constant", "FaceTracer", "PANDA-w", "PANDA-l", "SVMs on random's features"
+    ]  # fmt: skip
+    tracer = found["systems"]["FaceTracer"]
+    assert tracer["learned_from"] == 40 and set(tracer["attributes"]) == {"Blond_Hair", "Smiling"}
+    assert tracer["attributes"]["Blond_Hair"]["accuracy"] > 0.9
+    assert learned == [("Blond_Hair", "smiling")] * 2 and "Blond_Hair" in page.read_text()
+    with pytest.raises(UsageError, match="Blonde"):
+        run("transfer", *asked, "--left-out", "Blonde")
+    with pytest.raises(UsageError, match="PANDA-w takes its parts from a detector's boxes"):
+        run("transfer", "--data", data, "--work", work, "--quiet", "--system", "PANDA-w")
+
+
+def test_what_is_left_out_is_what_the_study_leaves_out() -> None:
+    assert load_recipe(str(ROOT / "studies" / "left_out.toml")).anet_attributes.left_out == LEFT_OUT
 
 
 def test_what_is_asked_for_must_be_there(data, work, tmp_path):

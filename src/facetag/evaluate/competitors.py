@@ -5,10 +5,12 @@ partition 2. All that takes long is kept in a folder.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from facetag.datasets.celeba import CelebA
@@ -17,6 +19,7 @@ from facetag.evaluate.image_batches import Progress, evenly
 from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, face_features
 from facetag.tagger import Tagger
 from facetag.training.competitors import facetracer, panda
+from facetag.training.competitors.anet import AnetStart, anet_features, train_anet
 from facetag.training.competitors.kept import Arrays, kept, key_of, names_of
 from facetag.training.competitors.linear import fit_calibrated
 from facetag.training.competitors.placement import FaceBoxes
@@ -26,6 +29,7 @@ Report = Callable[[str], Progress]
 
 _FROZEN_COSTS = (0.0003, 0.003)
 PANDA = panda.PandaSettings()
+STEPS = 600  #: of an ANet that learns from few images, at least
 
 _VERSION = 1  #: of what is kept
 
@@ -90,19 +94,20 @@ def constant(given: Arena) -> Answers:
     return Answers("constant", probabilities, probabilities > 0.5)
 
 
-def face_tracer(given: Arena, count: int | None = None) -> Answers:
-    """FaceTracer on so many training images, all of them for None."""
-    rows = given.first(count or len(given.training.paths))
-    chosen = given.training.select(rows)
+def face_tracer(given: Arena, count: int | None = None, part: Literal["train", "fit"] = "train") -> Answers:
+    """FaceTracer on so many training images, or on those that fit the others' SVMs; all of them for None."""
+    images = given.training if part == "train" else given.fitting
+    rows = np.array(evenly(len(images.paths), count))
+    chosen = images.select(rows)
     key = key_of(_VERSION, "facetracer", names_of(chosen.paths), names_of(given.test.paths))
 
     def make() -> Arrays:
-        train, columns = _histograms(given, "train", given.training), facetracer.block_columns(chosen.paths[0])
-        learned = facetracer.train_facetracer(train[rows], chosen.values == 1, chosen.identities, columns)
+        features, columns = _histograms(given, part, images), facetracer.block_columns(chosen.paths[0])
+        learned = facetracer.train_facetracer(features[rows], chosen.values == 1, chosen.identities, columns)
         test = _histograms(given, "test", given.test)
         return {"probabilities": learned.probabilities(test), "chosen": learned.chosen}
 
-    answers = kept(given.work / f"facetracer-{len(rows)}.npz", key, make)["probabilities"]
+    answers = kept(given.work / f"facetracer-{part}-{len(rows)}.npz", key, make)["probabilities"]
     return Answers("FaceTracer", answers, answers >= 0.5, len(rows))
 
 
@@ -112,10 +117,12 @@ def panda_parts(
     count: int | None = None,
     fitting_count: int | None = None,
     settings: panda.PandaSettings | None = None,
+    left_out: Sequence[str] = (),
 ) -> Answers:
     """PANDA-l, or PANDA-w by a detector's boxes; images without a box are not learned from and not answered.
 
     Nets learn from `count` of the training images and SVMs from `fitting_count` of partition 1; all of them for None.
+    Attributes that are left out teach the SVMs alone.
     """
     settings = settings or PANDA
     name, rows = "PANDA-w" if boxes else "PANDA-l", given.first(count or len(given.training.paths))
@@ -123,11 +130,11 @@ def panda_parts(
     train, fitting = (_boxed(each, boxes) for each in (given.training.select(rows), faces))
     test, here = _boxed(given.test, boxes), _has_box(given.test, boxes)
     lists = [names_of(each.paths) for each in (train, fitting, given.test)]
-    key = key_of(_VERSION, name, lists, boxes and boxes.usual, settings)
+    key = key_of(_VERSION, name, lists, boxes and boxes.usual, settings, tuple(left_out))
 
     def make() -> Arrays:
         crops = _crops(given, f"train-{len(rows)}", train, boxes)
-        nets = panda.train_panda(crops, train.values == 1, settings, given.report(f"steps of {name}"))
+        nets = panda.train_panda(crops, train.values == 1, settings, given.report(f"steps of {name}"), left_out)
         parts = ((f"fit-{len(faces.paths)}", fitting), ("test", test))
         seen = [panda.panda_features(nets, _crops(given, *part, boxes)) for part in parts]
         svm = fit_calibrated(seen[0], fitting.values == 1, fitting.identities, costs=_FROZEN_COSTS)
@@ -135,8 +142,40 @@ def panda_parts(
         answers[here] = svm.probabilities(seen[1])
         return {"probabilities": answers}
 
-    answers = kept(given.work / f"{name}-{len(rows)}.npz", key, make)["probabilities"]
+    file = f"{name}-{len(rows)}-{len(faces.paths)}-{len(left_out)}.npz"
+    answers = kept(given.work / file, key, make)["probabilities"]
     return Answers(name, answers, answers >= 0.5, len(train.paths))
+
+
+def few_images(given: Arena, count: int) -> tuple[int, int]:
+    """How many of so many images nets learn from, and how many SVMs: a third where partition 1 has so many."""
+    nets = min(max(count - count // 3, count - len(given.fitting.paths)), len(given.training.paths))
+    return nets, min(count - nets, len(given.fitting.paths))
+
+
+def panda_of_few(given: Arena, count: int) -> Answers:
+    """PANDA-l on so many images, nets and SVMs together."""
+    nets, svms = few_images(given, count)
+    return replace(panda_parts(given, count=nets, fitting_count=svms), images=nets + svms)
+
+
+def anet_of_few(given: Arena, start: AnetStart, count: int, device: torch.device) -> Answers:
+    """An ANet with its SVMs on so many images together, faces where the aligned frame has them."""
+    nets, svms = few_images(given, count)
+    train = given.training.select(given.first(nets))
+    fitting = given.fitting.select(np.array(evenly(len(given.fitting.paths), svms)))
+    lists = [names_of(each.paths) for each in (train, fitting, given.test)]
+    key = key_of(_VERSION, start.name, start.digest(), start.recipe, lists, STEPS)
+
+    def make() -> Arrays:
+        folder = given.work / f"anet-{key[:12]}"
+        net = train_anet(start, train.paths, train.values, folder, STEPS, device, given.report(f"steps, {start.name}"))
+        seen = [anet_features(start, net, part.paths, device) for part in (fitting, given.test)]
+        svm = fit_calibrated(seen[0], fitting.values == 1, fitting.identities, costs=_FROZEN_COSTS)
+        return {"probabilities": svm.probabilities(seen[1])}
+
+    answers = kept(given.work / f"anet-{key[:12]}.npz", key, make)["probabilities"]
+    return Answers(start.name, answers, answers >= 0.5, nets + svms)
 
 
 def model_answers(given: Arena, name: str, locate: Locate, tagger: Tagger, read_size: int) -> Answers:

@@ -101,8 +101,10 @@ def table_figure(measured: PaperTable) -> Figure:
     )
 
 
-def paper_tables(measured: PaperTable) -> list[Table]:
-    """A row a system, then a row an attribute."""
+def paper_tables(
+    measured: PaperTable, names: Sequence[str] = ATTRIBUTES, paper: Mapping[str, float] = PAPER
+) -> list[Table]:
+    """A row a system, with the paper's accuracy where it has one, then a row an attribute."""
     rows = [
         (
             row.answers.name,
@@ -112,7 +114,7 @@ def paper_tables(measured: PaperTable) -> list[Table]:
             _percent(row.metrics.means()["average_precision"]),
             _percent(row.metrics.means()["calibration_error"]),
             _with_interval(row.ahead),
-            f"{PAPER[row.answers.name]:g}" if row.answers.name in PAPER else "-",
+            f"{paper[row.answers.name]:g}" if row.answers.name in paper else "-",
         )
         for row in measured.rows
     ]
@@ -125,24 +127,26 @@ def paper_tables(measured: PaperTable) -> list[Table]:
         f"{measured.images} test images of {measured.persons} persons, percent, 95 % intervals over persons; "
         f"majority {majority}"
     )
-    names = [row.answers.name for row in measured.rows]
     single = [
         (attribute, *(_percent(row.metrics.accuracy[index]) for row in measured.rows))
-        for index, attribute in enumerate(ATTRIBUTES)
+        for index, attribute in enumerate(names)
     ]
-    return [Table(title, header, rows), Table("accuracy by attribute, percent", ("attribute", *names), single)]
+    columns = ("attribute", *(row.answers.name for row in measured.rows))
+    return [Table(title, header, rows), Table("accuracy by attribute, percent", columns, single)]
 
 
-def paper_json(measured: PaperTable) -> dict[str, Any]:
+def paper_json(
+    measured: PaperTable, names: Sequence[str] = ATTRIBUTES, paper: Mapping[str, float] = PAPER
+) -> dict[str, Any]:
     """Every system with its means, intervals and metrics by attribute."""
     return {
         "test_images": measured.images,
         "persons": measured.persons,
-        "systems": {row.answers.name: _system(row) for row in measured.rows},
+        "systems": {row.answers.name: _system(row, names, paper) for row in measured.rows},
     }
 
 
-def draw_table(measured: PaperTable) -> Any:
+def draw_table(measured: PaperTable, names: Sequence[str] = ATTRIBUTES, paper: Mapping[str, float] = PAPER) -> Any:
     """Mean accuracies with intervals and the paper's, then each attribute's."""
     figure = plots.new_figure(15, 3.2 + 4.6)
     above, below = figure.subplots(2, 1, height_ratios=(1, 2))
@@ -150,12 +154,13 @@ def draw_table(measured: PaperTable) -> Any:
         mean, color = row.means["accuracy"], plots.COLORS[number % len(plots.COLORS)]
         above.hlines(number, 100 * mean.low, 100 * mean.high, color=color)
         above.scatter([100 * mean.value], [number], color=color)
-        if row.answers.name in PAPER:
-            above.scatter([PAPER[row.answers.name]], [number], marker="|", s=160, color="black")
+        if row.answers.name in paper:
+            above.scatter([paper[row.answers.name]], [number], marker="|", s=160, color="black")
         below.plot(100 * row.metrics.accuracy, "o", color=color, markersize=4, label=row.answers.name)
     above.set_yticks(range(len(measured.rows)), [row.answers.name for row in measured.rows], fontsize=9)
-    above.set_xlabel("mean accuracy, percent, and 95 % interval; black: the paper's", fontsize=9)
-    below.set_xticks(range(len(ATTRIBUTES)), ATTRIBUTES, rotation=90, fontsize=8)
+    black = "; black: the paper's" if paper else ""
+    above.set_xlabel(f"mean accuracy, percent, and 95 % interval{black}", fontsize=9)
+    below.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     below.set_ylabel("accuracy, percent")
     below.grid(axis="x", color="#eeeeee")
     below.legend(fontsize=8, ncols=4)
@@ -184,17 +189,17 @@ def _estimate(draws: Values) -> Estimate:
     return Estimate(float(draws[0]), float(low), float(high))
 
 
-def _system(row: SystemRow) -> dict[str, Any]:
+def _system(row: SystemRow, names: Sequence[str], paper: Mapping[str, float]) -> dict[str, Any]:
     return {
         "learned_from": row.answers.images,
         "missed": row.missed,
         "means": row.metrics.means(),
         "intervals": {name: vars(row.means[name]) for name in DRAWN},
         "behind_the_last": vars(row.ahead),
-        "paper_accuracy": PAPER.get(row.answers.name),
+        "paper_accuracy": paper.get(row.answers.name),
         "attributes": {
             attribute: {name: values[index] for name, values in vars(row.metrics).items()}
-            for index, attribute in enumerate(ATTRIBUTES)
+            for index, attribute in enumerate(names)
         },
     }
 

@@ -45,7 +45,7 @@ def finetune_lnet_o(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     folder, stage = DataFolder(data), recipe.lnet_o
     task = finetune.scene_task(folder.celeba(), folder.backgrounds(), stage, recipe.lnet)
     if stage.start != "nothing" and not options.resume:
-        _start_from(run / stage.start, task.model, "lnet")
+        start_from(run / stage.start, task.model, "lnet")
     return train(task, stage.loop, run / task.name, options)
 
 
@@ -70,7 +70,7 @@ def finetune_lnet_s(data: Path, run: Path, recipe: Recipe, options: RunOptions) 
     )
     task = finetune.crop_task(composers, squares, stage, recipe.lnet)
     if stage.start != "nothing" and not options.resume:
-        _start_from(run / stage.start, task.model, "lnet")
+        start_from(run / stage.start, task.model, "lnet")
     return train(task, stage.loop, run / task.name, options)
 
 
@@ -133,7 +133,7 @@ def finetune_anet(data: Path, run: Path, recipe: Recipe, options: RunOptions) ->
     torch.manual_seed(stage.loop.seed)
     net = AttributeNet(len(ATTRIBUTES), recipe.anet, stage.dropout)
     if stage.start == "identities" and not options.resume:
-        _start_from(run / "anet_identities", net, "anet")
+        start_from(run / "anet_identities", net, "anet")
     elif stage.start == "earlier" and not options.resume:
         earlier = run / by_localizer("anet_attributes", recipe)
         _load(net, earlier, checkpoint.best_state(earlier))
@@ -253,7 +253,7 @@ def _one_after_another(
     return Outcome(True, steps, best)
 
 
-def _start_from(folder: Path, model: nn.Module, part: str) -> None:
+def start_from(folder: Path, model: nn.Module, part: str) -> None:
     """Copy `part` (lnet or anet) of an earlier stage's best; the head starts at random (paper, section 4)."""
     prefix = part + "."
     weights = {

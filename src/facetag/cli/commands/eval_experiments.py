@@ -1,4 +1,4 @@
-"""`facetag eval table|sizes|groups`: the paper's comparisons, and whom a model serves worse."""
+"""`facetag eval table|sizes|transfer|groups`: the paper's comparisons, and whom a model serves worse."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from facetag.attributes import attribute_indices
 from facetag.cli.commands.figure_options import (
     Data,
     FigureOptions,
     Limit,
     Output,
+    RecipeName,
     Seed,
     check_figure_outputs,
     deliver,
@@ -26,6 +28,7 @@ from facetag.errors import UsageError
 
 if TYPE_CHECKING:
     from facetag.evaluate.competitors import Answers, Arena
+    from facetag.training.competitors.anet import AnetStart
 
 SYSTEMS = ("constant", "PANDA-w", "FaceTracer", "PANDA-l")
 
@@ -59,13 +62,22 @@ class ContestOptions(Output):
         10000
     )
     panda_w_images: Annotated[int, typer.Option(min=1, help="Of these, those that PANDA-w learns from.")] = 10000
-    sizes: Annotated[list[int] | None, typer.Option("--size", min=1, help="Images to learn from; repeat it.")] = None
+    sizes: Annotated[list[int] | None, typer.Option("--size", min=3, help="Images to learn from; repeat it.")] = None
+    run: Annotated[
+        Path | None,
+        typer.Option(help="A training run: ANets learn too, from its ANet after identities and from nothing."),
+    ] = None
+    recipe: RecipeName = "faithful"
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ATTRIBUTE", help="What no net learned; repeat it. By default studies/left_out.toml's."),
+    ] = None
     limit: Limit = None
     seed: Seed = 0
     device: Device = "auto"
 
 
-@figure_command(ContestOptions, ("sizes",))
+@figure_command(ContestOptions, ("sizes", "run", "recipe", "left_out"))
 def table(options: ContestOptions) -> None:
     """The paper's competitors and your models on CelebA's test images (Table 1).
 
@@ -86,33 +98,109 @@ def table(options: ContestOptions) -> None:
     deliver(options, facts, table_figure(measured))
 
 
-@figure_command(ContestOptions, ("boxes", "panda_w_images", "mode"))
+@figure_command(ContestOptions, ("boxes", "panda_w_images", "mode", "left_out"))
 def sizes(options: ContestOptions) -> None:
     """Accuracy by the number of training images (Fig. 13).
 
-    FaceTracer, PANDA-l, and SVMs on the frozen features of each --model in fixed boxes.
+    FaceTracer, PANDA-l, with --run ANets too, and SVMs on the frozen features of each --model in fixed boxes. Of so
+    many images nets learn from two thirds or more, in partition 0, and their SVMs from the rest, in partition 1.
 
     \b
     Example:
-      facetag eval sizes --data data --size 500 --size 2000 --model faithful --page sizes.html
+      facetag eval sizes --data data --size 500 --size 2000 --run runs/faithful --page sizes.html
     """
     from facetag.evaluate.attributes import aligned_faces
-    from facetag.evaluate.competitors import face_tracer, frozen_svms, panda_parts
+    from facetag.evaluate.competitors import anet_of_few, face_tracer, frozen_svms, panda_of_few
     from facetag.evaluate.training_sizes import sizes_figure
+    from facetag.networks.execution.device import torch_device
 
     check_figure_outputs(options)
     given, wanted = _arena(options), options.system or ["FaceTracer", "PANDA-l"]
-    counts = sorted({*(options.sizes or (500, 2000)), len(given.training.paths)})
-    answers = [face_tracer(given, count) for count in counts if "FaceTracer" in wanted]
-    answers += [panda_parts(given, count=count, fitting_count=count) for count in counts if "PANDA-l" in wanted]
+    every = len(given.training.paths) + len(given.fitting.paths)
+    counts = sorted({min(count, every) for count in (*(options.sizes or (500, 2000)), every)})
+    traced = sorted({min(count, len(given.training.paths)) for count in counts})
+    answers = [face_tracer(given, count) for count in traced if "FaceTracer" in wanted]
+    answers += [panda_of_few(given, count) for count in counts if "PANDA-l" in wanted]
+    for start in _starts(options):
+        answers += [anet_of_few(given, start, count, torch_device(options.device)) for count in counts]
     for name in options.model or ():
         own = sorted({min(count, len(given.fitting.paths)) for count in counts})
         answers += frozen_svms(given, cascade_of(name, options.device)[2], aligned_faces, own)
     if not answers:
-        raise UsageError("nothing to compare", "name a --system of FaceTracer and PANDA-l, or a --model")
+        raise UsageError("nothing to compare", "name a --system of FaceTracer and PANDA-l, a --run, or a --model")
     test = given.test
     facts = {"test_images": len(test.paths), "training_images": len(given.training.paths), "seed": options.seed}
     deliver(options, facts, sizes_figure(answers, test.values, test.identities, given.fractions, options.seed))
+
+
+@figure_command(ContestOptions, ("sizes", "run", "recipe", "mode"))
+def transfer(options: ContestOptions) -> None:
+    """Attributes that the nets never learned (Fig. 12).
+
+    SVMs learn them from partition 1 on frozen features: those of each --model, which should have been trained without
+    them (anet_attributes.left_out of its recipe), and of PANDA, trained here without them. FaceTracer has no nets and
+    learns all of it there.
+
+    \b
+    Example:
+      facetag eval transfer --data data --model models/left_out --boxes haar.csv --page transfer.html
+    """
+    from facetag.evaluate.attributes import aligned_faces
+    from facetag.evaluate.competitors import constant, face_tracer, frozen_svms, panda_parts
+    from facetag.evaluate.transfer import LEFT_OUT, transfer_figure
+    from facetag.training.competitors.placement import load_face_boxes
+
+    check_figure_outputs(options)
+    given, out = _arena(options), tuple(options.left_out or LEFT_OUT)
+    attribute_indices(out)
+    wanted = options.system or [name for name in SYSTEMS if name != "PANDA-w" or options.boxes]
+    answers: list[Answers] = []
+    if "constant" in wanted:
+        answers.append(constant(given))
+    if "FaceTracer" in wanted:
+        answers.append(face_tracer(given, part="fit"))
+    if "PANDA-w" in wanted:
+        boxes = load_face_boxes(_boxes(options), given.training.paths)
+        answers.append(panda_parts(given, boxes, options.panda_w_images, left_out=out))
+    if "PANDA-l" in wanted:
+        answers.append(panda_parts(given, left_out=out))
+    for name in options.model or ():
+        tagger = cascade_of(name, options.device)[2]
+        answers += frozen_svms(given, tagger, aligned_faces, [len(given.fitting.paths)])
+    if not answers:
+        raise UsageError("nothing to compare", "name a --system, or a --model")
+    test = given.test
+    facts = {"test_images": len(test.paths), "training_images": len(given.training.paths), "seed": options.seed}
+    figure = transfer_figure(answers, test.values, test.identities, given.fractions, out, options.seed)
+    deliver(options, {**facts, "left_out": ", ".join(out)}, figure)
+
+
+def _starts(options: ContestOptions) -> "list[AnetStart]":
+    """ANets that learn here: from the identities of a run, and from nothing.
+
+    Raises:
+        DataError: the run has none.
+    """
+    from facetag.training.checkpoint import best_state
+    from facetag.training.competitors.anet import AnetStart
+    from facetag.training.recipe import load_recipe
+
+    if options.run is None:
+        return []
+    recipe, identities = load_recipe(options.recipe), options.run / "anet_identities"
+    best_state(identities)
+    return [AnetStart("ANet from nothing", recipe), AnetStart("ANet from identities", recipe, identities)]
+
+
+def _boxes(options: ContestOptions) -> Path:
+    """A detector's boxes for PANDA-w.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not options.boxes:
+        raise UsageError("PANDA-w takes its parts from a detector's boxes", "give them by --boxes FILE")
+    return options.boxes
 
 
 def _arena(options: ContestOptions) -> "Arena":
@@ -151,9 +239,7 @@ def _competitors(options: ContestOptions, given: "Arena") -> "Iterator[Answers]"
 
     wanted = options.system or [name for name in SYSTEMS if name != "PANDA-w" or options.boxes]
     if "PANDA-w" in wanted:
-        if not options.boxes:
-            raise UsageError("PANDA-w takes its parts from a detector's boxes", "give them by --boxes FILE")
-        yield panda_parts(given, load_face_boxes(options.boxes, given.training.paths), options.panda_w_images)
+        yield panda_parts(given, load_face_boxes(_boxes(options), given.training.paths), options.panda_w_images)
     if "constant" in wanted:
         yield constant(given)
     if "FaceTracer" in wanted:
@@ -198,4 +284,4 @@ def groups(options: FigureOptions) -> None:
     deliver(options, facts, groups_figure(measured, fitted_warning(options)))
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (table, sizes, groups)
+COMMANDS: tuple[Callable[..., None], ...] = (table, sizes, transfer, groups)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetag.attributes import ATTRIBUTES
+from facetag.attributes import ATTRIBUTES, attribute_indices
 from facetag.geometry import Box
 from facetag.images.resample import crop
 from facetag.training.competitors.placement import PARTS, FaceBoxes, placed
@@ -80,12 +80,20 @@ def part_crops(paths: Sequence[Path], boxes: FaceBoxes | None, report: Callable[
 
 
 def train_panda(
-    crops: Crops, labels: Labels, settings: PandaSettings, report: Callable[[int, int], None]
+    crops: Crops,
+    labels: Labels,
+    settings: PandaSettings,
+    report: Callable[[int, int], None],
+    left_out: Sequence[str] = (),
 ) -> list[PartNet]:
     """A net for each part, each with its own loss over all attributes, with bfloat16 where the processor has it.
 
     Shape: crops (N, P, 48, 48, 3), labels (N, A).
+
+    Args:
+        left_out: attributes that teach nothing, new ones to the nets.
     """
+    learned = np.setdiff1d(np.arange(len(ATTRIBUTES)), attribute_indices(tuple(left_out)))
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     nets = [PartNet().to(memory_format=torch.channels_last) for _ in NAMES]  # type: ignore[call-overload]
@@ -96,7 +104,8 @@ def train_panda(
     truth = torch.from_numpy(labels.astype(np.float32))
     for step, rows in enumerate(_batches(len(crops), settings.batch, steps, rng)):
         images = _flipped(crops[rows], rng)
-        loss = sum((_loss(net, images[:, part], truth[rows]) for part, net in enumerate(nets)), torch.zeros(()))
+        losses = (_loss(net, images[:, part], truth[rows], learned) for part, net in enumerate(nets))
+        loss = sum(losses, torch.zeros(()))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -124,10 +133,10 @@ def _part_box(name: str, boxes: FaceBoxes | None, face: Box | None) -> Box:
     return placed(PARTS[name], face, boxes.usual)
 
 
-def _loss(net: PartNet, images: Crops, truth: Tensor) -> Tensor:
+def _loss(net: PartNet, images: Crops, truth: Tensor, learned: NDArray[np.int64]) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         logits = net.outputs(net(_pixels(images)))
-    return F.binary_cross_entropy_with_logits(logits.float(), truth)
+    return F.binary_cross_entropy_with_logits(logits[:, learned].float(), truth[:, learned])
 
 
 def _pixels(images: Crops) -> Tensor:
