@@ -17,7 +17,7 @@ from facetag.errors import DataError, UsageError
 from facetag.evaluate import competitors, plots
 from facetag.evaluate.transfer import LEFT_OUT
 from facetag.model import load_model
-from facetag.networks.anet_heads import IdentityNet
+from facetag.networks.anet_heads import AttributeNet, IdentityNet
 from facetag.training.checkpoint import BEST, save_best
 from facetag.training.competitors.panda import PandaSettings
 from facetag.training.recipe import load_recipe
@@ -108,19 +108,21 @@ def test_anets_learn_from_few_images_too_with_and_without_identities(data, work,
         run("sizes", *asked)
 
 
-def test_attributes_that_no_net_learned_are_learned_by_svms_alone(data, work, model_folder, tmp_path, monkeypatch):
+def test_attributes_that_no_net_learned_are_learned_by_svms_alone(data, work, tmp_path, monkeypatch):
     learned = []
     train = competitors.panda.train_panda
     monkeypatch.setattr(competitors.panda, "train_panda", lambda *given: learned.append(given[-1]) or train(*given))
-    boxes = boxes_of(data, tmp_path / "haar.csv")
-    asked = ("--data", data, "--work", work, "--model", model_folder, "--boxes", boxes, "--quiet")
-    page = tmp_path / "transfer.html"
+    boxes, page, folder = boxes_of(data, tmp_path / "haar.csv"), tmp_path / "transfer.html", tmp_path / "run"
+    (folder / "anet_attributes").mkdir(parents=True)
+    save_best(folder / "anet_attributes", AttributeNet(len(ATTRIBUTES), load_recipe("faithful").anet), {"step": 1})
+    asked = ("--data", data, "--work", work, "--run", f"ours={folder}", "--boxes", boxes, "--quiet")
     names = ("--left-out", "Blond_Hair", "--left-out", "smiling")
     found = json.loads(run("transfer", *asked, *names, "--json", "-", "--page", page).stdout)
     assert list(found["systems"]) == [
-        "constant", "FaceTracer", "PANDA-w", "PANDA-l", "SVMs on random's features"
+        "constant", "FaceTracer", "PANDA-w", "PANDA-l", "ours"
     ]  # fmt: skip
     tracer = found["systems"]["FaceTracer"]
+    assert found["systems"]["ours"]["behind_the_last"]["value"] == 0
     assert tracer["learned_from"] == 40 and set(tracer["attributes"]) == {"Blond_Hair", "Smiling"}
     assert tracer["attributes"]["Blond_Hair"]["accuracy"] > 0.9
     assert learned == [("Blond_Hair", "smiling")] * 2 and "Blond_Hair" in page.read_text()

@@ -23,6 +23,8 @@ from facetag.training.competitors.anet import AnetStart, anet_features, train_an
 from facetag.training.competitors.kept import Arrays, kept, key_of, names_of
 from facetag.training.competitors.linear import fit_calibrated
 from facetag.training.competitors.placement import FaceBoxes
+from facetag.training.recipe import Recipe
+from facetag.training.trained import trained_attribute_net
 
 #: Progress of what is named.
 Report = Callable[[str], Progress]
@@ -176,6 +178,19 @@ def anet_of_few(given: Arena, start: AnetStart, count: int, device: torch.device
 
     answers = kept(given.work / f"anet-{key[:12]}.npz", key, make)["probabilities"]
     return Answers(start.name, answers, answers >= 0.5, nets + svms)
+
+
+def svms_of_run(given: Arena, name: str, run: Path, recipe: Recipe, device: torch.device) -> Answers:
+    """SVMs of partition 1 on the features of a run's fine-tuned ANet, faces where the aligned frame has them.
+
+    Raises:
+        DataError: the run has no such net, or one of another recipe.
+    """
+    net, view = trained_attribute_net(run, recipe), AnetStart(name, recipe)
+    seen = [anet_features(view, net, part.paths, device) for part in (given.fitting, given.test)]
+    svm = fit_calibrated(seen[0], given.fitting.values == 1, given.fitting.identities, costs=_FROZEN_COSTS)
+    answers = svm.probabilities(seen[1])
+    return Answers(name, answers, answers >= 0.5, len(given.fitting.paths))
 
 
 def model_answers(given: Arena, name: str, locate: Locate, tagger: Tagger, read_size: int) -> Answers:

@@ -21,6 +21,7 @@ from facetag.cli.commands.figure_options import (
     fitted_warning,
     labeled,
     locate_by,
+    named_paths,
 )
 from facetag.cli.commands.measuring import about, cascade_of, celeba_part, progress
 from facetag.cli.options import Device
@@ -68,20 +69,31 @@ class ContestOptions(Output):
         typer.Option(help="A training run: ANets learn too, from its ANet after identities and from nothing."),
     ] = None
     recipe: RecipeName = "faithful"
-    left_out: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ATTRIBUTE", help="What no net learned; repeat it. By default studies/left_out.toml's."),
-    ] = None
     limit: Limit = None
     seed: Seed = 0
     device: Device = "auto"
 
 
-@figure_command(ContestOptions, ("sizes", "run", "recipe", "left_out"))
+@dataclass(frozen=True, kw_only=True)
+class TransferOptions(ContestOptions):
+    """What no net learned, and whose nets these are."""
+
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="NAME=RUN", help="A training run's fine-tuned ANet, by a name; may be repeated."),
+    ] = None
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ATTRIBUTE", help="What no net learned; repeat it. By default studies/left_out.toml's."),
+    ] = None
+
+
+@figure_command(ContestOptions, ("sizes",))
 def table(options: ContestOptions) -> None:
     """The paper's competitors and your models on CelebA's test images (Table 1).
 
-    Trains FaceTracer and PANDA; their weights stay in --work. PANDA-w needs --boxes.
+    Trains FaceTracer, PANDA and, with --run, ANet with and without identities before, all on the same images; what
+    they learned stays in --work. PANDA-w needs --boxes.
 
     \b
     Example:
@@ -91,14 +103,14 @@ def table(options: ContestOptions) -> None:
 
     check_figure_outputs(options)
     given = _arena(options)
-    answers = [*_competitors(options, given), *_models(options, given)]
+    answers = [*_competitors(options, given), *_anets(options, given), *_models(options, given)]
     test = given.test
     measured = measure_table(answers, test.values, test.identities, given.fractions, options.seed)
     facts = {"test_images": len(test.paths), "training_images": len(given.training.paths), "seed": options.seed}
     deliver(options, facts, table_figure(measured))
 
 
-@figure_command(ContestOptions, ("boxes", "panda_w_images", "mode", "left_out"))
+@figure_command(ContestOptions, ("boxes", "panda_w_images", "mode"))
 def sizes(options: ContestOptions) -> None:
     """Accuracy by the number of training images (Fig. 13).
 
@@ -133,22 +145,23 @@ def sizes(options: ContestOptions) -> None:
     deliver(options, facts, sizes_figure(answers, test.values, test.identities, given.fractions, options.seed))
 
 
-@figure_command(ContestOptions, ("sizes", "run", "recipe", "mode"))
-def transfer(options: ContestOptions) -> None:
+@figure_command(TransferOptions, ("sizes", "run", "mode", "model"))
+def transfer(options: TransferOptions) -> None:
     """Attributes that the nets never learned (Fig. 12).
 
-    SVMs learn them from partition 1 on frozen features: those of each --model, which should have been trained without
-    them (anet_attributes.left_out of its recipe), and of PANDA, trained here without them. FaceTracer has no nets and
-    learns all of it there.
+    SVMs learn them from partition 1 on frozen features: those of each --run, whose ANet was trained without them
+    (anet_attributes.left_out of its recipe), and of PANDA, trained here without them. FaceTracer has no nets and learns
+    all of it there.
 
     \b
     Example:
-      facetag eval transfer --data data --model models/left_out --boxes haar.csv --page transfer.html
+      facetag eval transfer --data data --run ANet=runs/left_out --boxes haar.csv --page transfer.html
     """
-    from facetag.evaluate.attributes import aligned_faces
-    from facetag.evaluate.competitors import constant, face_tracer, frozen_svms, panda_parts
+    from facetag.evaluate.competitors import constant, face_tracer, panda_parts, svms_of_run
     from facetag.evaluate.transfer import LEFT_OUT, transfer_figure
+    from facetag.networks.execution.device import torch_device
     from facetag.training.competitors.placement import load_face_boxes
+    from facetag.training.recipe import load_recipe
 
     check_figure_outputs(options)
     given, out = _arena(options), tuple(options.left_out or LEFT_OUT)
@@ -164,11 +177,11 @@ def transfer(options: ContestOptions) -> None:
         answers.append(panda_parts(given, boxes, options.panda_w_images, left_out=out))
     if "PANDA-l" in wanted:
         answers.append(panda_parts(given, left_out=out))
-    for name in options.model or ():
-        tagger = cascade_of(name, options.device)[2]
-        answers += frozen_svms(given, tagger, aligned_faces, [len(given.fitting.paths)])
+    recipe, device = load_recipe(options.recipe), torch_device(options.device)
+    runs = list(named_paths("--run", options.runs or ()))
+    answers += [svms_of_run(given, name, run, recipe, device) for name, run in runs]
     if not answers:
-        raise UsageError("nothing to compare", "name a --system, or a --model")
+        raise UsageError("nothing to compare", "name a --system, or a --run")
     test = given.test
     facts = {"test_images": len(test.paths), "training_images": len(given.training.paths), "seed": options.seed}
     figure = transfer_figure(answers, test.values, test.identities, given.fractions, out, options.seed)
@@ -190,6 +203,16 @@ def _starts(options: ContestOptions) -> "list[AnetStart]":
     recipe, identities = load_recipe(options.recipe), options.run / "anet_identities"
     best_state(identities)
     return [AnetStart("ANet from nothing", recipe), AnetStart("ANet from identities", recipe, identities)]
+
+
+def _anets(options: ContestOptions, given: "Arena") -> "Iterator[Answers]":
+    """ANets that learn here from the very images of the competitors."""
+    from facetag.evaluate.competitors import anet_of_few
+    from facetag.networks.execution.device import torch_device
+
+    every = len(given.training.paths) + len(given.fitting.paths)
+    for start in _starts(options):
+        yield anet_of_few(given, start, every, torch_device(options.device))
 
 
 def _boxes(options: ContestOptions) -> Path:

@@ -1,13 +1,20 @@
 """`facetag eval peers|maps`: localization beside others, and what the nets respond to (Fig. 6, 7, 14)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from facetag.cli.commands.figure_options import Limit, Output, check_figure_outputs, deliver, figure_command
+from facetag.cli.commands.figure_options import (
+    Limit,
+    Output,
+    check_figure_outputs,
+    deliver,
+    figure_command,
+    named_paths,
+)
 from facetag.cli.commands.measuring import cascade_of, localizer_of_run, progress
 from facetag.cli.options import Device
 from facetag.errors import UsageError
@@ -61,7 +68,7 @@ def peers(options: PeerOptions) -> None:
 
     check_figure_outputs(options)
     chosen, tuning = _chosen_images(options)
-    curves = {name: _peer_curve(path, chosen, tuning) for name, path in _named_paths("--peer", options.peer or ())}
+    curves = {name: _peer_curve(path, chosen, tuning) for name, path in named_paths("--peer", options.peer or ())}
     for name in options.model or ():
         loaded, localizer, _ = cascade_of(name, options.device)
         curves[loaded.name] = measure_curve(examine(chosen, localizer, progress("photographs", options.quiet)))
@@ -104,7 +111,7 @@ def maps(options: MapOptions) -> None:
     for name in options.model or ():
         loaded, localizer, _ = cascade_of(name, options.device)
         localizers[loaded.name] = localizer
-    for name, run in _named_paths("--run", options.run or ()):
+    for name, run in named_paths("--run", options.run or ()):
         localizers[name] = localizer_of_run(run, options.recipe, options.device)[0]
     if not localizers:
         raise UsageError("nobody's maps to look at", "name a --model or a --run")
@@ -137,19 +144,6 @@ def _peer_curve(path: Path, chosen: "list[AnnotatedImage]", tuning: "list[Annota
     peer = load_detections(path)
     known = [image for image in tuning if image.path.name in peer]
     return measure_curve(examined_by(peer, chosen, path), fit_peer_calibration(examined_by(peer, known, path)))
-
-
-def _named_paths(option: str, given: Sequence[str]) -> "Iterator[tuple[str, Path]]":
-    """The pairs of NAME=PATH.
-
-    Raises:
-        UsageError: one is not such a pair.
-    """
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise UsageError(f"{option} {text} is not NAME=PATH", f"write it as {option} NAME=PATH")
-        yield name, Path(path)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (peers, maps)

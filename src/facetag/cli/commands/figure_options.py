@@ -1,6 +1,6 @@
 """What the commands of the paper's figures are told, as one object, and where their figure goes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -169,3 +169,16 @@ def locate_by(localizer: "Localizer", options: FigureOptions) -> "Locate":
     if options.mode == "crops" and options.labels:
         raise UsageError("--mode crops is for CelebA's aligned images", "leave out --mode, or --labels")
     return localizer.dominant if options.mode == "cascade" else aligned_faces
+
+
+def named_paths(option: str, given: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """The pairs of NAME=PATH.
+
+    Raises:
+        UsageError: one is not such a pair.
+    """
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise UsageError(f"{option} {text} is not NAME=PATH", f"write it as {option} NAME=PATH")
+        yield name, Path(path)
