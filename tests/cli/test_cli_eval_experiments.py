@@ -119,7 +119,7 @@ def test_attributes_that_no_net_learned_are_learned_by_svms_alone(data, work, tm
     names = ("--left-out", "Blond_Hair", "--left-out", "smiling")
     found = json.loads(run("transfer", *asked, *names, "--json", "-", "--page", page).stdout)
     assert list(found["systems"]) == [
-        "constant", "FaceTracer", "PANDA-w", "PANDA-l", "ours"
+        "constant", "FaceTracer", "PANDA-w", "PANDA-l", "ours, every layer", "ours",
     ]  # fmt: skip
     tracer = found["systems"]["FaceTracer"]
     assert found["systems"]["ours"]["behind_the_last"]["value"] == 0

@@ -13,17 +13,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetag.datasets.augment import ColourSettings
 from facetag.datasets.celeba import CelebA
 from facetag.evaluate.attributes import Locate, tag_images
 from facetag.evaluate.image_batches import Progress, evenly
-from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, face_features
+from facetag.evaluate.labeled_faces import LabeledImages, celeba_images, face_features, layers_of
+from facetag.networks.anet_heads import AttributeNet
 from facetag.tagger import Tagger
 from facetag.training.competitors import facetracer, panda
 from facetag.training.competitors.anet import AnetStart, anet_features, train_anet
 from facetag.training.competitors.kept import Arrays, kept, key_of, names_of
 from facetag.training.competitors.linear import fit_calibrated
 from facetag.training.competitors.placement import FaceBoxes
-from facetag.training.recipe import Recipe
+from facetag.training.examples import Faces
+from facetag.training.pretrain import in_batches
+from facetag.training.propose import aligned_boxes
+from facetag.training.recipe import JitterSettings, Recipe
 from facetag.training.trained import trained_attribute_net
 
 #: Progress of what is named.
@@ -180,17 +185,33 @@ def anet_of_few(given: Arena, start: AnetStart, count: int, device: torch.device
     return Answers(start.name, answers, answers >= 0.5, nets + svms)
 
 
-def svms_of_run(given: Arena, name: str, run: Path, recipe: Recipe, device: torch.device) -> Answers:
-    """SVMs of partition 1 on the features of a run's fine-tuned ANet, faces where the aligned frame has them.
+def svms_of_run(given: Arena, name: str, run: Path, recipe: Recipe, device: torch.device) -> list[Answers]:
+    """SVMs of partition 1 on a run's fine-tuned ANet, faces where the aligned frame has them: on C3, C4 and FC
+    together, then on FC's features alone, as in use.
 
     Raises:
         DataError: the run has no such net, or one of another recipe.
     """
-    net, view = trained_attribute_net(run, recipe), AnetStart(name, recipe)
-    seen = [anet_features(view, net, part.paths, device) for part in (given.fitting, given.test)]
-    svm = fit_calibrated(seen[0], given.fitting.values == 1, given.fitting.identities, costs=_FROZEN_COSTS)
-    answers = svm.probabilities(seen[1])
-    return Answers(name, answers, answers >= 0.5, len(given.fitting.paths))
+    net, view, parts = trained_attribute_net(run, recipe), AnetStart(name, recipe), (given.fitting, given.test)
+    seen = {
+        f"{name}, every layer": [_layers(view, net, part.paths, device) for part in parts],
+        name: [anet_features(view, net, part.paths, device) for part in parts],
+    }
+    systems = []
+    for title, (fitting, test) in seen.items():
+        svm = fit_calibrated(fitting, given.fitting.values == 1, given.fitting.identities, costs=_FROZEN_COSTS)
+        answers = svm.probabilities(test)
+        systems.append(Answers(title, answers, answers >= 0.5, len(fitting)))
+    return systems
+
+
+def _layers(view: AnetStart, net: AttributeNet, paths: Sequence[Path], device: torch.device) -> NDArray[np.float32]:
+    """C3, C4 and FC of aligned images in one view: (N, D)."""
+    anet, nothing = net.anet.folded(), torch.zeros(len(paths), 0)
+    plain = (view.recipe.tagger, JitterSettings(), ColourSettings(), 0, anet.frame)
+    faces = Faces([str(path) for path in paths], aligned_boxes(len(paths)), nothing, *plain)
+    answers = [torch.cat(list(layers_of(anet, images).values()), 1) for images, _ in in_batches(faces, device, 256)]
+    return torch.cat(answers).numpy()
 
 
 def model_answers(given: Arena, name: str, locate: Locate, tagger: Tagger, read_size: int) -> Answers:

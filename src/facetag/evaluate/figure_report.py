@@ -225,9 +225,14 @@ def regions_tables(report: RegionsReport) -> list[Table]:
     rows = []
     for index, name in enumerate(ATTRIBUTES):
         right, down = report.strongest(index)
-        rows.append((name, f"{right:.2f}", f"{down:.2f}", _percent(report.concentration[index])))
-    title = f"occlusion of {report.faces} faces: the patch that counts most, and percent of the effect in a quarter"
-    return [Table(title, ("attribute", "right", "down", "in a quarter"), rows)]
+        agreement = f"{report.agreement[index]:.2f}"
+        rows.append((name, f"{right:.2f}", f"{down:.2f}", _percent(report.concentration[index]), agreement))
+    rows.append(("mean", "", "", _percent(_mean(report.concentration)), f"{_mean(report.agreement):.2f}"))
+    title = (
+        f"occlusion of {report.faces} faces: the patch that counts most, percent of the effect in a quarter, and rank "
+        "correlation with the map by weights and filters"
+    )
+    return [Table(title, ("attribute", "right", "down", "in a quarter", "by weights"), rows)]
 
 
 def regions_json(report: RegionsReport) -> dict[str, Any]:
@@ -239,6 +244,8 @@ def regions_json(report: RegionsReport) -> dict[str, Any]:
                 "concentration": report.concentration[index],
                 "strongest": report.strongest(index),
                 "effects": report.effects[index],
+                "influence": report.influence[index],
+                "agreement": report.agreement[index],
             }
             for index, name in enumerate(ATTRIBUTES)
         },

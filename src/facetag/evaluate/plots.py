@@ -193,17 +193,22 @@ def draw_comparison(report: ModelComparison, names: Sequence[str]) -> Any:
 
 
 def draw_regions(report: RegionsReport) -> Any:
-    """Fig. 11: for each attribute the mean face, red where occlusion changes the score most."""
-    figure = new_figure(16, 12.5, layout=None)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.96, 0.08, 0.22)
+    """Fig. 11: for each attribute the mean face twice, red where its weights and filters look, and where occlusion
+    changes the score most."""
+    figure = new_figure(22, 12.5, layout=None)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.96, 0.05, 0.22)
     panels: NDArray[Any] = figure.subplots(5, 8)
     height, width = report.mean_face.shape[:2]
+    pair = np.tile(report.mean_face.mean(2), (1, 2))
     for index, panel in enumerate(panels.flat):
         panel.set_axis_off()
-        panel.imshow(report.mean_face.mean(2), cmap="gray", vmin=0, vmax=255)
-        effect = report.effects[index]
-        extent, scale = (-0.5, width - 0.5, height - 0.5, -0.5), max(effect.max(), 1e-9)
-        strength = effect / scale
-        panel.imshow(strength, cmap="inferno", alpha=0.6, extent=extent, interpolation="bicubic", vmin=0, vmax=1)
-        panel.set_title(f"{ATTRIBUTES[index]}\n{100 * report.concentration[index]:.0f} % in a quarter", fontsize=8)
+        panel.imshow(pair, cmap="gray", vmin=0, vmax=255)
+        for place, strength in enumerate((report.influence[index], report.effects[index])):
+            left = place * width - 0.5
+            extent, shown = (left, left + width, height - 0.5, -0.5), strength / max(strength.max(), 1e-9)
+            panel.imshow(shown, cmap="inferno", alpha=0.6, extent=extent, interpolation="bicubic", vmin=0, vmax=1)
+        panel.set(xlim=(-0.5, 2 * width - 0.5), ylim=(height - 0.5, -0.5))
+        panel.axvline(width - 0.5, color="white", linewidth=2)
+        local = f"{100 * report.concentration[index]:.0f} % in a quarter"
+        panel.set_title(f"{ATTRIBUTES[index]}\n{local}, agree {report.agreement[index]:.2f}", fontsize=8)
     return figure

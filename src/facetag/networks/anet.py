@@ -125,6 +125,14 @@ class ANet(nn.Module):
         answers = self.fc(inputs)
         return F.relu(answers if self.norm is None else self.norm(answers))
 
+    def fc_weights(self) -> Maps:
+        """What FC's 160 features weigh each answer of C3 and C4 by, of a net without normalisation or a folded one:
+        (160, 60, 5, 4) and (160, 80, 4, 3); 0 for C3 where FC does not see it."""
+        weight, count = self.fc.weight.detach(), 60 * 5 * 4
+        if self.settings.fc_inputs != "c3_c4":
+            weight = F.pad(weight, (count, 0))
+        return Maps(weight[:, :count].reshape(-1, 60, 5, 4), weight[:, count:].reshape(-1, 80, 4, 3))
+
     def forward(self, images: Tensor) -> Tensor:
         return self.features(self.local(self.shared(images)))
 

@@ -77,6 +77,16 @@ class WideANet(nn.Module):
         parts = [part.flatten(1) for part in (maps.c3, maps.c4, maps.context)]
         return F.relu(self.fc(torch.cat(parts, dim=1)))
 
+    def fc_weights(self) -> Maps:
+        """As of `ANet`: (160, 64, 5, 4), (160, 80, 4, 3) and, for the context, (160, channels, 4, 3)."""
+        first = self.fc[0]
+        assert isinstance(first, nn.Linear)
+        weight, behind_c3, behind_c4 = first.weight.detach(), 64 * 5 * 4, 64 * 5 * 4 + 80 * 4 * 3
+        context = weight[:, behind_c4:].reshape(FEATURES, -1, *CONTEXT)
+        return Maps(
+            weight[:, :behind_c3].reshape(-1, 64, 5, 4), weight[:, behind_c3:behind_c4].reshape(-1, 80, 4, 3), context
+        )
+
     def forward(self, regions: Tensor) -> Tensor:
         cells, context = self.shared(regions)
         top, left = (self.frame.margin // STRIDE,) * 2

@@ -179,7 +179,8 @@ def transfer(options: TransferOptions) -> None:
         answers.append(panda_parts(given, left_out=out))
     recipe, device = load_recipe(options.recipe), torch_device(options.device)
     runs = list(named_paths("--run", options.runs or ()))
-    answers += [svms_of_run(given, name, run, recipe, device) for name, run in runs]
+    for name, run in runs:
+        answers += svms_of_run(given, name, run, recipe, device)
     if not answers:
         raise UsageError("nothing to compare", "name a --system, or a --run")
     test = given.test
