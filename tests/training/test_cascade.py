@@ -677,6 +677,17 @@ class KeyedRows(dict[int, Any]):
         return super().__getitem__(key[1])
 
 
+def test_an_lnet_of_few_tags_learns_no_other() -> None:
+    stage = SceneStage(start="nothing", any_weight=0.0, tags=("Smiling", "Bald"))
+    task = finetune.LNetTask("lnet_o", stage, LNetSettings(), None, None, 131, stage.tags)
+    logits = torch.randn(3, len(ATTRIBUTES) + 1, requires_grad=True)
+    labels = torch.zeros_like(logits)
+    (gradient,) = torch.autograd.grad(task.loss(torch.nn.Identity(), logits, labels), logits)
+    assert gradient.any(0).nonzero().flatten().tolist() == attribute_indices(stage.tags)
+    with pytest.raises(UsageError, match="did you mean Smiling"):
+        SceneStage(tags=("Smile",))
+
+
 class FromPixels(torch.nn.Module):
     """Answers as many logits as an image has numbers: what is bright is present."""
 

@@ -38,6 +38,8 @@ _FROZEN_COSTS = (0.0003, 0.003)
 PANDA = panda.PandaSettings()
 STEPS = 600  #: of an ANet that learns from few images, at least
 
+FIXED = ", fixed boxes"  #: behind a model's name where its faces are not found but lie where the aligned frame has them
+
 _VERSION = 1  #: of what is kept
 
 

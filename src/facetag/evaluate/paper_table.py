@@ -15,6 +15,7 @@ from facetag.attributes import ATTRIBUTES
 from facetag.evaluate import plots
 from facetag.evaluate.bootstrap import Bootstrap, interval, mean_defined, ratio
 from facetag.evaluate.competitors import Answers
+from facetag.evaluate.error_sources import ErrorSources, sources_table
 from facetag.evaluate.figure_page import Figure
 from facetag.evaluate.report import Table
 from facetag.method.attribute_metrics import AttributeMetrics, attribute_metrics
@@ -89,15 +90,15 @@ def measure_table(
     return PaperTable(len(values), bootstrap.count, rows)
 
 
-def table_figure(measured: PaperTable) -> Figure:
-    """Table 1 as a figure: mean accuracies with intervals, and accuracies by attribute."""
+def table_figure(measured: PaperTable, sources: Sequence[ErrorSources] = ()) -> Figure:
+    """Table 1 as a figure: mean accuracies with intervals, accuracies by attribute, and whose models' errors are."""
     return Figure(
         "table",
         "Attribute prediction (Table 1)",
         "PANDA-w 79 < the constant predictor 79.9 < FaceTracer 81 < PANDA-l 85 < LNets+ANet 87 percent.",
-        paper_tables(measured),
+        [*paper_tables(measured), *([sources_table(sources)] if sources else [])],
         lambda: draw_table(measured),
-        paper_json(measured),
+        {**paper_json(measured), "error_sources": [vars(each) for each in sources]},
     )
 
 

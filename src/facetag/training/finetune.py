@@ -67,7 +67,8 @@ def composer(data: CelebA, backgrounds: Sequence[Sequence[str]], scenes: SceneSe
 
 
 class LNetTask:
-    """LNet_o or LNet_s on pictures with image-level tags; kept by mean average precision on held-out identities."""
+    """LNet_o or LNet_s on pictures with image-level tags, all of them or these; kept by mean average precision on
+    held-out identities."""
 
     metric = "average_precision"
 
@@ -79,9 +80,11 @@ class LNetTask:
         examples: Any,
         validation: Any,
         input_size: int,
+        tags: Sequence[str] = (),
     ) -> None:
         self.name, self.stage = name, stage
         torch.manual_seed(stage.loop.seed)
+        self.tags = attribute_indices(tags or ATTRIBUTES)
         self.model: nn.Module = ClassifyingLNet(OUTPUTS, lnet, replace(stage.head, input_size=input_size))
         self.examples, self.validation = examples, validation
 
@@ -91,7 +94,7 @@ class LNetTask:
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
         logits, tags, weight = model(images).float(), targets[0], self.stage.any_weight
-        attributes = attribute_loss(logits[:, :ANY], tags[:, :ANY])
+        attributes = attribute_loss(logits[:, self.tags], tags[:, self.tags])
         anything = attribute_loss(logits[:, ANY], tags[:, ANY])
         return (ANY * attributes + weight * anything) / (ANY + weight)
 
@@ -101,7 +104,7 @@ class LNetTask:
             logits.append(model(images).float().cpu().numpy())
             tags.append(labels.numpy())
         precision = average_precision(np.concatenate(logits), np.concatenate(tags) > 0.5)
-        return {"average_precision": float(np.nanmean(precision[:ANY])), "any": float(precision[ANY])}
+        return {"average_precision": float(np.nanmean(precision[self.tags])), "any": float(precision[ANY])}
 
 
 class FaceTask:
@@ -161,7 +164,7 @@ def scene_task(data: CelebA, backgrounds: Sequence[Sequence[str]], stage: SceneS
     plain = replace(stage.scenes, colour=ColourSettings())
     examples = Scenes(composer(split.train, backgrounds, stage.scenes, seed))
     validation = Scenes(composer(split.validation, backgrounds, plain, seed + 1))
-    return LNetTask("lnet_o", stage, lnet, examples, validation, stage.scenes.input_size)
+    return LNetTask("lnet_o", stage, lnet, examples, validation, stage.scenes.input_size, stage.tags)
 
 
 def crop_task(

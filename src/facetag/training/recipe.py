@@ -53,18 +53,26 @@ class SceneStage:
         start: from LNet+, or from nothing (the paper's comparison).
         held_out: share of the training identities that validates.
         any_weight: weight of the output "any attribute" in the loss, as many single attributes.
+        tags: the attributes that teach and validate; none = all (paper, Fig. 2: few against many).
         response: `mean` = the paper's plain average over channels, never negative, so that every score is at least
             0.5 and the localizer's `score` has to lie above it; `any` = channels weighted by what they give to "any
             attribute" (needs a pooled head without hidden layers).
+
+    Raises:
+        UsageError: a tag is no attribute.
     """
 
     start: Literal["lnet_plus", "nothing"] = "lnet_plus"
     held_out: float = 0.05
     any_weight: float = 1.0
+    tags: tuple[str, ...] = ()
     response: Literal["mean", "any"] = "mean"
     head: HeadSettings = field(default_factory=lambda: HeadSettings(hidden=(512, 512)))
     scenes: SceneSettings = field(default_factory=SceneSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        attribute_indices(self.tags)
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,14 @@ def table(options: ContestOptions) -> None:
     """The paper's competitors and your models on CelebA's test images (Table 1).
 
     Trains FaceTracer, PANDA and, with --run, ANet with and without identities before, all on the same images; what
-    they learned stays in --work. PANDA-w needs --boxes.
+    they learned stays in --work. PANDA-w needs --boxes. Of each model it is said what fraction of its errors is due to
+    its boxes.
 
     \b
     Example:
       facetag eval table --data data --model faithful --boxes haar.csv --page table.html
     """
+    from facetag.evaluate.error_sources import error_sources
     from facetag.evaluate.paper_table import measure_table, table_figure
 
     check_figure_outputs(options)
@@ -106,8 +108,9 @@ def table(options: ContestOptions) -> None:
     answers = [*_competitors(options, given), *_anets(options, given), *_models(options, given)]
     test = given.test
     measured = measure_table(answers, test.values, test.identities, given.fractions, options.seed)
+    sources = error_sources(answers, test.values, given.fractions > 0.5)
     facts = {"test_images": len(test.paths), "training_images": len(given.training.paths), "seed": options.seed}
-    deliver(options, facts, table_figure(measured))
+    deliver(options, facts, table_figure(measured, sources))
 
 
 @figure_command(ContestOptions, ("boxes", "panda_w_images", "mode"))
@@ -275,12 +278,12 @@ def _competitors(options: ContestOptions, given: "Arena") -> "Iterator[Answers]"
 def _models(options: ContestOptions, given: "Arena") -> "Iterator[Answers]":
     """Each model on fixed boxes, then on those that it finds."""
     from facetag.evaluate.attributes import aligned_faces
-    from facetag.evaluate.competitors import model_answers
+    from facetag.evaluate.competitors import FIXED, model_answers
 
     for name in options.model or ():
         loaded, localizer, tagger = cascade_of(name, options.device)
         if options.mode != "cascade":
-            yield model_answers(given, f"{loaded.name}, fixed boxes", aligned_faces, tagger, localizer.read_size)
+            yield model_answers(given, f"{loaded.name}{FIXED}", aligned_faces, tagger, localizer.read_size)
         if options.mode != "crops":
             yield model_answers(given, loaded.name, localizer.dominant, tagger, localizer.read_size)
 
