@@ -104,6 +104,25 @@ def test_what_is_no_listing_of_the_folder_is_said_in_one_line(given, said, answe
     assert str(error.value) == f"{IN} cannot be listed: {said}; mend that; the same command goes on"
 
 
+@pytest.mark.parametrize("ring", [2, 3, 7])
+def test_a_listing_whose_pages_go_round_ends(ring, answers):
+    answers[:] = [page(f"in/{number:04}.jpg", token=f"token {number % ring}") for number in range(200)]
+    with pytest.raises(DataError, match="its listing does not go on"):
+        list(discover([IN]))
+    assert len(answers) > 150
+
+
+def test_folders_of_any_depth_are_walked(answers, monkeypatch):
+    deep = 3000
+
+    def entries(folder):
+        depth = folder.path.count("/") - 1
+        yield Entry("a.jpg", False) if depth == deep else Entry("d", True)
+
+    monkeypatch.setattr(reading, "entries", entries)
+    assert [url.path for url in discover([IN])] == ["in/" + deep * "d/" + "a.jpg"]
+
+
 def test_an_object_without_a_size_is_an_object(answers):
     answers[:] = [{"IsTruncated": False, "Contents": [{"Key": "in/a.jpg"}]}]
     assert [(each.name, each.stamp.size) for each in reading.entries(as_url(IN))] == [("a.jpg", -1)]

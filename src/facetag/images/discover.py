@@ -141,27 +141,39 @@ class Discovery:
             elif seen is Seen.FOUND:
                 yield os.path.join(item[0].path, item[1].name)
 
-    def _walk_url(self, folder: Url, inner: str = "") -> Iterator[Url]:
+    def _walk_url(self, top: Url) -> Iterator[Url]:
         """The same in a folder that lies elsewhere, by the same rules. It is listed as it is walked, so that the names
         in it need not fit memory.
 
         Raises:
             DataError: it cannot be listed to its end; what was not listed is not to leave the output for that.
         """
+        entered = [self._enter_url(top, "")]
+        while entered:
+            here, folder, entries = entered[-1]
+            try:
+                entry = next(entries, None)
+            except OSError:  # nothing of it was listed
+                self._unlisted.add(folder)
+                yield folder
+                entry = None
+            if entry is None:
+                entered.pop()
+                continue
+            seen = self._see((here, entry))
+            if seen is Seen.FOLDER:
+                entered.append(self._enter_url(folder.below(entry.name, is_folder=True), f"{here.inner}{entry.name}/"))
+            elif seen is Seen.FOUND:
+                yield folder.below(entry.name, stamp=entry.stamp)
+
+    def _enter_url(self, folder: Url, inner: str) -> tuple[_Folder, Url, Iterator[Entry]]:
+        """A folder elsewhere with its entries, none where it was entered before."""
+        here = _Folder(folder, inner)
         if folder in self._entered:
             self.counts[Seen.REPEATED] += 1
-            return
-        here = self._entered[folder] = _Folder(folder, inner)
-        try:
-            for entry in remote.entries(folder):
-                seen = self._see((here, entry))
-                if seen is Seen.FOLDER:
-                    yield from self._walk_url(folder.below(entry.name, is_folder=True), f"{inner}{entry.name}/")
-                elif seen is Seen.FOUND:
-                    yield folder.below(entry.name, stamp=entry.stamp)
-        except OSError:  # nothing of it was listed
-            self._unlisted.add(folder)
-            yield folder
+            return here, folder, iter(())
+        self._entered[folder] = here
+        return here, folder, iter(remote.entries(folder))
 
     def _enter(self, folder: _Folder) -> list[_Entry]:
         """The entries of a folder, the last one first, for a stack."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from itertools import chain
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 from facetag.remote.patience import status_of
@@ -141,8 +141,8 @@ class S3Store(Store):
 
     def _pages(self, folder: Url) -> Iterator[dict[str, Any]]:
         """The answers of one listing."""
-        token = ""
-        while True:
+        token = met = ""
+        for number in count(1):
             where = {"ContinuationToken": token} if token else {}
             try:
                 page = self._call(folder, "list_objects_v2", Prefix=folder.path, Delimiter="/", **where)
@@ -155,9 +155,11 @@ class S3Store(Store):
             yield page
             if not page["IsTruncated"]:
                 return
-            last, token = token, page.get("NextContinuationToken", "")
-            if token in ("", last):
+            token = page.get("NextContinuationToken", "")
+            if token in ("", met):
                 raise OSError("its listing does not go on")
+            if number & (number - 1) == 0:  # so a ring of any length is met, and one token remembered
+                met = token
 
     def _holds(self, folder: Url) -> bool:
         """Whether anything begins with the folder's prefix. Where it may not be listed, nobody enters it anyway."""
