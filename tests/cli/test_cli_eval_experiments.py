@@ -103,6 +103,8 @@ def test_anets_learn_from_few_images_too_with_and_without_identities(data, work,
     assert found[0]["accuracy"] != found[2]["accuracy"]
     monkeypatch.setattr(competitors, "train_anet", None)
     assert json.loads(run("sizes", *asked, "--json", "-").stdout)["points"] == found
+    fewer = json.loads(run("sizes", *asked, "--anet-images", 99, "--json", "-").stdout)["points"]
+    assert [point["images"] for point in fewer] == [30, 30]
     (run_folder / "anet_identities" / BEST).unlink()
     with pytest.raises(DataError, match="anet_identities"):
         run("sizes", *asked)

@@ -35,6 +35,7 @@ from facetag.networks.teacher_net import TeacherSettings
 from facetag.settings import plain
 from facetag.training import cascade, checkpoint, finetune, proposed, ship
 from facetag.training import trained as trained_nets
+from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH, MixedFaces, as_chip
 from facetag.training.fit import Fitted
@@ -201,6 +202,13 @@ def test_the_commands_arrange_and_check_the_data(data: Path, capsys: pytest.Capt
     assert "13 identities" in said["celeba"]
     assert said["objects"] == "16 images in 2 classes, 8 to 8 in each\n"
     assert said["backgrounds"] == "4 images\n"
+
+
+def test_a_card_says_how_many_images_at_half_their_size_anet_saw(taught: Trained) -> None:
+    model = load_model(str(taught.model))
+    data = {**model.training["data"], "celeba": {"nets": 18, "half": 7, "svms": 12}}
+    card = model_card(replace(model, training={**model.training, "data": data}))
+    assert "18 images train nets,\n  7 at half their size ANet too, 12 others SVMs." in card
 
 
 def test_every_stage_leaves_its_files(trained: Trained) -> None:

@@ -14,7 +14,8 @@ _TEXT = """# Model card: {name}
 person, and several (Attractive, Big_Nose, Chubby, Young ...) are plain judgement.
 
 ## Data and licences
-- Attributes and identities: CelebA's aligned images, official split: {nets} images train nets, {svms} others SVMs.
+- Attributes and identities: CelebA's aligned images, official split: {nets} images train nets,\
+{half} {svms} others SVMs.
   CelebA is for **non-commercial research** only, and so are weights trained on it (LICENSE-WEIGHTS.md).
 - {objects}cenes without faces, which heads are put into:
 {sets}
@@ -113,6 +114,7 @@ are not known to be children's, so that mistakes wrong neither kind of people mu
 TERMS = {
     "caltech101": "Caltech-101 (research)",
     "hays": "Hays and Efros scenes (research)",
+    "imagenet1000": "a sample of ImageNet (ImageNet terms)",
     "imagenette": "Imagenette (ImageNet terms)",
     "miniimagenet": "mini-ImageNet (ImageNet terms)",
     "scene15": "fifteen scene categories (research)",
@@ -137,6 +139,7 @@ def model_card(model: Model) -> str:
         teacher=_teacher_line(record["recipe"]["anet_attributes"].get("teacher_weight", 0.0)),
         recipe=record["recipe"]["name"],
         nets=data["celeba"]["nets"],
+        half=f"\n  {half} at half their size ANet too," if (half := data["celeba"].get("half")) else "",
         svms=data["celeba"]["svms"],
         sets="\n".join(f"  - {TERMS.get(name, f'{name} (terms: see its owner)')}" for name in data.get("sets", ())),
         stages="\n".join(_stage_line(name, figures) for name, figures in record["validation"].items()),

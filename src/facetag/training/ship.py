@@ -21,6 +21,7 @@ from facetag.training import checkpoint
 from facetag.training.card import model_card
 from facetag.training.data import DataFolder
 from facetag.training.examples import read_rgb
+from facetag.training.finetune import split_training
 from facetag.training.fit import Features, Fitted, LabeledFaces, fit, require_identities
 from facetag.training.loop import RunOptions
 from facetag.training.propose import Boxes, as_box, chip_boxes
@@ -43,6 +44,9 @@ def fit_svm(data: Path, run: Path, recipe: Recipe, options: RunOptions, out: Pat
     labelled = DataFolder(data).labeled_images("calibrate") if recipe.svm.labeled_images else None
     record = training_record(run, recipe)
     record["data"] = data_counts(data, celeba, "lnet_plus" in record["validation"])
+    half_images = DataFolder(data).half_head_images() if recipe.anet_attributes.half_images else None
+    if half_images is not None:
+        record["data"]["celeba"]["half"] = len(split_training(half_images, recipe.anet_attributes.held_out).train)
     if recipe.anet_attributes.utkface or recipe.svm.utkface:
         record["data"]["utkface"] = utkface_counts(data, recipe)
     if recipe.anet_attributes.labeled_images:

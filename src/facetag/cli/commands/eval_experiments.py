@@ -63,6 +63,9 @@ class ContestOptions(Output):
         10000
     )
     panda_w_images: Annotated[int, typer.Option(min=1, help="Of these, those that PANDA-w learns from.")] = 10000
+    anet_images: Annotated[
+        int | None, typer.Option(min=3, help="Of the sizes, ANets learn from those up to this one.")
+    ] = None
     sizes: Annotated[list[int] | None, typer.Option("--size", min=3, help="Images to learn from; repeat it.")] = None
     run: Annotated[
         Path | None,
@@ -88,7 +91,7 @@ class TransferOptions(ContestOptions):
     ] = None
 
 
-@figure_command(ContestOptions, ("sizes",))
+@figure_command(ContestOptions, ("sizes", "anet_images"))
 def table(options: ContestOptions) -> None:
     """The paper's competitors and your models on CelebA's test images (Table 1).
 
@@ -137,7 +140,8 @@ def sizes(options: ContestOptions) -> None:
     answers = [face_tracer(given, count) for count in traced if "FaceTracer" in wanted]
     answers += [panda_of_few(given, count) for count in counts if "PANDA-l" in wanted]
     for start in _starts(options):
-        answers += [anet_of_few(given, start, count, torch_device(options.device)) for count in counts]
+        few = [count for count in counts if count <= (options.anet_images or every)]
+        answers += [anet_of_few(given, start, count, torch_device(options.device)) for count in few]
     for name in options.model or ():
         own = sorted({min(count, len(given.fitting.paths)) for count in counts})
         answers += frozen_svms(given, cascade_of(name, options.device)[2], aligned_faces, own)
@@ -148,7 +152,7 @@ def sizes(options: ContestOptions) -> None:
     deliver(options, facts, sizes_figure(answers, test.values, test.identities, given.fractions, options.seed))
 
 
-@figure_command(TransferOptions, ("sizes", "run", "mode", "model"))
+@figure_command(TransferOptions, ("sizes", "anet_images", "run", "mode", "model"))
 def transfer(options: TransferOptions) -> None:
     """Attributes that the nets never learned (Fig. 12).
 
