@@ -227,5 +227,13 @@ def test_a_new_attribute_is_learned_on_frozen_features_and_answered(data, model_
     features = np.random.default_rng(0).normal(size=(3, before.svm.mean.size)).astype(np.float32)
     assert after.svm.scores(features)[:, :-1] == pytest.approx(before.svm.scores(features), abs=1e-4)
     assert "| Yellow_Band | " in (out / "CARD.md").read_text()
+    here = ("--images", data / "img_align_celeba", "--model", out, "--quiet")
+    (row,) = json.loads(run("tags", labels, *here, "--json", "-").stdout)["attributes"].items()
+    assert row[0] == "Yellow_Band" and row[1]["photographs"] > 100 and 0 <= row[1]["accuracy"] <= 1
+    asked = ("--data", data, "--model", out, "--mode", "crops", "--quiet", "--json", "-")
+    assert set(json.loads(run("attributes", "--partition", "test", *asked).stdout)["attributes"]) == set(ATTRIBUTES)
+    assert json.loads(run("groups", *asked).stdout)["images"] == 24
+    asked = ("--data", data, "--model", out, "--partition", "val", "--json", "-")
+    assert sum(map(len, json.loads(run("grouping", *asked).stdout)["groups"])) == len(ATTRIBUTES)
     with pytest.raises(UsageError, match="--attributes writes a new model"):
         CliRunner().invoke(finetune, ["svm", *map(str, given)], catch_exceptions=False)

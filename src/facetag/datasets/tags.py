@@ -7,7 +7,7 @@ A CSV file with a header line, then a row per photograph. Columns, in any order,
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,27 +29,29 @@ class TagLabels:
 
     Attributes:
         files: as the user writes them, in the order of the file, none twice.
-        attributes: indices into ATTRIBUTES of those that the file has, sorted.
-        values: (N, A), A all attributes: 1 present, 0 absent, -1 unknown.
+        attributes: indices into names of those that the file has, sorted.
+        values: (N, A), A all names: 1 present, 0 absent, -1 unknown.
+        names: the attributes that are known.
     """
 
     files: list[str]
     attributes: list[int]
     values: NDArray[np.int8]
+    names: tuple[str, ...] = ATTRIBUTES
 
     def select(self, rows: list[int]) -> "TagLabels":
         """These photographs' labels."""
-        return TagLabels([self.files[row] for row in rows], self.attributes, self.values[rows])
+        return replace(self, files=[self.files[row] for row in rows], values=self.values[rows])
 
 
-def load_tags_csv(path: Path) -> TagLabels:
-    """The labels of a file.
+def load_tags_csv(path: Path, known: tuple[str, ...] = ATTRIBUTES) -> TagLabels:
+    """The labels of a file, of attributes that are known.
 
     Raises:
         DataError: the file is missing, has no attribute's column or no rows, names a photograph twice, or a label is
             none; names file and line.
     """
-    names = [name.lower() for name in ATTRIBUTES]
+    names = [name.lower() for name in known]
     labels: dict[str, list[int]] = {}
     columns: list[int] = []
     for line, row in read_rows(path, (), names):
@@ -61,7 +63,7 @@ def load_tags_csv(path: Path) -> TagLabels:
         labels[row["file"]] = [label_of(path, line, row.get(name, "")) for name in names]
     if not labels:
         raise DataError(f"{path} has no rows", _REMEDY)
-    return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8))
+    return TagLabels(list(labels), columns, np.array(list(labels.values()), np.int8), known)
 
 
 def joined(sets: Sequence[TagLabels]) -> TagLabels:

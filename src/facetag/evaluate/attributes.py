@@ -109,19 +109,25 @@ def training_fractions(data: CelebA) -> NDArray[np.float64]:
 
 
 def tag_images(
-    paths: Sequence[Path], locate: Locate, tagger: Tagger, progress: Progress = no_progress, side: int = 0
+    paths: Sequence[Path],
+    locate: Locate,
+    tagger: Tagger,
+    progress: Progress = no_progress,
+    side: int = 0,
+    attributes: int = len(ATTRIBUTES),
 ) -> Tagged:
     """Locate and tag the surest face of each picture, decoded as `predict` decodes it.
 
     Args:
         locate: photos -> faces of each, the surest first: `Localizer.dominant` or `aligned_faces`.
         side: `Localizer.read_size`; 0 = decoded whole.
+        attributes: so many of the model's; CelebA's forty come first, then those that were added to it.
 
     Raises:
         DataError: a picture cannot be read.
     """
     faces: list[Detection | None] = []
-    probabilities = np.full((len(paths), len(ATTRIBUTES)), np.nan)
+    probabilities = np.full((len(paths), attributes), np.nan)
     present = np.zeros(probabilities.shape, np.bool_)
     for images in read_batches(paths, progress, side=side):
         first, located = len(faces), locate(images)
@@ -131,7 +137,7 @@ def tag_images(
         tags = tagger(regions) if indices else None
         if tags is not None:
             rows = np.array(indices) + first
-            probabilities[rows], present[rows] = tags.probabilities, tags.present
+            probabilities[rows], present[rows] = tags.probabilities[:, :attributes], tags.present[:, :attributes]
     return Tagged(faces, probabilities, present)
 
 

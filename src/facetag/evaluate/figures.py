@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetag.attributes import ATTRIBUTES
 from facetag.evaluate import figure_report, plots
 from facetag.evaluate.attributes import Locate, Tagged, tag_images
 from facetag.evaluate.compare import compare_models
@@ -60,8 +61,8 @@ def all_figures(
 
 
 def grouping_figure(weights: NDArray[np.floating[Any]], chosen: LabeledImages, settings: FigureSettings) -> Figure:
-    """Fig. 10, from SVM weights (A, D)."""
-    measured = measure_grouping(weights, chosen.values, settings.groups, settings.seed)
+    """Fig. 10, from SVM weights (A, D), of which attributes that were added to a model are the last."""
+    measured = measure_grouping(weights[: len(ATTRIBUTES)], chosen.values, settings.groups, settings.seed)
     return Figure(
         "grouping",
         "Attribute grouping (Fig. 10)",

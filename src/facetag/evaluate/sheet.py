@@ -125,7 +125,7 @@ def _mistaken_tile(path: Path, tagged: Tagged, labels: TagLabels, index: int, wr
     confidence = np.abs(probabilities - (labels.values[index] == 1))
     known = [attribute for attribute in np.lexsort((-confidence, ~wrong)) if labels.values[index, attribute] >= 0]
     lines = [
-        (f"{ATTRIBUTES[attribute]} {probabilities[attribute]:.2f}", BAD if wrong[attribute] else GOOD)
+        (f"{labels.names[attribute]} {probabilities[attribute]:.2f}", BAD if wrong[attribute] else GOOD)
         for attribute in known
     ]
     return Tile(load_pixels(path), [(face.box, PLAIN)], lines)

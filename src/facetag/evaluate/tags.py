@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facetag.attributes import ATTRIBUTES
 from facetag.datasets.tags import TagLabels
 from facetag.errors import DataError
 from facetag.evaluate.attributes import Tagged
@@ -66,7 +65,7 @@ def _row(index: int, tagged: Tagged, labels: TagLabels) -> TagRow:
     chosen = tagged.found & (labels.values[:, index] >= 0)
     truth, present = labels.values[chosen, column] == 1, tagged.present[chosen, column]
     return TagRow(
-        ATTRIBUTES[index],
+        labels.names[index],
         len(truth),
         int(truth.sum()),
         attribute_metrics(tagged.probabilities[chosen, column], present, truth, majority_values(truth)),

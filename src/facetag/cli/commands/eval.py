@@ -120,7 +120,8 @@ def tags(
 ) -> None:
     """Attributes on photographs that you have labelled.
 
-    Labels are 1, 0 (or -1) or empty (nobody can say), of the surest face in each photograph. The sheet shows mistakes.
+    Labels are 1, 0 (or -1) or empty (nobody can say), of the surest face in each photograph. Attributes that were added
+    to the model are known too. The sheet shows mistakes.
 
     \b
     Example:
@@ -131,11 +132,14 @@ def tags(
     from facetag.evaluate import sheet as sheets
     from facetag.evaluate.attributes import tag_images
     from facetag.evaluate.tags import measure_tags
+    from facetag.model_folder import DEFAULT, read_facts
 
     check_outputs(json, sheet, images)
-    chosen, paths = labeled_images_of(load_tags_csv(labels), images, half)
+    known = read_facts(model or DEFAULT).attributes
+    chosen, paths = labeled_images_of(load_tags_csv(labels, known), images, half)
     loaded, localizer, tagger = cascade_of(model, device, precision)
-    tagged = tag_images(paths, localizer.dominant, tagger, progress("photographs", quiet), localizer.read_size)
+    report_progress = progress("photographs", quiet)
+    tagged = tag_images(paths, localizer.dominant, tagger, report_progress, localizer.read_size, len(known))
     measured = measure_tags(tagged, chosen)
     facts = {**about(loaded), "labels": str(labels), "half": half, "precision": precision}
     answer(json, facts, report.tag_json(measured), report.tag_tables(measured))
