@@ -174,7 +174,8 @@ def anet_of_few(given: Arena, start: AnetStart, count: int, device: torch.device
     train = given.training.select(given.first(nets))
     fitting = given.fitting.select(np.array(evenly(len(given.fitting.paths), svms)))
     lists = [names_of(each.paths) for each in (train, fitting, given.test)]
-    key = key_of(_VERSION, start.name, start.digest(), start.recipe, lists, STEPS)
+    settings = (start.recipe.anet, start.recipe.tagger, start.stage(nets, STEPS))
+    key = key_of(_VERSION, start.name, start.digest(), settings, lists)
 
     def make() -> Arrays:
         folder = given.work / f"anet-{key[:12]}"
