@@ -36,6 +36,7 @@ class Environment:
 
 
 HAAR = Environment("haar", ("opencv-python==4.12.0.88", "numpy==2.2.6"))
+DLIB = Environment("dlib", ("dlib-bin==20.0.1.post1", "numpy==2.2.6"))
 MEDIAPIPE = Environment("mediapipe", ("mediapipe==0.10.21", "numpy==1.26.4"))
 
 

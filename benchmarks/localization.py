@@ -1,14 +1,16 @@
-"""facetag's localizers beside Haar cascades and mediapipe on whole photographs, in one run.
+"""facetag's localizers beside Haar and LBP cascades, dlib's detector and mediapipe on whole photographs, in one run.
 
     python benchmarks/localization.py --environments ~/rivals --half test
 
 Each rival runs in a virtual environment of its own, made in the folder given and used again. facetag decodes each
 photograph once; a rival reads those very upright pixels from a file. All take turns on the same pictures, and reading
-is no part of anyone's time. facetag's boxes are set by one global height and offset, fitted by medians on the tuning
-half; rivals' boxes get the same, by the same function.
+is no part of anyone's time. The LBP cascade takes part where the environment variable LBP_CASCADE names its file.
+facetag's boxes are set by one global height and offset, fitted by medians on the tuning half; rivals' boxes get the
+same, by the same function.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from environments import HAAR, MEDIAPIPE, Environment, Process, python_of
+from environments import DLIB, HAAR, MEDIAPIPE, Environment, Process, python_of
 
 from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import FacetagError
@@ -58,19 +60,50 @@ Detector = Callable[[Sequence[Image], Sequence[Path]], tuple[list[list[Detection
 
 @dataclass(frozen=True)
 class Rival:
-    """A detector in an environment: a script in rivals/ and the one word that it is given."""
+    """A detector in an environment: a script in rivals/ and the one word that it is given.
+
+    Attributes:
+        variable: environment variable that names the file `variant`, where no package has it; the word is its value.
+    """
 
     environment: Environment
     script: str
     variant: str
+    variable: str = ""
+
+    def word(self) -> str:
+        """The word for the script.
+
+        Raises:
+            FacetagError: the variable names no file.
+        """
+        if not self.variable:
+            return self.variant
+        path = os.environ.get(self.variable)
+        if path is None or not Path(path).is_file():
+            message = f"{self.variable} is not set" if path is None else f"{self.variable}={path} is not there"
+            raise FacetagError(message, f"make it the path of {self.variant}, see benchmarks/README.md")
+        return path
 
 
 RIVALS = {
     "Haar default": Rival(HAAR, "haar.py", "frontalface_default"),
     "Haar alt2": Rival(HAAR, "haar.py", "frontalface_alt2"),
+    "LBP": Rival(HAAR, "lbp.py", "lbpcascade_frontalface_improved.xml", "LBP_CASCADE"),
+    "dlib": Rival(DLIB, "dlib_hog.py", "1"),
+    "dlib 4x": Rival(DLIB, "dlib_hog.py", "2"),
     "mediapipe short": Rival(MEDIAPIPE, "mediapipe_faces.py", "short_range"),
     "mediapipe full": Rival(MEDIAPIPE, "mediapipe_faces.py", "full_range"),
 }
+
+
+def told() -> dict[str, tuple[Rival, str]]:
+    """The rivals and their words, without those whose variable is not set.
+
+    Raises:
+        FacetagError: a variable names no file.
+    """
+    return {name: (one, one.word()) for name, one in RIVALS.items() if not one.variable or one.variable in os.environ}
 
 
 @dataclass
@@ -271,9 +304,9 @@ def main() -> None:
     with ExitStack() as stack:
         rivals = {
             name: stack.enter_context(
-                Worker(python_of(rival.environment, asked.environments), scripts / rival.script, rival.variant)
+                Worker(python_of(rival.environment, asked.environments), scripts / rival.script, word)
             )
-            for name, rival in (RIVALS if asked.environments else {}).items()
+            for name, (rival, word) in (told() if asked.environments else {}).items()
         }
         mine = {tagger.model.name: ours(tagger.localizer) for tagger in taggers}
         measured, conventions = compare(chosen, tuning, mine, rivals)

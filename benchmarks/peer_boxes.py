@@ -85,7 +85,9 @@ def main() -> None:
     asked = arguments()
     peer, known = RIVALS[asked.peer], answered(asked.out)
     names = [name for name in names_in(asked.images, asked.only) if name not in known]
-    word = peer.variant if asked.least is None else f"{peer.variant}:{asked.least}"
+    if asked.least is not None and peer.script != "haar.py":
+        raise FacetagError(f"{asked.peer} takes no --least", "leave it out; it is of Haar cascades alone")
+    word = peer.word() if asked.least is None else f"{peer.variant}:{asked.least}"
     script = Path(__file__).parent / "rivals" / peer.script
     with (
         Worker(python_of(peer.environment, asked.environments), script, word) as worker,

@@ -190,6 +190,68 @@ class CascadeClassifier:
 
 
 @pytest.mark.process
+def test_the_lbp_cascade_sees_a_larger_picture_and_answers_as_haar_does(tmp_path):
+    cv2_of_four = """
+import numpy as np
+COLOR_RGB2GRAY, INTER_LINEAR = 7, 1
+def resize(picture, size, fx, fy, interpolation):
+    assert size is None and fx == fy == 2
+    return picture.repeat(2, axis=0).repeat(2, axis=1)
+def cvtColor(picture, code): return picture[..., 0]
+def equalizeHist(grey): return grey
+class CascadeClassifier:
+    def __init__(self, path): self.path = path
+    def empty(self): return self.path != "/cascades/lbp.xml"
+    def detectMultiScale2(self, grey, minNeighbors, minSize):
+        assert minNeighbors == 1 and minSize == (0, 0) and grey.shape == (100, 200)
+        return (np.array([[2, 4, 46, 47]]), np.array([31])) if grey.any() else ((), ())
+"""
+    modules = {"cv2.py": cv2_of_four}
+    answer = ask("lbp.py", "/cascades/lbp.xml", modules, tmp_path, level=9)
+    assert (answer["boxes"], answer["scores"]) == ([[1, 2, 23, 23.5]], [31]) and answer["seconds"] > 0
+    nothing = ask("lbp.py", "/cascades/lbp.xml", modules, tmp_path)
+    assert (nothing["boxes"], nothing["scores"]) == ([], [])
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        ask("lbp.py", "/cascades/other.xml", modules, tmp_path)
+    assert ended.value.stderr == "/cascades/other.xml is no cascade of OpenCV's\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("doublings", [1, 2])
+def test_dlibs_scores_count_from_the_lowest_so_that_none_is_cut(tmp_path, doublings):
+    dlib = f"""
+class fhog_object_detector:
+    def run(self, image, upsample_num_times, adjust_threshold):
+        assert image.shape == (50, 100, 3) and upsample_num_times == {doublings} and adjust_threshold == -1
+        return [Box()], [-0.75], [3]
+class Box:
+    def left(self): return -2
+    def top(self): return 3
+    def width(self): return 37
+    def height(self): return 36
+def get_frontal_face_detector(): return fhog_object_detector()
+"""
+    answer = ask("dlib_hog.py", str(doublings), {"dlib.py": dlib}, tmp_path)
+    assert (answer["boxes"], answer["scores"]) == ([[-2, 3, 37, 36]], [0.25])
+
+
+def test_a_rival_whose_file_no_package_has_takes_part_where_the_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("LBP_CASCADE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "lbpcascade_frontalface_improved.xml"
+    file.touch()  # being there is not enough, it has to be named
+    assert "LBP" not in benchmark.told() and benchmark.told()["dlib"][1] == "1"
+    remedy = f"make it the path of {file.name}, see benchmarks/README.md"
+    with pytest.raises(FacetagError, match=f"^LBP_CASCADE is not set; {remedy}$"):
+        benchmark.RIVALS["LBP"].word()
+    monkeypatch.setenv("LBP_CASCADE", str(file))
+    assert benchmark.told()["LBP"][1] == str(file)
+    file.unlink()
+    with pytest.raises(FacetagError, match=f"^LBP_CASCADE={file} is not there; {remedy}$"):
+        benchmark.told()
+
+
+@pytest.mark.process
 def test_mediapipes_boxes_are_in_pixels_and_its_threshold_is_set_in_the_graph(tmp_path):
     solution = """
 from types import SimpleNamespace as N
