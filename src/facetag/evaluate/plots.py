@@ -203,8 +203,8 @@ def draw_regions(report: RegionsReport) -> Any:
     for index, panel in enumerate(panels.flat):
         panel.set_axis_off()
         panel.imshow(pair, cmap="gray", vmin=0, vmax=255)
-        for place, strength in enumerate((report.influence[index], report.effects[index])):
-            left = place * width - 0.5
+        for position, strength in enumerate((report.influence[index], report.effects[index])):
+            left = position * width - 0.5
             extent, shown = (left, left + width, height - 0.5, -0.5), strength / max(strength.max(), 1e-9)
             panel.imshow(shown, cmap="inferno", alpha=0.6, extent=extent, interpolation="bicubic", vmin=0, vmax=1)
         panel.set(xlim=(-0.5, 2 * width - 0.5), ylim=(height - 0.5, -0.5))

@@ -141,7 +141,7 @@ class S3Store(Store):
 
     def _pages(self, folder: Url) -> Iterator[dict[str, Any]]:
         """The answers of one listing."""
-        token = met = ""
+        token = seen = ""
         for number in count(1):
             where = {"ContinuationToken": token} if token else {}
             try:
@@ -156,10 +156,10 @@ class S3Store(Store):
             if not page["IsTruncated"]:
                 return
             token = page.get("NextContinuationToken", "")
-            if token in ("", met):
+            if token in ("", seen):
                 raise OSError("its listing does not go on")
-            if number & (number - 1) == 0:  # so a ring of any length is met, and one token remembered
-                met = token
+            if number & (number - 1) == 0:  # so a ring of any length is noticed, and one token remembered
+                seen = token
 
     def _holds(self, folder: Url) -> bool:
         """Whether anything begins with the folder's prefix. Where it may not be listed, nobody enters it anyway."""

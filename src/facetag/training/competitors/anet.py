@@ -88,8 +88,8 @@ def _faces(
     start: AnetStart, stage: FaceStage, paths: Sequence[Path], values: NDArray[np.int8], net: AttributeNet
 ) -> Faces:
     named, targets = [str(path) for path in paths], torch.from_numpy(values.astype(np.float32))
-    look = (start.recipe.tagger, stage.jitter, stage.colour, stage.loop.seed, net.anet.frame)
-    return Faces(named, aligned_boxes(len(named)), targets, *look)
+    settings = (start.recipe.tagger, stage.jitter, stage.colour, stage.loop.seed, net.anet.frame)
+    return Faces(named, aligned_boxes(len(named)), targets, *settings)
 
 
 def _say(row: dict[str, object], report: Callable[[int, int], None]) -> None:
