@@ -37,11 +37,11 @@ _MOST = 1 << 20  #: bytes of a file that are read, for a stranger's may have any
 
 #: Options that FILE may set although nobody named it. A new option is not among them until it is written here.
 HARMLESS = frozenset({
-    "aligned", "anet-images", "attributes", "batch", "count", "debug", "exclude", "exclude-attributes", "ext", "faces", "fail-on",
-    "groups", "half", "hidden", "left-out", "lfwa-plus", "limit", "lock-wait", "log-format", "max-pixels", "min-face", "mode",
-    "no-recursive", "no-thumbnails", "null", "panda-w-images", "partition", "precision", "print0", "quiet", "rehash",
-    "repeats", "retry-failed", "seed", "shard", "size", "status", "strict", "system", "tag", "threshold",
-    "training-images", "unsure", "verbose", "without", "workers",
+    "aligned", "anet-images", "attributes", "batch", "count", "debug", "exclude", "exclude-attributes", "ext",
+    "faces", "fail-on", "groups", "half", "hidden", "left-out", "lfwa-plus", "limit", "lock-wait", "log-format",
+    "max-pixels", "min-face", "mode", "no-recursive", "no-thumbnails", "null", "panda-w-images", "partition",
+    "precision", "print0", "quiet", "rehash", "repeats", "retry-failed", "seed", "shard", "size", "status",
+    "strict", "system", "tag", "threshold", "training-images", "unsure", "verbose", "without", "workers",
 })  # fmt: skip
 
 _TRAINING = ("pretrain", "finetune")  #: commands of which FILE sets nothing unless it is named
