@@ -103,7 +103,6 @@ def figures(data: Path, out: Path, haar: Path | None, peers: Sequence[str]) -> I
         "sizes": (
             "Fig. 13",
             (*celeba, *work, *base, *_each("--size", ("500", "2000", "10000")), "--training-images", "41340",
-             "--anet-images", "10000",
              "--model", "faithful"),
         ),
         "speed": ("5.2", ("--image", str(ROOT / "examples" / "photos" / "astronaut.jpg"))),
