@@ -22,6 +22,7 @@ from facetag.training.propose import aligned_boxes
 from facetag.training.recipe import FaceStage, Recipe
 from facetag.training.ship import region_features
 
+LEAST_EPOCHS = 6
 VALIDATED = 64  #: of the training faces; what is kept is the last epoch, so they decide nothing
 
 
@@ -43,10 +44,10 @@ class AnetStart:
         return "" if self.identities is None else hashlib.sha256((self.identities / BEST).read_bytes()).hexdigest()
 
     def stage(self, faces: int, steps: int) -> FaceStage:
-        """The recipe's stage on faces of the aligned frame alone, for at least its own epochs and so many steps."""
+        """The recipe's stage on faces of the aligned frame alone, for at least LEAST_EPOCHS and so many steps."""
         stage = self.recipe.anet_attributes
         batch = min(stage.loop.batch, faces)
-        loop = replace(stage.loop, batch=batch, epochs=max(6, -(-steps // (faces // batch))), keep="last")
+        loop = replace(stage.loop, batch=batch, epochs=max(LEAST_EPOCHS, -(-steps // (faces // batch))), keep="last")
         return replace(
             stage, boxes="aligned", labeled_images=0, half_images=False, utkface=0, teacher_weight=0.0, loop=loop
         )
