@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetag.networks.losses import attribute_loss, category_loss, identity_loss, similarity_loss
+from facetag.networks.losses import attribute_loss, category_loss, contrastive_loss, identity_loss, similarity_loss
 
 
 def test_attribute_loss_by_loops():
@@ -73,3 +73,25 @@ def test_category_loss_by_loops():
     torch.manual_seed(2)
     logits, categories = torch.randn(6, 4), torch.tensor([3, 0, 1, 1, 2, 0])
     assert float(category_loss(logits, categories)) == pytest.approx(softmax_loss(logits, categories), rel=1e-5)
+
+
+def test_contrastive_loss_by_loops():
+    torch.manual_seed(3)
+    features, people, temperature = torch.randn(6, 5), [0, 1, 0, 2, 1, 0], 0.3
+    centred = features - features.mean(0)
+    cosine = torch.nn.functional.cosine_similarity(centred[:, None], centred[None, :], dim=2).tolist()
+    terms = []
+    for i, first in enumerate(people):
+        others = sum(math.exp(cosine[i][k] / temperature) for k in range(6) if k != i)
+        for j, second in enumerate(people):
+            if i != j and first == second:
+                terms.append(-math.log(math.exp(cosine[i][j] / temperature) / others))
+    found = contrastive_loss(features, torch.tensor(people), temperature)
+    assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+
+
+def test_contrastive_loss_drives_people_apart_and_needs_a_pair():
+    features = torch.randn(4, 8, requires_grad=True)
+    contrastive_loss(features, torch.tensor([0, 0, 1, 1]), 0.1).backward()
+    assert features.grad is not None and bool((features.grad.norm(dim=1) > 0).all())
+    assert contrastive_loss(features, torch.arange(4), 0.1) == 0

@@ -48,6 +48,31 @@ def similarity_loss(features: Tensor, identities: Tensor) -> Tensor:
     return (features[first] - features[second]).square().sum(1).mean()
 
 
+def contrastive_loss(features: Tensor, identities: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the other images of a person among those of the batch, by cosines of centred features.
+
+    The mean over ordered pairs i != j of one identity of -log(exp(c_ij / t) / sum over k != i of exp(c_ik / t)); 0
+    where there is no such pair. Other than the similarity loss it also drives people apart.
+
+    Shape: features (N, F), identities (N,) of integers -> scalar.
+
+    >>> import torch
+    >>> apart = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> contrastive_loss(apart, torch.tensor([5, 5, 6, 6]), 0.1).item() < 1e-6
+    True
+    """
+    unit = F.normalize(features - features.mean(0))
+    cosines = (unit @ unit.T / temperature).masked_fill(_on_diagonal(features), -torch.inf)
+    same = (identities[:, None] == identities[None, :]) & ~_on_diagonal(features)
+    if not same.any():
+        return features.sum() * 0.0
+    return -F.log_softmax(cosines, dim=1)[same].mean()
+
+
+def _on_diagonal(features: Tensor) -> Tensor:
+    return torch.eye(len(features), dtype=torch.bool, device=features.device)
+
+
 def identity_loss(features: Tensor, logits: Tensor, identities: Tensor, similarity_weight: float) -> Tensor:
     """Softmax loss over the training identities + similarity_weight x similarity loss (pre-training of ANet).
 

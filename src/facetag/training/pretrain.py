@@ -17,13 +17,15 @@ from facetag.datasets.folders import ClassFolders
 from facetag.datasets.sampling import IdentityBatches, shuffled_batches
 from facetag.datasets.scenes import ALIGNED_FACE
 from facetag.errors import DataError
+from facetag.method.verification import Verification, verify
 from facetag.networks.anet import ANetSettings
 from facetag.networks.anet_heads import IdentityNet
 from facetag.networks.lnet import ClassifyingLNet, LNetSettings
-from facetag.networks.losses import category_loss, identity_loss
+from facetag.networks.losses import category_loss, contrastive_loss, identity_loss
 from facetag.tagger import TaggerSettings
 from facetag.training.data import DataFolder
 from facetag.training.examples import VALIDATION_EPOCH, Faces, ObjectImages
+from facetag.training.living import living_units
 from facetag.training.loop import Outcome, RunOptions, leave_signals_alone, to_input, train
 from facetag.training.propose import Boxes
 from facetag.training.recipe import IdentityStage, JitterSettings, ObjectStage, Recipe
@@ -109,10 +111,10 @@ def _of_first(identities: NDArray[np.int64], people: NDArray[np.int64], count: i
 
 
 class IdentityTask:
-    """ANet with its head on training identities; kept by how often a held-out person's nearest picture is theirs."""
+    """ANet with its head on training identities; kept by how well it tells pairs of held-out people."""
 
     name = "anet_identities"
-    metric = "same_person"
+    metric = "auc"
 
     def __init__(
         self, data: CelebA, boxes: Boxes, anet: ANetSettings, tagger: TaggerSettings, stage: IdentityStage
@@ -127,7 +129,10 @@ class IdentityTask:
         self.model: nn.Module = IdentityNet(len(people), anet, stage.dropout)
         still = JitterSettings()
         self.examples = self._faces(data, boxes, chosen, numbers, tagger, stage.jitter, stage.colour)
-        self.validation = self._faces(data, boxes, held, data.identities[held], tagger, still, ColourSettings())
+        self.validation, self.known = (
+            self._faces(data, boxes, part, data.identities[part], tagger, still, ColourSettings())
+            for part in (held, chosen & _of_first(data.identities, people, len(np.unique(data.identities[held]))))
+        )
 
     def _faces(
         self,
@@ -146,18 +151,29 @@ class IdentityTask:
     def batches(self, epoch: int, rank: int, world: int) -> Sequence[Sequence[int]]:
         stage = self.stage
         sampler = IdentityBatches(self.numbers, stage.people, stage.images, stage.loop.seed, rank, world)
-        return sampler.batches(epoch)
+        rounds = range(epoch * stage.rounds, (epoch + 1) * stage.rounds)
+        return [batch for turn in rounds for batch in sampler.batches(turn)]
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
-        features, logits = model(images)
-        return identity_loss(features.float(), logits.float(), targets[0], self.stage.similarity_weight)
+        stage = self.stage
+        features, logits = (each.float() for each in model(images))
+        loss = identity_loss(features, logits, targets[0], stage.similarity_weight)
+        if stage.contrastive_weight:
+            loss = loss + stage.contrastive_weight * contrastive_loss(features, targets[0], stage.temperature)
+        return loss
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        parts = [(model(images)[0].float().cpu(), people) for images, people in in_batches(self.validation, device)]
-        features = nn.functional.normalize(torch.cat([features for features, _ in parts]))
-        people = torch.cat([people for _, people in parts])
-        nearest = (features @ features.T).fill_diagonal_(-1).argmax(1)
-        return {"same_person": float((people[nearest] == people).float().mean())}
+        """Pairs of held-out people and, beside them, of as many whom it was trained on; units that live."""
+        assert isinstance(model, IdentityNet)
+        held, trained = (self._verified(model, faces, device) for faces in (self.validation, self.known))
+        batches = (images for images, _ in in_batches(self.validation, device))
+        figures = {"auc": held.auc, "verification": held.accuracy, "verification_of_trained": trained.accuracy}
+        defined = {name: figure for name, figure in figures.items() if not np.isnan(figure)}
+        return {**defined, **living_units(model.anet, batches)}
+
+    def _verified(self, model: nn.Module, faces: Faces, device: torch.device) -> Verification:
+        parts = [(model(images)[0].float().cpu().numpy(), people) for images, people in in_batches(faces, device)]
+        return verify(np.concatenate([part for part, _ in parts]), np.concatenate([people for _, people in parts]))
 
 
 def pretrain_lnet(data: Path, run: Path, recipe: Recipe, options: RunOptions) -> Outcome:

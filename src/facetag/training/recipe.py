@@ -131,20 +131,34 @@ class IdentityStage:
     Attributes:
         identities: train on so many of the identities; 0 = all.
         people, images: identities in a batch and images of each.
+        rounds: an epoch, after which the net is validated, shows each person so many times.
         similarity_weight: lambda of the similarity loss.
+        contrastive_weight, temperature: of the contrastive loss beside these two; 0 = without it (the paper).
         dropout: between the features and the identities.
-        held_out: share of the training identities that validates (by finding the same person again).
+        held_out: share of the training identities that validates.
+
+    Raises:
+        UsageError: there are no rounds, or the temperature is not above zero.
     """
 
     identities: int = 0
     people: int = 64
     images: int = 2
+    rounds: int = 1
     similarity_weight: float = 0.05
+    contrastive_weight: float = 0.0
+    temperature: float = 0.1
     dropout: float = 0.0
     held_out: float = 0.05
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise UsageError(f"rounds = {self.rounds} under [anet_identities] of the recipe", "give 1 or more")
+        if self.temperature <= 0:
+            raise UsageError(f"temperature = {self.temperature} of the recipe", "give more than 0, as 0.1")
 
 
 @dataclass(frozen=True)
