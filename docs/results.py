@@ -116,12 +116,9 @@ def figures(data: Path, out: Path, haar: Path | None, peers: Sequence[str]) -> I
         command = "maps" if name == "tags" else name
         if name == "peers" and not peers:
             continue
-        drawn = () if name in PLAIN else ("--picture", str(out / f"{name}.png"), "--page", str(out / f"{name}.html"))
+        drawn = ("--picture", str(out / f"{name}.png"), "--page", str(out / f"{name}.html"))
         saved = ("--json", str(out / f"{name}.json"))
         yield Step(name, ("facetag", "eval", command, *options, *drawn, *saved), out / f"{name}.json", title)
-
-
-PLAIN = ("robustness", "speed")  #: figures that are tables and numbers alone
 
 
 def _transfer(runs: Path) -> tuple[str, str]:
@@ -165,7 +162,7 @@ def train(step: Step, restored: Path, log: Path) -> None:
 def index(steps: Sequence[Step], out: Path) -> str:
     """A page with a link to each figure."""
     rows = [
-        f'<li><a href="{step.name}{".txt" if step.name in PLAIN else ".html"}">{html.escape(step.title)}</a></li>'
+        f'<li><a href="{step.name}.html">{html.escape(step.title)}</a></li>'
         for step in steps
         if (out / f"{step.name}.json").is_file()
     ]

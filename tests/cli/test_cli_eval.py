@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from commands import run_eval as run
@@ -54,6 +55,17 @@ def test_robustness(celeba, model_folder, tmp_path, partition, careful):
     data = json.loads(out.read_text())
     assert (data["pictures"], data["partition"], data["seed"]) == (1, partition, 3)
     assert data["disturbances"][0]["kind"] == "undisturbed"
+
+
+@pytest.mark.parametrize("command", ["robustness", "speed"])
+def test_robustness_and_speed_are_drawn_and_have_a_page(celeba, model_folder, tmp_path, command):
+    where = ("--data", celeba.parent, "--limit", 1) if command == "robustness" else ("--repeats", 1)
+    drawn, page, table = tmp_path / "drawn.png", tmp_path / "page.html", tmp_path / "numbers.csv"
+    result = run(command, *where, "--model", model_folder, "--picture", drawn, "--page", page, "--csv", table)
+    assert result.exit_code == 0
+    assert min(cv2.imread(str(drawn)).shape[:2]) > 300
+    assert "data:image/png;base64," in page.read_text() and "http" not in page.read_text().replace("http-equiv", "")
+    assert table.read_text().startswith("name,value\n")
 
 
 def test_json_alone_on_standard_output(celeba, model_folder):

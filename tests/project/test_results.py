@@ -74,4 +74,4 @@ def test_the_index_links_what_was_made(tmp_path):
     for name in ("table", "speed"):
         (tmp_path / f"{name}.json").touch()
     page = RESULTS["index"](made, tmp_path)
-    assert 'href="table.html">Table 1' in page and 'href="speed.txt">5.2' in page and "sizes" not in page
+    assert 'href="table.html">Table 1' in page and 'href="speed.html">5.2' in page and "sizes" not in page

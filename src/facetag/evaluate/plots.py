@@ -18,6 +18,8 @@ from facetag.evaluate.layers import LayersReport, attribute_group
 from facetag.evaluate.neurons import NeuronsReport, mean_faces
 from facetag.evaluate.regions import RegionsReport
 from facetag.evaluate.reliability import BINS, Reliability
+from facetag.evaluate.robustness import SCALES, SHIFTS, RobustnessReport
+from facetag.evaluate.speed import SpeedReport
 
 SUFFIXES = (".png", ".svg", ".pdf")
 UNITS = 8  #: whose mean faces are drawn
@@ -211,4 +213,67 @@ def draw_regions(report: RegionsReport) -> Any:
         panel.axvline(width - 0.5, color="white", linewidth=2)
         local = f"{100 * report.concentration[index]:.0f} % in a quarter"
         panel.set_title(f"{ATTRIBUTES[index]}\n{local}, agree {report.agreement[index]:.2f}", fontsize=8)
+    return figure
+
+
+def draw_robustness(measured: RobustnessReport) -> Any:
+    """Accuracy over how far the box is moved and how much it is resized, and under each disturbance of the picture."""
+    figure = new_figure(14, 5)
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
+    start = 100 * measured.rows[0].accuracy
+    _draw_line(left, measured, "box shifted", [100 * share for share in SHIFTS], (0, start))
+    _draw_line(middle, measured, "box scaled", SCALES, (1, start))
+    left.set_xlabel("box moved by, percent of its height")
+    middle.set_xlabel("box enlarged by a factor of")
+    others = [row for row in measured.rows if not row.kind.startswith(("undisturbed", "box"))]
+    right.barh(range(len(others)), [100 * row.accuracy for row in others], color=COLORS[0])
+    right.set_yticks(range(len(others)), [f"{row.kind} {row.amount}".rstrip() for row in others], fontsize=8)
+    right.invert_yaxis()
+    right.axvline(start, color="black", linewidth=0.8)
+    right.axvline(100 * measured.majority, color="#999999", linestyle="--", linewidth=0.8)
+    least = min(100 * measured.majority, *(100 * row.accuracy for row in measured.rows)) - 1
+    right.set(xlim=(least, start + 0.5), xlabel="accuracy, percent (line: undisturbed, dashes: majority)")
+    for panel in (left, middle):
+        panel.axhline(100 * measured.majority, color="#999999", linestyle="--", label="majority")
+        panel.set(ylim=(least, start + 0.5), ylabel="accuracy, percent")
+    left.legend(fontsize=8)
+    return figure
+
+
+def _draw_line(
+    panel: Any, measured: RobustnessReport, kind: str, amounts: Sequence[float], undisturbed: tuple[float, float]
+) -> None:
+    accuracies = [100 * row.accuracy for row in measured.rows if row.kind == kind]
+    points = sorted([undisturbed, *zip(amounts, accuracies, strict=True)])
+    panel.plot(*zip(*points, strict=True), "o-", color=COLORS[0])
+
+
+def draw_speed(measured: SpeedReport) -> Any:
+    """How many times less the interweaved operation takes, counted and timed, and the cascade's milliseconds."""
+    figure = new_figure(11, 3.6)
+    left, right = figure.subplots(1, 2)
+    names = [one.name for one in measured.comparisons]
+    counted = [one.counts.patches / one.counts.shipped for one in measured.comparisons]
+    timed = [one.patches / one.shipped for one in measured.comparisons]
+    rows = np.arange(len(names))
+    left.barh(rows - 0.2, counted, 0.35, label="multiply-adds", color=COLORS[0])
+    left.barh(rows + 0.2, timed, 0.35, label="time", color=COLORS[1])
+    left.axvline(1, color="black", linewidth=0.8)
+    left.set_yticks(rows, names, fontsize=8)
+    left.set(xlabel="times less than patch by patch")
+    left.invert_yaxis()
+    if names:
+        left.legend(fontsize=8)
+    else:
+        left.set_title("a wide ANet has no patches to compare with", fontsize=9)
+    stages = {
+        "localization": measured.localization,
+        "features, full batch": measured.features,
+        "features, alone": measured.features_alone,
+    }
+    bars = right.barh(list(stages), [1000 * seconds for seconds in stages.values()], color=COLORS[2])
+    right.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+    right.margins(x=0.15)
+    right.invert_yaxis()
+    right.set(xlabel=f"ms of a 300x300 image, {measured.device}, {measured.threads} threads")
     return figure

@@ -1,4 +1,4 @@
-"""`facetag eval attributes|tags|robustness|localization|speed|convention`, with the paper's figures of eval_figures."""
+"""`facetag eval attributes|tags|localization|convention`, with the paper's figures of eval_figures and others."""
 
 import shlex
 from pathlib import Path
@@ -152,39 +152,6 @@ def tags(
 
 
 @app.command()
-def robustness(
-    data: Data = Path("data"),
-    partition: Annotated[Literal["test", "val", "train"], typer.Option(help="Part of the official split.")] = "val",
-    limit: Limit = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the directions in which boxes and pictures go.")] = 0,
-    model: ModelName = None,
-    device: Device = "auto",
-    json: Json = None,
-    quiet: Quiet = False,
-) -> None:
-    """Attributes when the box or the picture is worse.
-
-    Aligned CelebA in its fixed box: shifted, scaled, blurred, compressed, grey, turned, small.
-
-    \b
-    Example:
-      facetag eval robustness --data data --limit 1000 --json robustness.json
-    """
-    from facetag.evaluate import report
-    from facetag.evaluate.attributes import FITTED
-    from facetag.evaluate.robustness import measure_robustness
-
-    check_outputs(json)
-    fractions, part = celeba_part(data, partition, limit)
-    loaded, _, tagger = cascade_of(model, device)
-    report_progress = progress("pictures", quiet)
-    measured = measure_robustness(part.paths, part.attributes, fractions, tagger, seed, report_progress)
-    facts = {**about(loaded), "partition": partition, "seed": seed}
-    tables = report.robustness_tables(measured, FITTED[partition])
-    answer(json, facts, report.robustness_json(measured), tables)
-
-
-@app.command()
 def localization(
     images: Images = Path("data/webfaces"),
     boxes: Boxes = None,
@@ -228,33 +195,6 @@ def localization(
     if sheet:
         tiles = sheets.localization_tiles(examined, localizer.settings.score, tagger, count)
         sheets.write_sheet(sheet, sheets.contact_sheet(tiles))
-
-
-@app.command()
-def speed(
-    image: Annotated[Path | None, typer.Option(help="Photograph for the cascade's times; else smooth colours.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds; the medians are reported.")] = 9,
-    model: ModelName = None,
-    device: Device = "auto",
-    json: Json = None,
-) -> None:
-    """Time the interweaved operation and the cascade.
-
-    The first against patch by patch with multiply-adds counted, the second on a 300x300 image.
-
-    \b
-    Example:
-      facetag eval speed --image examples/photos/astronaut.jpg
-    """
-    from facetag.evaluate import report
-    from facetag.evaluate.image_batches import load_pixels
-    from facetag.evaluate.speed import measure_speed, smooth_image
-
-    check_outputs(json)
-    given_image = load_pixels(image) if image else smooth_image()
-    loaded, localizer, tagger = cascade_of(model, device)
-    measured = measure_speed(localizer, tagger, given_image, repeats)
-    answer(json, about(loaded), report.speed_json(measured), report.speed_tables(measured))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`facetag eval grouping|layers|neurons|regions|reliability|compare|figures`: the paper's figures, remade."""
+"""`facetag eval grouping|layers|neurons|regions|reliability|robustness|speed|compare|figures`: figures remade."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import typer
 
 from facetag.cli.commands.figure_options import (
     FigureOptions,
+    Output,
     check_figure_outputs,
     deliver,
     figure_command,
@@ -16,8 +17,9 @@ from facetag.cli.commands.figure_options import (
     labeled,
     locate_by,
 )
-from facetag.cli.commands.measuring import about, cascade_of, progress, write_text
+from facetag.cli.commands.measuring import about, cascade_of, celeba_part, progress, write_text
 from facetag.cli.console import say
+from facetag.cli.options import Device, ModelName
 
 if TYPE_CHECKING:
     from facetag.evaluate.figures import FigureSettings, Rival
@@ -118,6 +120,59 @@ def reliability(options: FigureOptions) -> None:
     deliver(options, facts, reliability_figure(chosen, tagged, fitted_warning(options)))
 
 
+@figure_command(FigureOptions, ("groups", "labels", "images", "mode", "run", "recipe"))
+def robustness(options: FigureOptions) -> None:
+    """Attributes when the box or the picture is worse (Fig. 4b).
+
+    Aligned CelebA in its fixed box: shifted, scaled, blurred, compressed, grey, turned, small.
+
+    \b
+    Example:
+      facetag eval robustness --data data --limit 1000 --picture robustness.png
+    """
+    from facetag.evaluate.figures import robustness_figure
+    from facetag.evaluate.robustness import measure_robustness
+
+    check_figure_outputs(options)
+    fractions, part = celeba_part(options.data, options.partition, options.limit)
+    loaded, _, tagger = cascade_of(options.model, options.device)
+    report = progress("pictures", options.quiet)
+    measured = measure_robustness(part.paths, part.attributes, fractions, tagger, options.seed, report)
+    facts = {**about(loaded), "partition": options.partition, "seed": options.seed}
+    deliver(options, facts, robustness_figure(measured, fitted_warning(options)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedOptions(Output):
+    """What is timed."""
+
+    image: Annotated[Path | None, typer.Option(help="Photograph for the cascade's times; else smooth colours.")] = None
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; the medians are reported.")] = 9
+    model: ModelName = None
+    device: Device = "auto"
+
+
+@figure_command(SpeedOptions, ("quiet",))
+def speed(options: SpeedOptions) -> None:
+    """Time the interweaved operation and the cascade (5.2).
+
+    The first against patch by patch with multiply-adds counted, the second on a 300x300 image.
+
+    \b
+    Example:
+      facetag eval speed --image examples/photos/astronaut.jpg
+    """
+    from facetag.evaluate.figures import speed_figure
+    from facetag.evaluate.image_batches import load_pixels
+    from facetag.evaluate.speed import measure_speed, smooth_image
+
+    check_figure_outputs(options)
+    given_image = load_pixels(options.image) if options.image else smooth_image()
+    loaded, localizer, tagger = cascade_of(options.model, options.device)
+    measured = measure_speed(localizer, tagger, given_image, options.repeats)
+    deliver(options, about(loaded), speed_figure(measured))
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions(FigureOptions):
     """Two models beside."""
@@ -187,7 +242,9 @@ def figures(options: PageOptions) -> None:
     say(f"{options.out} holds {len(shown)} figures")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (grouping, layers, neurons, regions, reliability, compare, figures)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    grouping, layers, neurons, regions, reliability, robustness, speed, compare, figures,
+)  # fmt: skip
 
 
 def _settings(options: FigureOptions, read_size: int = 0) -> "FigureSettings":
