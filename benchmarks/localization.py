@@ -1,4 +1,4 @@
-"""facetag's localizers beside Haar and LBP cascades, dlib's detector and mediapipe on whole photographs, in one run.
+"""facetag's localizers beside Haar and LBP cascades, dlib, CenterFace, MTCNN and mediapipe on photographs, in one run.
 
     python benchmarks/localization.py --environments ~/rivals --half test
 
@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from environments import DLIB, HAAR, MEDIAPIPE, Environment, Process, python_of
+from environments import CENTERFACE, DLIB, HAAR, MEDIAPIPE, MTCNN, Environment, Process, python_of
 
 from facetag.datasets.webfaces import AnnotatedImage
 from facetag.errors import FacetagError
@@ -92,6 +92,8 @@ RIVALS = {
     "LBP": Rival(HAAR, "lbp.py", "lbpcascade_frontalface_improved.xml", "LBP_CASCADE"),
     "dlib": Rival(DLIB, "dlib_hog.py", "1"),
     "dlib 4x": Rival(DLIB, "dlib_hog.py", "2"),
+    "CenterFace": Rival(CENTERFACE, "centerface.py", "1280"),
+    "MTCNN": Rival(MTCNN, "mtcnn.py", "20"),
     "mediapipe short": Rival(MEDIAPIPE, "mediapipe_faces.py", "short_range"),
     "mediapipe full": Rival(MEDIAPIPE, "mediapipe_faces.py", "full_range"),
 }

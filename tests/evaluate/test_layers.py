@@ -3,6 +3,7 @@ import pytest
 
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
+from facetag.evaluate import figure_report
 from facetag.evaluate.layers import IDENTITY_RELATED, measure_layers
 
 MALE, SMILING, BALD = (ATTRIBUTES.index(name) for name in ("Male", "Smiling", "Bald"))
@@ -41,6 +42,19 @@ def test_a_probe_never_sees_the_persons_that_it_answers() -> None:
     values, identities = faces()
     who = np.eye(identities.max() + 1, dtype=np.float32)[identities]
     assert measure_layers({"fc": who}, values, identities).probes["fc"].auc[MALE] < 0.7
+
+
+def test_layers_tell_persons_apart_as_far_as_they_know_them() -> None:
+    values, identities = faces()
+    who = np.eye(identities.max() + 1, dtype=np.float32)[identities]
+    layers = {"c3": np.random.default_rng(3).normal(size=who.shape).astype(np.float32), "fc": who}
+    report = measure_layers(layers, values, identities)
+    assert report.verification["fc"].accuracy == 1.0 > 0.6 > report.verification["c3"].accuracy
+    lone = measure_layers(layers, values, np.arange(len(identities)))
+    assert lone.verification == {}
+    shown, plain = (figure_report.layers_tables({"identities": each}) for each in (report, lone))
+    assert [row[0] for row in shown[-1].rows] == ["c3", "fc"] and len(shown) == len(plain) + 1
+    assert figure_report.layers_json({"identities": report})["nets"]["identities"]["verification"]["fc"]["auc"] == 1.0
 
 
 def test_too_few_persons_or_labels_are_refused() -> None:

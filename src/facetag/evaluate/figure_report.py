@@ -67,6 +67,10 @@ def layers_tables(reports: Mapping[str, LayersReport]) -> list[Table]:
             for gain in report.gains
         ]
         tables.append(Table("accuracy, points, and 95 % intervals", ("", "difference", "from", "to"), gains))
+        if report.verification:
+            title = "pairs of one person told from pairs of two by the cosine of centred answers, percent"
+            pairs = [(layer, *map(_percent, (one.accuracy, one.auc))) for layer, one in report.verification.items()]
+            tables.append(Table(title, ("layer", "accuracy", "area"), pairs))
     return tables
 
 
@@ -80,6 +84,7 @@ def _layers(report: LayersReport) -> dict[str, Any]:
         "faces": report.faces,
         "persons": report.persons,
         "fc_less_layer": [vars(gain) for gain in report.gains],
+        "verification": {layer: vars(one) for layer, one in report.verification.items()},
         "layers": {
             layer: {
                 "units": probe.units,

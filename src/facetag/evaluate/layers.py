@@ -1,11 +1,12 @@
 """What each layer of ANet knows (paper, section 5.1 and Fig. 9): a linear probe a layer and attribute.
 
 A probe is ridge regression to -1 and 1 on standardised answers of one layer; its strength is chosen inside of what it
-is fitted on. Every answer is of a probe that has not seen the person: folds are cut by identity.
+is fitted on. Every answer is of a probe that has not seen the person: folds are cut by identity. Beside the probes:
+how well a layer's answers tell who is who, without any fit but a threshold's.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from facetag.attributes import ATTRIBUTES
 from facetag.errors import DataError
 from facetag.evaluate.bootstrap import Bootstrap, interval, mean_defined, ratio
+from facetag.method.verification import FEWEST_PEOPLE, Verification, verify
 
 FOLDS = 5
 FEWEST = 20  #: faces that have an attribute, and that have it not; with fewer it is left out
@@ -64,6 +66,8 @@ class LayersReport:
 
     Attributes:
         majority: (A,) accuracy of the more common answer; nan where no probe was fitted.
+        verification: by layer, how well its answers tell pairs of one person from pairs of two; empty where fewer than
+            four persons have two faces.
     """
 
     faces: int
@@ -71,6 +75,7 @@ class LayersReport:
     probes: dict[str, Probe]
     majority: Values
     gains: list[LayerGain]
+    verification: dict[str, Verification] = field(default_factory=dict)
 
 
 def measure_layers(
@@ -96,7 +101,16 @@ def measure_layers(
     known = values >= 0
     fractions = ratio(((values == 1) & known).sum(0).astype(float), known.sum(0).astype(float))
     majority = np.where(usable, np.maximum(fractions, 1 - fractions), np.nan)
-    return LayersReport(len(values), persons, probes, majority, _gains(scores, values, identities, seed))
+    gains = _gains(scores, values, identities, seed)
+    return LayersReport(len(values), persons, probes, majority, gains, _verified(layers, identities, seed))
+
+
+def _verified(
+    layers: Mapping[str, NDArray[np.float32]], identities: NDArray[np.int64], seed: int
+) -> dict[str, Verification]:
+    if (np.unique(identities, return_counts=True)[1] > 1).sum() < FEWEST_PEOPLE:
+        return {}
+    return {name: verify(answers, identities, seed=seed) for name, answers in layers.items()}
 
 
 def attribute_group(name: str) -> str:

@@ -13,6 +13,7 @@ from facetag.errors import DataError
 
 PAIRS = 6000
 FOLDS = 10
+FEWEST_PEOPLE = 4  #: with two images, for two folds
 
 Values = NDArray[np.float64]
 
