@@ -32,12 +32,14 @@ _FEW_TAGS = """base = "faithful"
 name = "tags_{count}"
 
 [lnet_o]
+start = "lnet_plus"
 any_weight = 0.0
 response = "mean"
 tags = {tags}
 
 [lnet_o.loop]
 epochs = 1
+rate = 0.01
 """
 
 
@@ -56,7 +58,8 @@ class Step:
 
 
 def few_tags(count: int) -> str:
-    """The recipe of an LNet_o that learns so many tags, in one epoch; its map is the plain mean over channels."""
+    """The recipe of an LNet_o that goes on from LNet+ with so many tags, in one epoch; its map is the plain mean over
+    channels."""
     tags = TAGS[:count] if count <= len(TAGS) else ()
     return _FEW_TAGS.format(count=count, tags=list(tags)).replace("'", '"')
 
@@ -147,13 +150,11 @@ def run(step: Step, log: Path) -> None:
 
 
 def train(step: Step, restored: Path, log: Path) -> None:
-    """A training of its own run, which begins with the restored identities, or goes on where it was stopped."""
+    """A training of its own run, which begins with the restored LNet+ or identities, or goes on where it was stopped."""
     folder = step.done.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if step.command[2] == "anet":
-        kept = folder / "anet_identities"
-        kept.mkdir(exist_ok=True)
-        (kept / "best.safetensors").write_bytes((restored / "anet_identities" / "best.safetensors").read_bytes())
+    before = "anet_identities" if step.command[2] == "anet" else "lnet_plus"
+    (folder / before).mkdir(parents=True, exist_ok=True)
+    (folder / before / "best.safetensors").write_bytes((restored / before / "best.safetensors").read_bytes())
     begun = (folder / step.done.stem / "checkpoint.pt").is_file()
     run(Step(step.name, [*step.command, "--resume"] if begun else step.command, step.done), log)
     step.done.touch()
