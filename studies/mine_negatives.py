@@ -8,7 +8,8 @@
 `find` looks at the pictures that scenes are made of and writes every place with a score. `show` makes
 contact sheets of them, each place under its number. Whoever looks at these names the pictures that do show a face (a
 person's, a painted one, a doll's) in faces_in_scenes.csv beside this file. `keep` leaves these out and writes what
-`[center_net] negatives` reads. `count` says, by kind of picture, in how many of the places a model still sees a face.
+`[center_net] negatives` reads; with `--found` also those in which another detector sees a face, which spares the eyes
+most of the work. `count` says, by kind of picture, in how many of the places a model still sees a face.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.columns import read_rows
 from facetag.datasets.negatives import FACE, load_negatives
+from facetag.evaluate.peers import load_detections
 from facetag.geometry import Box
 from facetag.images.decode import read_image
 from facetag.images.resample import Image
@@ -32,6 +34,7 @@ from facetag.training.data import DataFolder
 
 HERE = Path(__file__).resolve().parent
 LEAST = 0.12  #: score of a candidate
+SEEN = 0.3  #: score of another detector's face
 BATCH, CELL, COLUMNS, PER_SHEET = 64, 76, 20, 360
 COLUMNS_OF_FILE = ("file", "x", "y", "width", "height", "score", "kind")
 
@@ -105,9 +108,16 @@ def show(data: Path, file: Path, out: Path) -> None:
         cv2.imwrite(str(out / f"{start}.png"), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR))
 
 
-def keep(file: Path, faces: Path, out: Path) -> None:
-    """The candidates of pictures without a face, and a row of the kind `face` for each of the others."""
+def keep(file: Path, faces: Path, out: Path, found: Path | None = None) -> None:
+    """The candidates of pictures without a face, and a row of the kind `face` for each of the others.
+
+    Args:
+        found: what another detector answers to the candidates' pictures, a CSV as of `benchmarks/peer_boxes.py`; those
+            in which it sees a face of SEEN or more are left out as well.
+    """
     shown = {row["file"] for _, row in read_rows(faces, ())}
+    if found is not None:
+        shown |= {name for name, others in load_detections(found).items() if any(one.score >= SEEN for one in others)}
     rows = [row for row in candidates(file) if row["file"] not in shown]
     with out.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
         writer = csv.DictWriter(stream, COLUMNS_OF_FILE, extrasaction="ignore", lineterminator="\n")
@@ -146,6 +156,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["fast"])
     parser.add_argument("--candidates", type=Path, default=Path("candidates.csv"))
     parser.add_argument("--faces", type=Path, default=HERE / "faces_in_scenes.csv")
+    parser.add_argument("--found", type=Path, help="another detector's boxes of the candidates' pictures")
     parser.add_argument("--out", type=Path, default=Path("candidates.csv"))
     asked = parser.parse_args()
     if asked.what == "find":
@@ -153,7 +164,7 @@ def main() -> None:
     elif asked.what == "show":
         show(asked.data, asked.candidates, asked.out)
     elif asked.what == "keep":
-        keep(asked.candidates, asked.faces, asked.out)
+        keep(asked.candidates, asked.faces, asked.out, asked.found)
     else:
         count(asked.data, asked.candidates, asked.models)
 

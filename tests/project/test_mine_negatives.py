@@ -55,3 +55,20 @@ def test_places_are_found_shown_kept_and_counted(data, tmp_path, monkeypatch, ca
     run(monkeypatch, "keep", "--candidates", candidates, "--faces", faces, "--out", negatives)
     left = load_negatives(negatives)
     assert left.positions == [] and left.with_faces == {tmp_path / "backgrounds/hills/man.png"}
+
+
+def test_pictures_in_which_another_detector_sees_a_face_are_left_out(tmp_path, monkeypatch, capsys):
+    candidates, found, faces, out = (
+        tmp_path / name for name in ("candidates.csv", "found.csv", "faces.csv", "out.csv")
+    )
+    rows = [f"hills/{name}.png,1,2,30,40,0.9,hills" for name in ("man", "doll", "bare")]
+    candidates.write_text("\n".join(["file,x,y,width,height,score,kind", *rows]) + "\n")
+    found.write_text(
+        "file,x,y,width,height,score\nhills/man.png,1,2,30,40,0.6\nhills/doll.png,1,2,9,9,0.1\nhills/bare.png,,,,,\n"
+    )
+    faces.write_text("file\n")
+    run(monkeypatch, "keep", "--candidates", candidates, "--faces", faces, "--found", found, "--out", out)
+    assert capsys.readouterr().out == "2 places; 1 pictures with a face left out\n"
+    left = load_negatives(out)
+    assert {path.name for path, _ in left.positions} == {"doll.png", "bare.png"}
+    assert {path.name for path in left.with_faces} == {"man.png"}
