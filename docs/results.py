@@ -150,7 +150,7 @@ def run(step: Step, log: Path) -> None:
 
 
 def train(step: Step, restored: Path, log: Path) -> None:
-    """A training of its own run, which begins with the restored LNet+ or identities, or goes on where it was stopped."""
+    """A training of its own run, which begins with the restored LNet+ or identities, or goes on where it stopped."""
     folder = step.done.parent
     before = "anet_identities" if step.command[2] == "anet" else "lnet_plus"
     (folder / before).mkdir(parents=True, exist_ok=True)

@@ -116,6 +116,22 @@ def test_settings_that_show_nothing_alike_leave_scenes_as_they_were(composer):
         np.testing.assert_array_equal(scenes[0].image, scenes[1].image)
 
 
+def test_hard_heads_are_shown_as_often_as_is_set(composer, tmp_path):
+    def read(name):
+        return np.full((218, 178, 3), (220, 30, 30) if name == "hard" else (30, 30, 220), np.uint8)
+
+    heads = build_pool(["easy"] * 19 + ["hard"], tmp_path / "mixed", read, 240)
+    mixed = replace(composer, heads=heads, hard=(19,))
+
+    def share_of_hard(chance):
+        scenes = [with_settings(mixed, hard_heads=chance).compose(0, index) for index in range(60)]
+        colours = [scene.image[int(face.center[1]), int(face.center[0])] for scene in scenes for face in scene.faces]
+        redness = np.array([int(colour[0]) - int(colour[2]) for colour in colours])  # none where a scene shows through
+        return (redness > 50).sum() / (np.abs(redness) > 50).sum()
+
+    assert share_of_hard(0.0) < 0.2 < 0.3 < share_of_hard(0.5) < 0.75 and share_of_hard(1.0) == 1.0
+
+
 def test_a_coarse_scene_has_fewer_pixels_than_it_is_large(composer):
     sharp, coarse = (with_settings(composer, coarse=chance).compose(0, 1).image.astype(int) for chance in (0.0, 1.0))
     steps = [np.abs(np.diff(image[..., 0], axis=1)).max() for image in (sharp, coarse)]

@@ -898,6 +898,23 @@ def test_negatives_are_shown_and_pictures_with_faces_are_not(
     assert [count for _, count, _ in composer.groups][-1] == 1 and len(composer.scenes) == without + 1
 
 
+def test_heads_that_were_not_found_are_shown_more_often(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(trained.data, data, symlinks=True)
+    recipe = replace(CENTER_NET, center_net=replace(FIRST, scenes=replace(FIRST.scenes, hard_heads=0.5)))
+    for text, fault in (("", r"hard_heads\.csv"), ("file\n", "names no head")):
+        if text:
+            (data / "hard_heads.csv").write_text(text)
+        with pytest.raises(DataError, match=fault):
+            cascade.train_center_net(data, tmp_path / "run", recipe, OPTIONS)
+    path = finetune.split_training(DataFolder(data).celeba(), recipe.center_net.held_out).train.paths[2]
+    (data / "hard_heads.csv").write_text(f"file\n{path.relative_to(data)}\nceleba/none.jpg\n")
+    task = begun_task(monkeypatch, data, tmp_path / "run", recipe, OPTIONS)
+    assert list(task.examples.composer.hard) == [2] and not task.validation.composer.hard
+
+
 def test_tight_pictures_are_those_whose_face_is_known(taught: Trained) -> None:
     utkface, people = DataFolder(taught.data).tight_images()
     assert (utkface.name, people.name) == ("utkface", "people")

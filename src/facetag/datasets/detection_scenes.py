@@ -50,6 +50,7 @@ class DetectionSceneSettings:
         empty: chance that a tight scene is filled by no face.
         coarse: chance that a scene has fewer pixels than it is large, as if enlarged.
         groups: chance that several heads stand next to each other.
+        hard_heads: chance that a head is one that a net did not find before.
         rotation: standard deviation of a head's turn, in degrees; one in twelve is turned by up to five times as much.
         seen, ignored: fractions of a face's ellipse from which on it is a face, and may be one.
         distractors: chance of each of up to three things without a face, blended as heads are.
@@ -70,6 +71,7 @@ class DetectionSceneSettings:
     empty: float = 0.12
     coarse: float = 0.15
     groups: float = 0.55
+    hard_heads: float = 0.0
     rotation: float = 12.0
     seen: float = 0.42
     ignored: float = 0.12
@@ -241,6 +243,7 @@ class DetectionSceneComposer:
         scenes: pictures without people, and the numbers of each group's pictures; a group is drawn by its weight.
         groups: (first number, count, weight) of each group of `scenes`.
         negatives: pieces of pictures without people around a place that a net took for a face, and that place.
+        hard: numbers of the heads that a net did not find.
     """
 
     heads: ImagePool
@@ -250,6 +253,7 @@ class DetectionSceneComposer:
     settings: DetectionSceneSettings
     seed: int = 0
     negatives: TightImages | None = None
+    hard: Sequence[int] = ()
 
     def compose(self, epoch: int, index: int) -> DetectionScene:
         """A scene; which one follows from the seed, the epoch and the index alone."""
@@ -295,6 +299,8 @@ class DetectionSceneComposer:
         return self.scenes[first + int(rng.integers(count))]
 
     def _head(self, rng: Generator) -> Patch:
+        if self.hard and rng.random() < self.settings.hard_heads:
+            return Patch(self.heads[self.hard[int(rng.integers(len(self.hard)))]], HEAD_FACE)
         return Patch(self.heads[int(rng.integers(len(self.heads)))], HEAD_FACE)
 
     def _tight(self, rng: Generator) -> Patch:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facetag.datasets.boxes import load_boxes_csv
 from facetag.datasets.celeba import CelebA, load_celeba
+from facetag.datasets.columns import read_rows
 from facetag.datasets.detection_scenes import TIGHT_FACE
 from facetag.datasets.folders import ClassFolders, list_images, load_folders
 from facetag.datasets.negatives import Negatives, load_negatives
@@ -55,6 +56,18 @@ class DataFolder:
             DataError: the file is missing or malformed.
         """
         return load_negatives(self.root / "negatives.csv")
+
+    def hard_heads(self) -> frozenset[str]:
+        """Files of heads that a net did not find, by hard_heads.csv, whose names are seen from this folder.
+
+        Raises:
+            DataError: the file is missing or malformed, or names none.
+        """
+        file = self.root / "hard_heads.csv"
+        found = frozenset(str(self.root / row["file"]) for _, row in read_rows(file, ("file",)))
+        if not found:
+            raise DataError(f"{file} names no head", "write it with studies/hard_heads.py")
+        return found
 
     def half_head_images(self) -> CelebA | None:
         """CelebA at half its size under celeba_half/, where that is there."""

@@ -47,7 +47,8 @@ def detection_composers(
     `pools`.
 
     Raises:
-        DataError: there are no heads or no scenes without people, or no negatives.csv where the stage wants it.
+        DataError: there are no heads or no scenes without people, or no negatives.csv or hard_heads.csv where the
+            stage wants it.
     """
     splits = [split_training(data.celeba(), stage.held_out)]
     if (half := data.half_head_images()) is not None:
@@ -65,14 +66,16 @@ def detection_composers(
         TightImages(pool(f"tight_{files.name}", files.paths, HEAD_PIXELS), files.boxes) for files in data.tight_images()
     ]
     weighted = [(int(start), len(group), 1.0) for start, group in zip(starts, groups, strict=False)]
-    heads, held = (
-        pool(name, [str(path) for split in splits for path in getattr(split, name).paths], HEAD_PIXELS)
-        for name in ("train", "validation")
-    )
+    files = {
+        name: [str(path) for split in splits for path in getattr(split, name).paths] for name in ("train", "validation")
+    }
+    heads, held = (pool(name, paths, HEAD_PIXELS) for name, paths in files.items())
+    missed = data.hard_heads() if stage.scenes.hard_heads else frozenset()
+    hard = [number for number, path in enumerate(files["train"]) if path in missed]
     pieces = None if negatives is None else _pieces(negatives, pools)
     seed = stage.loop.seed
-    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, seed, pieces)
-    return composer, replace(composer, heads=held, seed=seed + 1)
+    composer = DetectionSceneComposer(heads, tight, scenes, weighted, stage.scenes, seed, pieces, hard)
+    return composer, replace(composer, heads=held, seed=seed + 1, hard=())
 
 
 def _with_negatives(groups: Sequence[Sequence[str]], negatives: Negatives) -> list[list[str]]:
