@@ -678,6 +678,24 @@ def test_what_is_unknown_teaches_nothing() -> None:
     torch.testing.assert_close(loss, attribute_loss(logits[known], labels[known]))
 
 
+def test_mixup_mixes_pixels_and_loss_alike_and_what_is_unknown_still_teaches_nothing() -> None:
+    stage = replace(CENTER_NET.anet_attributes, teacher_weight=0.0, mixup=0.4)
+    task = finetune.FaceTask("anet_attributes", torch.nn.Identity(), stage, None, None)  # type: ignore[arg-type]
+    faces = torch.rand(4, len(ATTRIBUTES))
+    labels = (torch.rand(4, len(ATTRIBUTES)) < 0.5).float()
+    labels[1, :7] = labels[3] = -1.0
+    torch.manual_seed(3)
+    loss = task.loss(torch.nn.Identity(), faces, labels)
+    torch.manual_seed(3)
+    fraction = float(torch.distributions.Beta(0.4, 0.4).sample())
+    mixed, turned = (1 - fraction) * faces + fraction * faces.flip(0), labels.flip(0)
+    own, other = (attribute_loss(mixed[each >= 0], each[each >= 0]) for each in (labels, turned))
+    assert 0.01 < fraction < 0.99
+    torch.testing.assert_close(loss, (1 - fraction) * own + fraction * other)
+    with pytest.raises(UsageError, match="mixup = -1"):
+        FaceStage(mixup=-1)
+
+
 class KeyedRows(dict[int, Any]):
     """Examples by (epoch, index)."""
 

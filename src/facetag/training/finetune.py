@@ -135,8 +135,18 @@ class FaceTask:
         return shuffled_batches(len(self.examples), loop.batch, loop.seed, epoch, rank, world)
 
     def loss(self, model: nn.Module, images: Tensor, *targets: Tensor) -> Tensor:
+        if not self.stage.mixup:
+            return self._loss(model(images), images, targets[0])
+        alpha = torch.tensor(self.stage.mixup)
+        fraction = float(torch.distributions.Beta(alpha, alpha).sample())
+        mixed = images.lerp(images.flip(0), fraction)
+        logits = model(mixed)
+        own, other = (self._loss(logits, mixed, labels) for labels in (targets[0], targets[0].flip(0)))
+        return own.lerp(other, fraction)
+
+    def _loss(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
         learned = torch.from_numpy(self.learned).to(images.device)
-        logits, labels = model(images).float()[:, learned], targets[0][:, learned]
+        logits, labels = logits.float()[:, learned], labels[:, learned]
         if self.teacher is not None:
             with torch.no_grad():
                 answers = self.teacher.to(images.device)(images).float().sigmoid()[:, learned]

@@ -185,9 +185,11 @@ class FaceStage:
         teacher_weight: what the teacher answers to the same pixels has this weight in each target, in [0, 1], the label
             the rest; where an image has no label, it is the target. 0 = no teacher.
         left_out: attributes that teach nothing and are not validated: new ones to the net (paper, Fig. 12).
+        mixup: alpha of the Beta distribution by which each batch is mixed with itself turned round, pixels and loss
+            alike (mixup), against learning by heart; 0 = not.
 
     Raises:
-        UsageError: the weight is out of its range, or an attribute is unknown.
+        UsageError: the weight or mixup is out of its range, or an attribute is unknown.
     """
 
     start: Literal["identities", "nothing", "earlier"] = "identities"
@@ -203,6 +205,7 @@ class FaceStage:
     tight: float = 0.0
     teacher_weight: float = 0.0
     left_out: tuple[str, ...] = ()
+    mixup: float = 0.0
     jitter: JitterSettings = field(default_factory=JitterSettings)
     colour: ColourSettings = field(default_factory=ColourSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
@@ -210,6 +213,8 @@ class FaceStage:
     def __post_init__(self) -> None:
         if not 0 <= self.teacher_weight <= 1:
             raise UsageError(f"teacher_weight = {self.teacher_weight} of the recipe", "give 0 to 1")
+        if self.mixup < 0:
+            raise UsageError(f"mixup = {self.mixup} of the recipe", "give 0 or more, as 0.2")
         attribute_indices(self.left_out)
 
 
