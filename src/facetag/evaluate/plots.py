@@ -219,12 +219,12 @@ def draw_regions(report: RegionsReport) -> Any:
 def draw_robustness(measured: RobustnessReport) -> Any:
     """Accuracy over how far the box is moved and how much it is resized, and under each disturbance of the picture."""
     figure = new_figure(14, 5)
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
+    left, center, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
     start = 100 * measured.rows[0].accuracy
     _draw_line(left, measured, "box shifted", [100 * share for share in SHIFTS], (0, start))
-    _draw_line(middle, measured, "box scaled", SCALES, (1, start))
+    _draw_line(center, measured, "box scaled", SCALES, (1, start))
     left.set_xlabel("box moved by, percent of its height")
-    middle.set_xlabel("box enlarged by a factor of")
+    center.set_xlabel("box enlarged by a factor of")
     others = [row for row in measured.rows if not row.kind.startswith(("undisturbed", "box"))]
     right.barh(range(len(others)), [100 * row.accuracy for row in others], color=COLORS[0])
     right.set_yticks(range(len(others)), [f"{row.kind} {row.amount}".rstrip() for row in others], fontsize=8)
@@ -233,7 +233,7 @@ def draw_robustness(measured: RobustnessReport) -> Any:
     right.axvline(100 * measured.majority, color="#999999", linestyle="--", linewidth=0.8)
     least = min(100 * measured.majority, *(100 * row.accuracy for row in measured.rows)) - 1
     right.set(xlim=(least, start + 0.5), xlabel="accuracy, percent (line: undisturbed, dashes: majority)")
-    for panel in (left, middle):
+    for panel in (left, center):
         panel.axhline(100 * measured.majority, color="#999999", linestyle="--", label="majority")
         panel.set(ylim=(least, start + 0.5), ylabel="accuracy, percent")
     left.legend(fontsize=8)
