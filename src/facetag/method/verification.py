@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import mannwhitneyu
 
 from facetag.errors import DataError
 
@@ -52,7 +52,7 @@ def verify(
         members = [np.flatnonzero(identities == person) for person in part]
         first, second = np.concatenate([_alike(members, each, rng), _different(members, each, rng)]).T
         scores.append((unit[first] * unit[second]).sum(1))
-    auc = float(roc_auc_score(np.tile(same, folds), np.concatenate(scores)))
+    auc = _auc(np.concatenate(scores), np.tile(same, folds))
     if folds == 1:
         return Verification(auc, np.nan)
     right = 0
@@ -72,6 +72,12 @@ def _different(members: list[NDArray[np.int64]], count: int, rng: np.random.Gene
     """Pairs (count, 2) of images of two people."""
     drawn = [rng.choice(len(members), 2, replace=False) for _ in range(count)]
     return np.array([[rng.choice(members[person]) for person in pair] for pair in drawn])
+
+
+def _auc(scores: Values, same: NDArray[np.bool_]) -> float:
+    """The fraction of (pair of one person, pair of two) whose scores are in this order: U over its largest value."""
+    alike, different = scores[same], scores[~same]
+    return float(mannwhitneyu(alike, different).statistic) / (len(alike) * len(different))
 
 
 def _best_threshold(scores: Values, same: NDArray[np.bool_]) -> float:
