@@ -182,7 +182,8 @@ def test_a_turned_box_inside_the_image_sees_no_replicated_edge(turn, box_width, 
     image[..., 1] = columns // 2
     box = Box.around(200, 200, box_width, box_height)
     found = crop(image, box, 12, 12, turn)[..., :2]
-    assert np.abs(found - sampled(image, box, 12, 12, turn)[..., :2]).max() <= 1.5
+    # steps of half a level, rounding and averaging make up to 1.6; a replicated edge would make tens
+    assert np.abs(found - sampled(image, box, 12, 12, turn)[..., :2]).max() <= 2
 
 
 def test_sides_beyond_what_opencv_warps():

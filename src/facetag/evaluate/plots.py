@@ -221,7 +221,7 @@ def draw_robustness(measured: RobustnessReport) -> Any:
     figure = new_figure(14, 5)
     left, center, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
     start = 100 * measured.rows[0].accuracy
-    _draw_line(left, measured, "box shifted", [100 * share for share in SHIFTS], (0, start))
+    _draw_line(left, measured, "box shifted", [100 * fraction for fraction in SHIFTS], (0, start))
     _draw_line(center, measured, "box scaled", SCALES, (1, start))
     left.set_xlabel("box moved by, percent of its height")
     center.set_xlabel("box enlarged by a factor of")
